@@ -1,0 +1,107 @@
+//! Behaviour as a table: actions, internal routes and background loops, listed by each domain and
+//! served by dispatch. An action has no outside effect in its body: dispatch may run it again.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::cx::Cx;
+use crate::entity::{Entity, Field};
+use crate::error::{Error, Result};
+use crate::service::{Service, Shutdown};
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A verb on an entity: `POST /registrations/{id}/check-in`.
+pub struct Action {
+    /// Path segment and right: `check-in`. The right needed is `(entity.grant, name)`.
+    pub name: &'static str,
+    pub entity: &'static Entity,
+    pub on: On,
+    /// Input fields, validated like those of a row; unknown ones are refused.
+    pub input: &'static [Field],
+    pub answers: Answers,
+    /// One sentence for the API reference.
+    pub about: &'static str,
+    pub run: for<'a> fn(&'a mut Cx, Args) -> BoxFuture<'a, Result<Reply>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// `POST /<route>/{id}/<name>`; dispatch loads the row under the caller's rights first.
+    Row,
+    /// `POST /<route>/<name>`.
+    Collection,
+    /// `POST /<route>`: stands in for the engine's create.
+    Create,
+    /// Not served over HTTP: other domains call it through `contracts`.
+    Internal,
+}
+
+/// What the reference says an action answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answers {
+    /// The entity's row.
+    Row,
+    /// An object described by these fields.
+    Object(&'static [Field]),
+    /// 204.
+    Nothing,
+}
+
+pub struct Args {
+    /// Row that the path names.
+    pub id: Option<Uuid>,
+    /// Validated input; absent and null are kept apart.
+    pub input: Map<String, Value>,
+}
+
+impl Args {
+    /// Input as a typed value; a mismatch is a fault of the descriptor, reported as one.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_value(Value::Object(self.input.clone()))
+            .map_err(|cause| Error::internal(format!("action input does not fit its type: {cause}")))
+    }
+
+    pub fn row(&self) -> Result<Uuid> {
+        self.id.ok_or_else(|| Error::internal("action on a row was called without one"))
+    }
+}
+
+pub enum Reply {
+    /// The row as the engine shows it, 200 (201 for `On::Create`).
+    Row(Uuid),
+    Json(Value),
+    Nothing,
+    /// Work that another service finishes: wait up to 2 s for the operation, then answer the row
+    /// (`row`), or 202 with the operation's URL.
+    Await { operation: Uuid, row: Option<Uuid> },
+}
+
+/// A route of the internal listener; the service's token is checked before `run`.
+pub struct InternalRoute {
+    pub method: &'static str,
+    /// `/internal/v1/catalogue`.
+    pub path: &'static str,
+    pub run: fn(Service, InternalCall) -> BoxFuture<'static, Result<InternalReply>>,
+}
+
+pub struct InternalCall {
+    pub query: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+pub struct InternalReply {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// A loop that runs until shutdown; it must be safe to run in several processes at once and to be
+/// killed at any point. An error is logged and the loop starts again after a pause.
+pub struct Loop {
+    pub name: &'static str,
+    pub run: fn(Service, Shutdown) -> BoxFuture<'static, Result<()>>,
+}

@@ -1,0 +1,344 @@
+//! What may be asked of an event, and what it answers. Everything that is not in the state comes
+//! with the command: time, randomness, digests, sealed personal data.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::config::EventConfig;
+use crate::log::DataKey;
+use crate::time::Millis;
+
+/// First 16 bytes of a SHA-256: identity of a buyer, of a request body, of a nonce with its device.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Digest16(pub [u8; 16]);
+
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Take over the catalogue's view of the event; older or equal cursors change nothing.
+    Configure { cursor: u64, config: Box<EventConfig> },
+    Hold(HoldRequest),
+    Renew { hold: Uuid },
+    Release { hold: Uuid },
+    Order(OrderRequest),
+    /// Whole when `positions` is empty; ticket numbers otherwise.
+    Cancel { order: Uuid, positions: Vec<u64>, key: Option<IdempotencyKey> },
+    Scan(ScanRequest),
+    Instruct { id: Uuid, instruction: Box<Instruction> },
+    /// Let time pass: expired holds are returned.
+    Tick,
+}
+
+/// Scope (event, route, caller, key) and body of a request, digested by the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IdempotencyKey {
+    pub scope: Digest16,
+    pub body: Digest16,
+}
+
+#[derive(Clone, Debug)]
+pub struct HoldRequest {
+    /// Fresh random id (version 4): it names the hold to its owner only.
+    pub id: Uuid,
+    pub items: Vec<HoldItem>,
+    /// Normalized e-mail address, digested; none for an anonymous basket.
+    pub buyer: Option<Digest16>,
+    pub key: Option<IdempotencyKey>,
+}
+
+#[derive(Clone, Debug)]
+pub struct HoldItem {
+    pub ticket_type: Uuid,
+    pub quantity: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct OrderRequest {
+    /// Fresh random id (version 4).
+    pub id: Uuid,
+    pub hold: Uuid,
+    pub payment: PaymentMethod,
+    pub buyer: Option<Digest16>,
+    /// SHA-256 of the order's secret.
+    pub secret_hash: [u8; 32],
+    pub personal: Sealed,
+    /// Number of attendees in `personal`: none, or one a ticket.
+    pub attendees: u32,
+    pub key: Option<IdempotencyKey>,
+}
+
+/// Personal data of an order (`inventory::personal::Personal` as JSON), encrypted under the
+/// order's own key; the key travels beside the journal.
+#[derive(Clone, Debug)]
+pub struct Sealed {
+    pub bytes: Vec<u8>,
+    pub key: DataKey,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMethod {
+    Free,
+    Invoice,
+    Card,
+}
+
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    pub device: Uuid,
+    /// Lane, as the device names it; shown again in `first_scan`.
+    pub lane: String,
+    /// Key of the zone within the event: `main`.
+    pub zone: String,
+    pub direction: Direction,
+    pub nonce: String,
+    /// Digest of credential without live code, lane, zone, direction.
+    pub request: Digest16,
+    pub subject: Subject,
+    /// The device may force and asks to.
+    pub force: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    Entry,
+    Exit,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// A credential whose signature was verified before. `stale_code`: it rotates and its live
+    /// code is missing or wrong.
+    Credential { ticket: u64, revision: u16, stale_code: bool },
+    /// A staff look-up.
+    Ticket { ticket: u64 },
+}
+
+/// What the back office tells the gate to do. JSON: `{"kind":"order.create","body":{…}}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "body")]
+pub enum Instruction {
+    /// Comp, box office or import: takes stock at once and confirms. Personal data comes in clear
+    /// and is sealed by the gate before the journal sees it (`personal` is then empty).
+    #[serde(rename = "order.create")]
+    OrderCreate {
+        order: Uuid,
+        items: Vec<OrderCreateItem>,
+        channel: Channel,
+        buyer: Option<Digest16>,
+        #[serde(default)]
+        personal: crate::personal::Personal,
+        /// Filled by the gate, never sent.
+        #[serde(skip)]
+        sealed: Option<Sealed>,
+        #[serde(skip)]
+        secret_hash: [u8; 32],
+    },
+    #[serde(rename = "order.cancel")]
+    OrderCancel {
+        order: Uuid,
+        #[serde(default)]
+        positions: Vec<u64>,
+    },
+    #[serde(rename = "ticket.block")]
+    TicketBlock { ticket: u64 },
+    #[serde(rename = "ticket.unblock")]
+    TicketUnblock { ticket: u64 },
+    #[serde(rename = "ticket.reissue")]
+    TicketReissue { ticket: u64 },
+    /// A person let in by the back office, by hand: same rules as a scan, lane `back office`.
+    #[serde(rename = "check_in")]
+    CheckIn { ticket: u64, zone: Option<String>, by: Uuid, force: bool },
+    #[serde(rename = "event.cancel")]
+    EventCancel {},
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OrderCreateItem {
+    pub ticket_type: Uuid,
+    pub quantity: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    Shop,
+    BoxOffice,
+    Comp,
+    Import,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    Configured { cursor: u64 },
+    Held(HoldView),
+    Renewed { hold: Uuid, expires_at: Millis },
+    Released,
+    Ordered(OrderView),
+    Canceled(OrderView),
+    Scanned(ScanVerdict),
+    Instructed { id: Uuid, refused: Option<Refusal> },
+    Ticked { expired: usize },
+    Refused(Refusal),
+}
+
+/// Why a sale did not happen. Wire codes are those of the shop's contract.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Refusal {
+    pub code: RefusalCode,
+    /// What failed: `{"kind":"quota","id":"…"}`.
+    pub constraint: Option<Constraint>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Constraint {
+    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`.
+    pub kind: String,
+    pub id: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalCode {
+    SoldOut,
+    LimitReached,
+    SaleClosed,
+    HoldExpired,
+    UnknownHold,
+    UnknownOrder,
+    UnknownTicket,
+    UnknownTicketType,
+    /// An `Idempotency-Key` came again with another body (422).
+    KeyReused,
+    /// A card order, while the event takes none; or `free` for an order that costs money.
+    PaymentNotAccepted,
+    AlreadyCanceled,
+    AttendeesMismatch,
+    /// A check-in that the admission rules refused; `constraint.id` is the scan reason.
+    NotAdmitted,
+    /// The event is not configured on this node.
+    UnknownEvent,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HoldView {
+    pub id: Uuid,
+    pub expires_at: Millis,
+    pub lines: Vec<LineView>,
+    pub total: i64,
+    /// The same key was answered before.
+    pub replayed: bool,
+}
+
+/// Amounts in minor units of the event's currency, for the whole line; `price` before discount,
+/// `tax` is contained in `price - discount + fee`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LineView {
+    pub ticket_type: Uuid,
+    pub quantity: u32,
+    pub price: i64,
+    pub discount: i64,
+    pub fee: i64,
+    pub tax: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OrderView {
+    pub id: Uuid,
+    pub number: u64,
+    /// Short code for people, unique within the event.
+    pub code: String,
+    pub status: OrderStatus,
+    pub lines: Vec<LineView>,
+    pub total: i64,
+    pub tickets: Vec<TicketView>,
+    pub secret_hash: [u8; 32],
+    pub personal: Vec<u8>,
+    pub replayed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    Confirmed,
+    Canceled,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TicketView {
+    pub number: u64,
+    pub ticket_type: Uuid,
+    /// What a credential for this ticket says now.
+    pub type_number: u16,
+    pub revision: u16,
+    pub zones: u32,
+    pub valid_from: Option<Millis>,
+    pub valid_until: Option<Millis>,
+    pub rotating: bool,
+    pub status: TicketStatus,
+    pub order: Uuid,
+    /// Index into the order's attendees.
+    pub position: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TicketStatus {
+    Valid,
+    Blocked,
+    Canceled,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ScanVerdict {
+    pub verdict: Verdict,
+    pub reason: Option<Reason>,
+    /// Journal number of the decision that this answers: the scan's id is `<event>-<seq>`.
+    pub scan: u64,
+    pub at: Millis,
+    pub ticket: Option<TicketView>,
+    pub first_scan: Option<FirstScan>,
+    pub occupancy: Option<Occupancy>,
+    pub forced: bool,
+    /// A nonce that was answered before: verdict, reason, scan, at and first_scan are repeated.
+    pub replay: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Admit,
+    Deny,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    Superseded,
+    Canceled,
+    Unpaid,
+    Blocked,
+    NotYetValid,
+    Expired,
+    WrongProduct,
+    WrongZone,
+    AlreadyUsed,
+    NotInside,
+    StaleCode,
+    UnknownTicket,
+    NonceReused,
+    Rules,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FirstScan {
+    pub at: Millis,
+    pub lane: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Occupancy {
+    pub zone: String,
+    pub inside: u64,
+    pub capacity: Option<u64>,
+}

@@ -1,0 +1,109 @@
+//! The catalogue's view of one event, as the back office sends it and the journal keeps it.
+//! Additive: readers ignore fields they do not know.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::time::Millis;
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EventConfig {
+    pub event: Uuid,
+    /// Unique over the installation; stands in every credential.
+    pub number: u32,
+    pub organization: Uuid,
+    pub name: String,
+    /// ISO 4217 code and the digits of its minor unit.
+    pub currency: String,
+    pub exponent: u8,
+    /// IANA zone of the venue.
+    pub time_zone: String,
+    pub status: EventStatus,
+    /// End of admission; nonces are kept for seven days more.
+    pub closes_at: Option<Millis>,
+    pub quotas: Vec<QuotaConfig>,
+    pub ticket_types: Vec<TicketTypeConfig>,
+    pub zones: Vec<ZoneConfig>,
+    #[serde(default = "hold_ttl_s")]
+    pub hold_ttl_s: u32,
+    /// Longest life of a hold with all renewals.
+    #[serde(default = "hold_cap_s")]
+    pub hold_cap_s: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventStatus {
+    Draft,
+    OnSale,
+    /// No more sales; admission goes on.
+    SaleClosed,
+    Canceled,
+}
+
+/// Numbers are given once by the catalogue and never reused within an event.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct QuotaConfig {
+    pub id: Uuid,
+    pub number: u16,
+    pub name: String,
+    /// None = unlimited.
+    pub size: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TicketTypeConfig {
+    pub id: Uuid,
+    pub number: u16,
+    pub name: String,
+    /// Gross price and fee of one ticket, minor units, tax included.
+    pub price: i64,
+    #[serde(default)]
+    pub fee: i64,
+    /// Tax contained in price and fee, in basis points of the net amount: 1900 = 19 %.
+    #[serde(default)]
+    pub tax_rate_bp: u32,
+    /// Numbers of the quotas that each ticket of this type takes one place of.
+    pub quotas: Vec<u16>,
+    /// Numbers of the zones it admits to (0 to 31).
+    pub zones: Vec<u8>,
+    pub valid_from: Option<Millis>,
+    pub valid_until: Option<Millis>,
+    pub sale_from: Option<Millis>,
+    pub sale_until: Option<Millis>,
+    pub max_per_order: Option<u32>,
+    #[serde(default)]
+    pub rotating: bool,
+    /// Staff should look twice at the door.
+    #[serde(default)]
+    pub attention: bool,
+    /// Off: not sold; what was sold stays good.
+    pub active: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ZoneConfig {
+    pub id: Uuid,
+    /// Bit in the credential's zone set, 0 to 31.
+    pub number: u8,
+    /// Name that lanes use: `main`.
+    pub key: String,
+    pub name: String,
+    pub policy: ZonePolicy,
+    pub capacity: Option<u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ZonePolicy {
+    /// One entry a ticket, exits are recorded and do not open a second entry.
+    SingleEntry,
+}
+
+fn hold_ttl_s() -> u32 {
+    600
+}
+
+fn hold_cap_s() -> u32 {
+    1_800
+}

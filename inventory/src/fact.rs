@@ -1,0 +1,124 @@
+//! What an entry means: one variant a kind, the JSON of `data` its fields. Additive within a
+//! version: readers ignore fields they do not know. Amounts are minor units, instants RFC 3339.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::command::{
+    Channel, Digest16, Direction, FirstScan, IdempotencyKey, LineView, PaymentMethod, Reason,
+    Refusal, Verdict,
+};
+use crate::config::EventConfig;
+use crate::time::Millis;
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "data")]
+pub enum Fact {
+    #[serde(rename = "catalogue.applied")]
+    CatalogueApplied { cursor: u64, config: Box<EventConfig> },
+    #[serde(rename = "hold.created")]
+    HoldCreated {
+        hold: Uuid,
+        lines: Vec<LineView>,
+        expires_at: Millis,
+        /// Renewals end here.
+        renew_until: Millis,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        buyer: Option<Digest16>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+    },
+    #[serde(rename = "hold.renewed")]
+    HoldRenewed { hold: Uuid, expires_at: Millis },
+    #[serde(rename = "hold.released")]
+    HoldReleased { hold: Uuid },
+    #[serde(rename = "hold.expired")]
+    HoldsExpired { holds: Vec<Uuid> },
+    #[serde(rename = "order.confirmed")]
+    OrderConfirmed(Box<OrderConfirmed>),
+    #[serde(rename = "order.canceled")]
+    OrderCanceled {
+        order: Uuid,
+        /// Ticket numbers given back; the order is canceled with its last one.
+        positions: Vec<u64>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+    },
+    #[serde(rename = "ticket.blocked")]
+    TicketBlocked { ticket: u64 },
+    #[serde(rename = "ticket.unblocked")]
+    TicketUnblocked { ticket: u64 },
+    #[serde(rename = "ticket.reissued")]
+    TicketReissued { ticket: u64, revision: u16 },
+    #[serde(rename = "scan.decided")]
+    ScanDecided(Box<ScanDecided>),
+    #[serde(rename = "event.canceled")]
+    EventCanceled {},
+    #[serde(rename = "instruction.done")]
+    InstructionDone {
+        id: Uuid,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        refused: Option<Refusal>,
+    },
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    pub order: Uuid,
+    /// 1, 2, 3 … within the event.
+    pub number: u64,
+    pub code: String,
+    /// Hold that it came from; none for the back office's orders.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<Uuid>,
+    pub channel: Channel,
+    pub payment: PaymentMethod,
+    pub currency: String,
+    pub lines: Vec<LineView>,
+    /// In the order of the lines.
+    pub tickets: Vec<IssuedTicket>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub buyer: Option<Digest16>,
+    /// SHA-256 of the order's secret, hex.
+    pub secret_hash: crate::entry::Hash,
+    /// `personal::Personal` under the order's data key, base64.
+    pub personal: Base64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub key: Option<IdempotencyKey>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct IssuedTicket {
+    /// 1, 2, 3 … within the event.
+    pub ticket: u64,
+    pub ticket_type: Uuid,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ScanDecided {
+    pub device: Uuid,
+    pub lane: String,
+    pub zone: String,
+    pub direction: Direction,
+    /// Digest of device and nonce.
+    pub nonce: Digest16,
+    pub request: Digest16,
+    /// None when the ticket is not known here.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ticket: Option<u64>,
+    pub verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_scan: Option<FirstScan>,
+    /// Set only when force was needed; `reason` then says what was overruled.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub forced: bool,
+    /// A check-in by hand from the back office: who.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub by: Option<Uuid>,
+}
+
+/// Bytes as standard base64 text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Base64(pub Vec<u8>);
