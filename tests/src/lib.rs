@@ -1,1 +1,127 @@
-//! (to be written)
+//! Both services as a person starts them: `ops/up` on a directory of its own, and a client.
+//! Knows processes and HTTP; nothing of how the services work inside.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+
+/// The repository.
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Gate, back office and their stores, started by `ops/up`; stopped and removed when dropped.
+pub struct House {
+    pub run: PathBuf,
+    pub transcript: String,
+    pub client: Client,
+    store: &'static str,
+}
+
+/// An answer: status, headers that tests ask for, JSON body (null where there is none).
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+}
+
+impl House {
+    /// A new house on a fresh directory. `arguments` go to `ops/up` beside `--detach`.
+    pub fn up(store: &'static str, arguments: &[&str]) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let run = std::env::temp_dir().join(format!("atlvs-system-{}-{number}", std::process::id()));
+        let client = Client::builder().timeout(Duration::from_secs(30)).build().expect("client");
+        let mut house = Self { run, transcript: String::new(), client, store };
+        house.start(arguments);
+        house
+    }
+
+    /// Starts what is stopped, on the same state.
+    pub fn start(&mut self, arguments: &[&str]) {
+        let output = self.ops("up", &[&["--detach", "--store", self.store], arguments].concat());
+        self.transcript = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "ops/up failed\n{}\n{}",
+            self.transcript,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    pub fn stop(&self) {
+        let output = self.ops("down", &[]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Kills a service (`gate`, `backoffice`) without a word.
+    pub fn kill(&self, service: &str) {
+        let pid = fs::read_to_string(self.run.join(format!("{service}.pid"))).expect("pid file");
+        let status = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill runs");
+        assert!(status.success(), "{service} was not running");
+    }
+
+    /// A command of `ops/` on this house's directory, with the binaries of this build.
+    pub fn ops(&self, command: &str, arguments: &[&str]) -> Output {
+        Command::new(root().join("ops").join(command))
+            .args(arguments)
+            .env("ATLVS_RUN", &self.run)
+            .env("ATLVS_BIN_DIR", binaries())
+            .env_remove("GATE_PORT")
+            .env_remove("BACKOFFICE_PORT")
+            .output()
+            .expect("ops commands run")
+    }
+
+    /// A value of `demo.json`.
+    pub fn demo(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.run.join("demo.json")).expect("demo.json");
+        let demo: Value = serde_json::from_str(&text).expect("demo.json is JSON");
+        match &demo[name] {
+            Value::String(text) => text.clone(),
+            Value::Null => panic!("demo.json has no {name}"),
+            other => other.to_string(),
+        }
+    }
+
+    /// A request to a service (`gate_url`, `gate_internal_url`, `backoffice_url`).
+    pub async fn ask(&self, service: &str, method: Method, path: &str, token: &str, body: Option<Value>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.demo(service)));
+        if !token.is_empty() {
+            request = request.header("Authorization", token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("the service answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("a body");
+        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let output = self.ops("down", &["--quiet"]);
+        if output.status.success() && !std::thread::panicking() {
+            // A directory that is left behind fails no test: the next run makes its own.
+            drop(fs::remove_dir_all(&self.run));
+        }
+    }
+}
+
+/// Directory of the binaries that this test run was built with.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let dir = test.ancestors().nth(2).expect("target/<profile>").to_path_buf();
+    for name in ["gate", "backoffice", "keys"] {
+        assert!(dir.join(name).exists(), "{name} is not built: run ./ops/test, which builds it");
+    }
+    dir
+}
