@@ -9,7 +9,8 @@ use crate::log::DataKey;
 use crate::time::Millis;
 
 /// First 16 bytes of a SHA-256: identity of a buyer, of a request body, of a nonce with its device.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+/// As JSON 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Digest16(pub [u8; 16]);
 
 #[derive(Clone, Debug)]
@@ -192,7 +193,7 @@ pub struct Refusal {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Constraint {
-    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`.
+    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`, `scan`.
     pub kind: String,
     pub id: String,
 }
@@ -218,6 +219,12 @@ pub enum RefusalCode {
     NotAdmitted,
     /// The event is not configured on this node.
     UnknownEvent,
+    /// A buyer cancels a ticket that was admitted already.
+    TicketUsed,
+    /// The id of a new hold or order names another one already.
+    IdTaken,
+    /// A configuration that contradicts itself or what was sold; `constraint` names the part.
+    CatalogueConflict,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -324,6 +331,7 @@ pub enum Reason {
     WrongZone,
     AlreadyUsed,
     NotInside,
+    ZoneFull,
     StaleCode,
     UnknownTicket,
     NonceReused,
