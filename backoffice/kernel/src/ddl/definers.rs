@@ -1,0 +1,61 @@
+//! The one list of functions that pass row-level security. Each sets its search_path and takes the
+//! organization from the transaction's setting or from the row it found, never as an argument;
+//! a test compares this list with the catalogue.
+
+use crate::registry::Registry;
+
+pub struct Definer {
+    pub name: &'static str,
+    /// Roles that may call it; empty for trigger functions.
+    pub callers: &'static [&'static str],
+    /// Why it has to pass row-level security.
+    pub why: &'static str,
+}
+
+const APP: &[&str] = &["atlvs_app"];
+const WORK: &[&str] = &["atlvs_work"];
+
+pub const DEFINERS: &[Definer] = &[
+    Definer {
+        name: "record_change",
+        callers: &[],
+        why: "writes the change log, where no product role may insert",
+    },
+    Definer {
+        name: "erase_changes",
+        callers: APP,
+        why: "takes a person's values out of the log of the active organization",
+    },
+    Definer {
+        name: "make_change_partitions",
+        callers: WORK,
+        why: "owns the partitioned log and makes tables",
+    },
+];
+
+/// Ownership and execution rights of the listed functions that the registry's files define.
+pub(super) fn sql(registry: &Registry) -> String {
+    let files = || registry.domains().iter().flat_map(|domain| domain.sql).map(|(_, sql)| *sql);
+    let mut out = String::new();
+    for definer in DEFINERS {
+        let head = format!("function {}(", definer.name);
+        if ![super::BASE, super::CHANGES].into_iter().chain(files()).any(|sql| sql.contains(&head))
+        {
+            continue;
+        }
+        let name = definer.name;
+        super::put(
+            &mut out,
+            format_args!(
+                "-- {name} {}\nalter function {name} owner to atlvs_definer;\n\
+                 revoke execute on function {name} from public;\n",
+                definer.why
+            ),
+        );
+        if !definer.callers.is_empty() {
+            let callers = definer.callers.join(", ");
+            super::put(&mut out, format_args!("grant execute on function {name} to {callers};\n"));
+        }
+    }
+    out
+}

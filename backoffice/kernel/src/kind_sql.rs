@@ -1,0 +1,123 @@
+//! What each kind is in SQL: column types and the CHECK that holds even against our own mistakes.
+//! Pure text; the finer rules (formats, control characters) are the engine's validation.
+
+use crate::entity::{Access, Field, Kind};
+
+#[cfg(test)]
+mod tests;
+
+/// A JSON value's bound, in bytes of its text.
+pub const JSON_BYTES_MAX: usize = 64 * 1024;
+
+/// A column as the generator and the catalogue know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    pub name: String,
+    pub sql_type: String,
+    pub not_null: bool,
+    pub default: Option<String>,
+    /// Expression of a stored generated column.
+    pub generated: Option<String>,
+}
+
+/// Name of the second column of a money field.
+pub fn currency_column(field: &str) -> String {
+    format!("{field}_currency")
+}
+
+/// The columns of a field: one, or two for money.
+pub fn columns(field: &Field) -> Vec<Column> {
+    let generated = match field.access {
+        Access::Computed(sql) => Some(sql.to_owned()),
+        Access::Writable | Access::WriteOnce | Access::ByAction => None,
+    };
+    let main = Column {
+        name: field.name.to_owned(),
+        sql_type: sql_type(field.kind),
+        not_null: field.required,
+        default: field.default.map(str::to_owned),
+        generated,
+    };
+    if field.kind != Kind::Money {
+        return vec![main];
+    }
+    let currency = Column {
+        name: currency_column(field.name),
+        sql_type: "text".to_owned(),
+        not_null: field.required,
+        default: None,
+        generated: None,
+    };
+    vec![main, currency]
+}
+
+pub fn sql_type(kind: Kind) -> String {
+    match kind {
+        Kind::Text { .. }
+        | Kind::Slug
+        | Kind::Email
+        | Kind::Phone
+        | Kind::Url
+        | Kind::Currency
+        | Kind::Country
+        | Kind::Language
+        | Kind::TimeZone
+        | Kind::Choice(_) => "text".to_owned(),
+        Kind::Bool => "boolean".to_owned(),
+        Kind::Integer { .. } => "bigint".to_owned(),
+        Kind::Money => "numeric(19,4)".to_owned(),
+        Kind::Decimal { scale } => format!("numeric(28,{scale})"),
+        Kind::Date => "date".to_owned(),
+        Kind::Instant => "timestamp with time zone".to_owned(),
+        Kind::Link { .. } | Kind::Id => "uuid".to_owned(),
+        Kind::Json => "jsonb".to_owned(),
+        Kind::Bytes { .. } => "bytea".to_owned(),
+        Kind::TextList { .. } => "text[]".to_owned(),
+    }
+}
+
+/// CHECK expression of a field, if its type says too little.
+pub fn check(field: &Field) -> Option<String> {
+    let name = field.name;
+    let check = match field.kind {
+        Kind::Text { max } => format!("char_length({name}) <= {max}"),
+        Kind::Slug => format!("{name} ~ '^[a-z0-9][a-z0-9_-]{{0,62}}$'"),
+        Kind::Email => format!("char_length({name}) <= 254 and position('@' in {name}) > 1"),
+        Kind::Phone => format!("char_length({name}) <= 40"),
+        Kind::Url => format!("char_length({name}) <= 2000"),
+        Kind::Currency => format!("{name} ~ '^[A-Z]{{3}}$'"),
+        Kind::Country => format!("{name} ~ '^[A-Z]{{2}}$'"),
+        Kind::Language => format!("char_length({name}) <= 35"),
+        Kind::TimeZone => format!("char_length({name}) <= 64"),
+        Kind::Choice(options) => format!("{name} in ({})", literals(options)),
+        Kind::Integer { min: i64::MIN, max: i64::MAX } => return None,
+        Kind::Integer { min, max: i64::MAX } => format!("{name} >= {min}"),
+        Kind::Integer { min: i64::MIN, max } => format!("{name} <= {max}"),
+        Kind::Integer { min, max } => format!("{name} between {min} and {max}"),
+        Kind::Money => {
+            let currency = currency_column(name);
+            format!("({name} is null) = ({currency} is null) and {currency} ~ '^[A-Z]{{3}}$'")
+        }
+        Kind::Json => format!("octet_length({name}::text) <= {JSON_BYTES_MAX}"),
+        Kind::Bytes { max } => format!("octet_length({name}) <= {max}"),
+        Kind::TextList { max_items } => format!(
+            "cardinality({name}) <= {max_items} and array_position({name}, null) is null"
+        ),
+        Kind::Bool
+        | Kind::Decimal { .. }
+        | Kind::Date
+        | Kind::Instant
+        | Kind::Link { .. }
+        | Kind::Id => return None,
+    };
+    Some(check)
+}
+
+fn literals(options: &[&str]) -> String {
+    options.iter().map(|option| literal(option)).collect::<Vec<_>>().join(", ")
+}
+
+/// A text as an SQL literal (`standard_conforming_strings` is on since PostgreSQL 9.1).
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

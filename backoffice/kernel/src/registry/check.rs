@@ -1,0 +1,215 @@
+//! The rules that descriptors keep, each with a sentence that says what to do.
+
+use std::collections::BTreeSet;
+
+use super::{Member, Registry};
+use crate::action::On;
+use crate::ddl::names;
+use crate::entity::{Access, Entity, Field, Kind, Scope, View};
+
+/// Columns that the generator adds itself.
+const STANDARD: &[&str] =
+    &["org_id", "id", "version", "created_at", "updated_at", "deleted_at", "custom"];
+
+/// PostgreSQL cuts longer names silently, in bytes.
+const NAME_BYTES_MAX: usize = 63;
+
+pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
+    for member in registry.members() {
+        let mut report = |fault: String| faults.push(format!("{}: {fault}", member.qualified));
+        entity(member, &mut report);
+        fields(member.entity, &mut report);
+        references(member.entity, &mut report);
+        flow(member.entity, &mut report);
+        links(member, &mut report);
+    }
+    actions(registry, faults);
+    object_names(registry, faults);
+}
+
+fn entity(member: &Member, report: &mut dyn FnMut(String)) {
+    let entity = member.entity;
+    if !is_identifier(entity.name) {
+        report("the name must be snake_case".to_owned());
+    }
+    if entity.about.is_empty() {
+        report("say in one sentence what a row is, with .about(…)".to_owned());
+    }
+    if entity.scope == Scope::Tenant && entity.grant.is_empty() {
+        report("a tenant entity needs a grant, with .grant(\"domain.noun\")".to_owned());
+    }
+    if entity.log && (entity.operations.patch || entity.operations.delete) {
+        report("a log is append-only: it has no patch and no delete".to_owned());
+    }
+    if entity.scope != Scope::Tenant && served(entity) {
+        report("only tenant entities are served by the engine".to_owned());
+    }
+}
+
+fn served(entity: &Entity) -> bool {
+    let operations = entity.operations;
+    operations.read || operations.create || operations.patch || operations.delete
+}
+
+fn fields(entity: &Entity, report: &mut dyn FnMut(String)) {
+    let mut names = BTreeSet::new();
+    for field in entity.fields {
+        for column in crate::kind_sql::columns(field) {
+            if STANDARD.contains(&column.name.as_str()) {
+                report(format!("field {} is a standard column", column.name));
+            }
+            if !is_identifier(&column.name) {
+                report(format!("field {} must be snake_case", column.name));
+            }
+            if !names.insert(column.name.clone()) {
+                report(format!("field {} exists twice", column.name));
+            }
+        }
+        field_shape(field, report);
+    }
+}
+
+fn field_shape(field: &Field, report: &mut dyn FnMut(String)) {
+    let name = field.name;
+    if field.secret && !matches!(field.access, Access::ByAction | Access::Computed(_)) {
+        report(format!("secret field {name} must not be writable"));
+    }
+    if matches!(field.access, Access::Computed(_)) && field.default.is_some() {
+        report(format!("computed field {name} cannot have a default"));
+    }
+    match field.kind {
+        Kind::Choice(options) => {
+            let distinct: BTreeSet<_> = options.iter().collect();
+            if options.is_empty() || distinct.len() != options.len() {
+                report(format!("choice {name} needs options that differ"));
+            }
+        }
+        Kind::Integer { min, max } if max < min => {
+            report(format!("integer {name}: min is above max"));
+        }
+        Kind::Text { max: 0 } | Kind::Bytes { max: 0 } | Kind::TextList { max_items: 0 } => {
+            report(format!("field {name} can hold nothing"));
+        }
+        Kind::Link { .. } if !name.ends_with("_id") => {
+            report(format!("link {name} must end in _id"));
+        }
+        _ => {}
+    }
+}
+
+/// Everything that names a field must name one that exists.
+fn references(entity: &Entity, report: &mut dyn FnMut(String)) {
+    let known: BTreeSet<String> =
+        crate::ddl::columns(entity).into_iter().map(|column| column.name).collect();
+    let mut demand = |what: &str, name: &str| {
+        if !known.contains(name) {
+            report(format!("{what} names {name}, which is no field"));
+        }
+    };
+    if let Some(label) = entity.label {
+        demand("the label", label);
+    }
+    for unique in entity.uniques {
+        unique.fields.iter().for_each(|field| demand(unique.name, field));
+    }
+    for index in entity.indexes {
+        index.iter().for_each(|field| demand("an index", field));
+    }
+    for check in entity.checks.iter().filter(|check| !check.field.is_empty()) {
+        demand(check.name, check.field);
+    }
+    for view in entity.views {
+        match *view {
+            View::Board(field) | View::Tree(field) => demand("a view", field),
+            View::Calendar(from, until) => {
+                demand("a view", from);
+                demand("a view", until);
+            }
+        }
+    }
+}
+
+fn flow(entity: &Entity, report: &mut dyn FnMut(String)) {
+    let Some(flow) = entity.flow else { return };
+    let Some(field) = entity.field(flow.field) else {
+        report(format!("the flow names {}, which is no field", flow.field));
+        return;
+    };
+    if field.kind != Kind::Choice(flow.states) {
+        report(format!("{} must be a choice of the flow's states, in their order", field.name));
+    }
+    if field.access != Access::ByAction {
+        report(format!("{} moves by actions only: make it .by_action()", field.name));
+    }
+    if field.default != Some(&*format!("'{}'", flow.initial)) || !field.required {
+        report(format!("{} must be required with default '{}'", field.name, flow.initial));
+    }
+    if !flow.states.contains(&flow.initial) {
+        report(format!("the flow begins in {}, which is no state", flow.initial));
+    }
+    for (action, from, to) in flow.moves {
+        for state in from.iter().chain([to]).filter(|state| !flow.states.contains(state)) {
+            report(format!("move {action} names {state}, which is no state"));
+        }
+    }
+}
+
+fn links(member: &Member, report: &mut dyn FnMut(String)) {
+    for link in &member.links {
+        let possible = match (member.entity.scope, link.target.scope) {
+            (Scope::Tenant | Scope::Machine, Scope::Tenant | Scope::Global) => true,
+            (Scope::Machine, Scope::Machine) | (Scope::Global, Scope::Global) => true,
+            (Scope::Global, _) | (Scope::Tenant, Scope::Machine) => false,
+        };
+        if !possible {
+            report(format!(
+                "link {} leads from a {:?} table to a {:?} table",
+                link.field.name, member.entity.scope, link.target.scope
+            ));
+        }
+    }
+}
+
+fn actions(registry: &Registry, faults: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for domain in registry.domains() {
+        for action in domain.actions {
+            let name = format!("{}.{}/{}", domain.name, action.entity.name, action.name);
+            if !domain.entities.iter().any(|entity| entity.name == action.entity.name) {
+                faults.push(format!("action {name}: the entity belongs to another domain"));
+            }
+            if !taken.insert(name.clone()) {
+                faults.push(format!("action {name} exists twice"));
+            }
+            let children = registry.children(action.entity);
+            if action.on == On::Row
+                && children.iter().any(|child| child.entity.route() == action.name)
+            {
+                faults.push(format!("action {name} hides the child collection of that name"));
+            }
+        }
+    }
+}
+
+/// All names that the generator will make: unique in the schema and not cut by the database.
+fn object_names(registry: &Registry, faults: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for member in registry.members() {
+        for name in names::of(member) {
+            if NAME_BYTES_MAX < name.len() {
+                faults.push(format!(
+                    "{}: {name} has more than {NAME_BYTES_MAX} bytes",
+                    member.qualified
+                ));
+            }
+            if !taken.insert(name.clone()) {
+                faults.push(format!("{}: the name {name} is taken", member.qualified));
+            }
+        }
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
