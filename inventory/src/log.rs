@@ -1,5 +1,5 @@
 //! The log under an event: conditional append, reading, snapshots. The journal is the truth; a
-//! store only keeps it and holds no rules.
+//! store only keeps it. Knows entries and their chain; must not know what an entry means.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +15,14 @@ pub type Result<T> = std::result::Result<T, LogError>;
 
 /// Most entries in one answer of `append` or `read`.
 pub const ENTRIES_PER_READ_MAX: usize = 1_000;
+/// Most entries in one batch; a larger one is refused.
+pub const ENTRIES_PER_APPEND_MAX: usize = 4_096;
+/// Most bytes of one batch's entries as JSON; a larger one is refused.
+pub const BATCH_BYTES_MAX: usize = 64 << 20;
+/// Most bytes of one entry as JSON; a larger one is refused.
+pub const ENTRY_BYTES_MAX: usize = 16 << 20;
+/// Longest name of a document, in bytes of `[A-Za-z0-9._-]`; another is refused.
+pub const DOCUMENT_NAME_BYTES_MAX: usize = 120;
 
 /// What one append carries: the entries, all or none, and the data keys that the entries' sealed
 /// personal data needs, durable before the entries are.
@@ -31,15 +39,17 @@ pub struct DataKey(pub [u8; 32]);
 
 #[derive(Debug)]
 pub enum Appended {
-    /// The batch is durable and is the end of the log, or was already (a repeated append).
+    /// The batch is durable: it was appended, or the part of it that the log did not have yet, or
+    /// the log had all of it (a repeated append, also when others have appended since).
     Done,
     /// Another writer was first: the log's entries after `expected`, oldest first, at most
     /// `ENTRIES_PER_READ_MAX`; read the rest with `read`.
     Lost { missing: Vec<Entry> },
-    /// The store ends before `expected` with a prefix of this chain (a fail-over lost a tail):
-    /// append again what comes after `head`, then this batch.
+    /// The log ends at `head`, before `expected` (a fail-over lost a tail). If `head` is on the
+    /// caller's chain: append again what comes after it, then this batch; else the caller is forked.
     Behind { head: Head },
-    /// The store's entry at `expected.seq` has another hash: this node's tail is not the log's.
+    /// The log's entry at `expected.seq` has another hash or is trimmed: the caller's tail is not
+    /// the log's, its state must be built again from snapshot and log.
     Forked { head: Head },
 }
 
@@ -63,12 +73,18 @@ pub struct Snapshot {
     pub bytes: Vec<u8>,
 }
 
-/// A store of logs, one an event. Every call is bounded by the store's own time-out.
+/// A store of logs, one an event. Every call is bounded by the store's own time-out. Dropping a
+/// call's future leaves its outcome open, nothing worse.
 pub trait Log: Send + Sync {
+    /// Appends the batch if the log ends at `expected`. The batch must follow `expected` without
+    /// gap, else it is `Refused`. An empty batch only compares heads. All of a batch is durable, or
+    /// none; its data keys before its entries. A key that was erased stays erased.
     fn append<'a>(&'a self, event: Uuid, expected: Head, batch: &'a Batch)
     -> BoxFuture<'a, Result<Appended>>;
 
-    /// Entries with seq > `after`, oldest first, at most `limit` (capped).
+    /// Durable entries with seq > `after`, oldest first, at most `limit` (capped at
+    /// `ENTRIES_PER_READ_MAX`). When those directly after `after` are trimmed, the first entry's
+    /// seq shows the gap: start from the snapshot.
     fn read(&self, event: Uuid, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>>>;
 
     /// Like `read`, but waits up to `wait` for the first entry; empty when none came.
@@ -81,11 +97,14 @@ pub trait Log: Send + Sync {
     /// Events that have a log, in no order.
     fn events(&self) -> BoxFuture<'_, Result<Vec<Uuid>>>;
 
+    /// Keeps a snapshot in place of an older one; one that is not newer changes nothing. `Refused`
+    /// when its head is not on the log (past its end, or another hash).
     fn save_snapshot<'a>(&'a self, event: Uuid, snapshot: &'a Snapshot)
     -> BoxFuture<'a, Result<()>>;
     fn load_snapshot(&self, event: Uuid) -> BoxFuture<'_, Result<Option<Snapshot>>>;
 
-    /// Forgets entries up to and including `through`; never past the stored snapshot's head.
+    /// Permits forgetting entries up to and including `through`, never past the stored snapshot's
+    /// head. A store forgets in its own units and may keep more.
     fn trim(&self, event: Uuid, through: u64) -> BoxFuture<'_, Result<()>>;
 
     /// Data keys of these orders; erased and unknown ones are left out.
