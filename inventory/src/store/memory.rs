@@ -13,7 +13,7 @@ use crate::log::{
     Appended, Batch, BoxFuture, DataKey, ENTRIES_PER_READ_MAX, Log, LogError, Result, SharedLog,
     Snapshot,
 };
-use crate::store::{Verdict, check_batch, check_document_name, judge};
+use crate::store::{Encoded, Verdict, check_document_name, judge};
 
 /// Logs that clones share.
 #[derive(Clone, Debug)]
@@ -253,7 +253,7 @@ impl Stored {
     }
 
     fn append(&mut self, event: Uuid, expected: Head, batch: &Batch) -> Result<Appended> {
-        let hashes = check_batch(event, expected, &batch.entries)?;
+        let hashes = Encoded::new(event, expected, &batch.entries)?.hashes;
         let head = self.head();
         match judge(head, expected, &hashes, |seq| Ok(self.hash_at(seq)))? {
             Verdict::Write { skip } => {
@@ -294,7 +294,7 @@ impl Stored {
 
     fn save_snapshot(&mut self, snapshot: &Snapshot) -> Result<()> {
         let head = snapshot.head;
-        if self.snapshot.as_ref().is_some_and(|kept| head.seq <= kept.head.seq) {
+        if head.seq <= self.snapshot.as_ref().map_or(0, |kept| kept.head.seq) {
             return Ok(());
         }
         if self.hash_at(head.seq) != Some(head.hash) {

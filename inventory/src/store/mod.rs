@@ -2,13 +2,17 @@
 //! share stands here: which batch is well formed, and what an append means for a given head.
 //! Stores know the chain of entries; they must not know rules of sale or admission.
 
+pub mod file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 
 use uuid::Uuid;
 
 use crate::entry::{Entry, Hash, Head};
-use crate::log::{DOCUMENT_NAME_BYTES_MAX, ENTRIES_PER_APPEND_MAX, LogError, Result};
+use crate::log::{
+    BATCH_BYTES_MAX, DOCUMENT_NAME_BYTES_MAX, ENTRIES_PER_APPEND_MAX, ENTRY_BYTES_MAX, LogError,
+    Result,
+};
 
 /// What an append has to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,8 +27,59 @@ pub(crate) enum Verdict {
     Forked,
 }
 
-/// Hashes of the batch's entries, or `Refused` when they do not chain onto `expected`.
-pub(crate) fn check_batch(event: Uuid, expected: Head, entries: &[Entry]) -> Result<Vec<Hash>> {
+/// A well-formed batch as stores write it.
+pub(crate) struct Encoded {
+    /// Hash of each entry.
+    pub(crate) hashes: Vec<Hash>,
+    /// The entries' JSON, one directly after the other.
+    json: Vec<u8>,
+    /// Where in `json` each entry ends.
+    ends: Vec<usize>,
+}
+
+impl Encoded {
+    /// `Refused` when the entries do not chain onto `expected` or are too many or too large.
+    pub(crate) fn new(event: Uuid, expected: Head, entries: &[Entry]) -> Result<Self> {
+        let hashes = check_chain(event, expected, entries)?;
+        let mut json = Vec::new();
+        let mut ends = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let start = json.len();
+            serde_json::to_writer(&mut json, entry)
+                .map_err(|error| LogError::Refused(format!("entry {}: {error}", entry.seq)))?;
+            if json.len().saturating_sub(start) > ENTRY_BYTES_MAX {
+                return Err(LogError::Refused(format!(
+                    "entry {} has more than {ENTRY_BYTES_MAX} bytes",
+                    entry.seq
+                )));
+            }
+            ends.push(json.len());
+        }
+        if json.len() > BATCH_BYTES_MAX {
+            return Err(LogError::Refused(format!(
+                "batch of {} bytes, at most {BATCH_BYTES_MAX} are allowed",
+                json.len()
+            )));
+        }
+        Ok(Self { hashes, json, ends })
+    }
+
+    /// JSON of the entries from the one at `index` on.
+    pub(crate) fn json_from(&self, index: usize) -> &[u8] {
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied();
+        self.json.get(start.unwrap_or(0)..).unwrap_or_default()
+    }
+
+    /// Hash and JSON of each entry.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&Hash, &[u8])> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let json = starts.zip(&self.ends).filter_map(|(start, end)| self.json.get(*start..*end));
+        self.hashes.iter().zip(json)
+    }
+}
+
+/// Hashes of the entries, or `Refused` when they do not chain onto `expected`.
+fn check_chain(event: Uuid, expected: Head, entries: &[Entry]) -> Result<Vec<Hash>> {
     if entries.len() > ENTRIES_PER_APPEND_MAX {
         return Err(LogError::Refused(format!(
             "batch of {} entries, at most {ENTRIES_PER_APPEND_MAX} are allowed",

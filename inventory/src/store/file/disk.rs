@@ -1,0 +1,96 @@
+//! What a log asks of a disk, so that tests can let it fail at any byte. Knows files and bytes; must
+//! not know what they mean.
+
+use std::fmt::Debug;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::log::LogError;
+
+/// Writing, making durable and cutting one file. Every file of a log is changed through this.
+pub trait Disk: Debug + Send + Sync {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Returns once content and length are durable.
+    fn sync(&self, file: &File) -> io::Result<()>;
+    fn set_len(&self, file: &File, length: u64) -> io::Result<()>;
+}
+
+/// The operating system's files.
+#[derive(Debug)]
+pub(crate) struct SystemDisk;
+
+impl Disk for SystemDisk {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        // fdatasync: the length counts as data when it changed.
+        file.sync_data()
+    }
+
+    fn set_len(&self, file: &File, length: u64) -> io::Result<()> {
+        file.set_len(length)
+    }
+}
+
+/// Makes `directory/name` hold exactly these parts, at once and durably, or leaves it as it was:
+/// a temporary file, made durable, takes its name.
+pub(crate) fn replace(
+    disk: &dyn Disk,
+    directory: &Path,
+    name: &str,
+    parts: &[&[u8]],
+) -> io::Result<()> {
+    let temporary = directory.join(format!(".{name}.tmp"));
+    let written = write_new(disk, &temporary, parts)
+        .and_then(|()| fs::rename(&temporary, directory.join(name)));
+    if written.is_err() {
+        // What is left of it is overwritten by the next attempt; the error to tell is the first.
+        let _ = fs::remove_file(&temporary);
+    }
+    written.and_then(|()| sync_directory(directory))
+}
+
+fn write_new(disk: &dyn Disk, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let file = File::create(path)?;
+    let mut offset = 0;
+    for part in parts {
+        disk.write_at(&file, part, offset)?;
+        offset = u64::saturating_add(offset, part.len() as u64);
+    }
+    disk.sync(&file)
+}
+
+/// Makes the names in a directory durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Creates a directory and makes its name durable; one that is there already is fine.
+pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
+    match fs::create_dir(directory) {
+        Ok(()) => directory.parent().map_or(Ok(()), sync_directory),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Nothing was written.
+pub(crate) fn refused(doing: &str, path: &Path, error: &io::Error) -> LogError {
+    LogError::Refused(format!("{doing} {}: {error}", path.display()))
+}
+
+/// Nobody knows what was written, or nothing could be read.
+pub(crate) fn unavailable(doing: &str, path: &Path, error: &io::Error) -> LogError {
+    LogError::Unavailable(format!("{doing} {}: {error}", path.display()))
+}
+
+/// The first N bytes, taken off the front.
+pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (front, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*front)
+}
