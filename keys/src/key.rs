@@ -21,7 +21,7 @@ pub struct PublicKey {
     key: VerifyingKey,
     /// Start of its life, inclusive.
     pub not_before: UnixSeconds,
-    /// End of its life, exclusive.
+    /// End of its life, exclusive. An end before the start is a key that never lives.
     pub not_after: Option<UnixSeconds>,
     /// From this moment nothing it signed passes; whoever works offline refuses as soon as it is
     /// set, even if the moment is to come.
@@ -38,8 +38,6 @@ pub enum KeyError {
     Weak,
     #[error("kid: {stated} is stated, the key's is {actual}")]
     Kid { stated: Kid, actual: Kid },
-    #[error("not_after: not later than not_before")]
-    Life,
     #[error("sealed_private: not base64 of a sealed 32-byte key")]
     SealedPrivate,
 }
@@ -127,9 +125,6 @@ impl TryFrom<PublicKeyJson> for PublicKey {
         let mut key = PublicKey::new(json.event, &public, json.not_before)?;
         if key.kid != json.kid {
             return Err(KeyError::Kid { stated: json.kid, actual: key.kid });
-        }
-        if json.not_after.is_some_and(|end| end <= json.not_before) {
-            return Err(KeyError::Life);
         }
         key.not_after = json.not_after;
         key.revoked_at = json.revoked_at;
