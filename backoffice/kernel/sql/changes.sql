@@ -75,6 +75,7 @@ $$;
 create or replace function record_change() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
+set timezone = 'UTC'
 as $$
 declare
     v_hidden constant text[] := coalesce(tg_argv, '{}') || array['org_id', 'id', 'version', 'created_at', 'updated_at'];

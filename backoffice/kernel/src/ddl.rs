@@ -64,7 +64,10 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
 pub fn script(registry: &Registry) -> String {
     let mut script = String::new();
     for section in sections(registry) {
-        put(&mut script, format_args!("-- === {} ===\n\n{}\n", section.title, section.sql.trim_end()));
+        put(
+            &mut script,
+            format_args!("-- === {} ===\n\n{}\n", section.title, section.sql.trim_end()),
+        );
         script.push('\n');
     }
     script.truncate(script.trim_end().len());
@@ -77,8 +80,7 @@ pub fn columns(entity: &Entity) -> Vec<Column> {
     let mut columns = Vec::new();
     let org = column("org_id", "uuid", Some(ACTIVE_ORG));
     match entity.scope {
-        Scope::Tenant => columns.push(org),
-        Scope::Machine => columns.push(org),
+        Scope::Tenant | Scope::Machine => columns.push(org),
         Scope::Global => {}
     }
     columns.push(column("id", "uuid", Some("uuid7()")));
@@ -162,7 +164,6 @@ fn table(member: &Member) -> String {
         parts.push(format!("constraint {} check ({})", check.name, check.sql));
     }
     let mut sql = format!("create table {} (\n    {}\n);\n", entity.name, parts.join(",\n    "));
-    put(&mut sql, format_args!("comment on table {} is {};\n", entity.name, literal(entity.about)));
     for index in indexes(member) {
         put(&mut sql, format_args!("{index};\n"));
     }
@@ -287,36 +288,40 @@ fn rights(member: &Member) -> String {
 fn triggers(member: &Member) -> String {
     let entity = member.entity;
     let name = entity.name;
+    let secrets: Vec<String> =
+        entity.fields.iter().filter(|field| field.secret).map(|f| literal(f.name)).collect();
     let mut sql = String::new();
-    if entity.log {
+    for trigger in trigger_names(entity) {
+        let (moment, function) = if trigger.ends_with("_append_only") {
+            ("before update or delete", "append_only()".to_owned())
+        } else if trigger.ends_with("_touch") {
+            ("before update", "touch()".to_owned())
+        } else {
+            let function = format!("record_change({})", secrets.join(", "));
+            ("after insert or update or delete", function)
+        };
         put(
             &mut sql,
             format_args!(
-                "create trigger {name}_append_only before update or delete on {name}\n    \
-                 for each row execute function append_only();\n"
-            ),
-        );
-    }
-    if is_versioned(entity) {
-        put(
-            &mut sql,
-            format_args!(
-                "create trigger {name}_touch before update on {name}\n    \
-                 for each row execute function touch();\n"
-            ),
-        );
-    }
-    if entity.scope == Scope::Tenant && !entity.log {
-        let secrets: Vec<String> =
-            entity.fields.iter().filter(|f| f.secret).map(|f| literal(f.name)).collect();
-        put(
-            &mut sql,
-            format_args!(
-                "create trigger {name}_change after insert or update or delete on {name}\n    \
-                 for each row execute function record_change({});\n",
-                secrets.join(", ")
+                "create trigger {trigger} {moment} on {name}\n    \
+                 for each row execute function {function};\n"
             ),
         );
     }
     sql
+}
+
+/// Triggers that the generator gives an entity.
+pub fn trigger_names(entity: &Entity) -> Vec<String> {
+    let mut names = Vec::new();
+    if entity.log {
+        names.push(format!("{}_append_only", entity.name));
+    }
+    if is_versioned(entity) {
+        names.push(format!("{}_touch", entity.name));
+    }
+    if entity.scope == Scope::Tenant && !entity.log {
+        names.push(format!("{}_change", entity.name));
+    }
+    names
 }

@@ -100,9 +100,9 @@ pub fn check(field: &Field) -> Option<String> {
         }
         Kind::Json => format!("octet_length({name}::text) <= {JSON_BYTES_MAX}"),
         Kind::Bytes { max } => format!("octet_length({name}) <= {max}"),
-        Kind::TextList { max_items } => format!(
-            "cardinality({name}) <= {max_items} and array_position({name}, null) is null"
-        ),
+        Kind::TextList { max_items } => {
+            format!("cardinality({name}) <= {max_items} and array_position({name}, null) is null")
+        }
         Kind::Bool
         | Kind::Decimal { .. }
         | Kind::Date

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::action::Action;
+use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
 
@@ -18,7 +19,7 @@ pub struct Registry {
     members: Vec<Member>,
     by_table: BTreeMap<&'static str, usize>,
     by_route: BTreeMap<String, usize>,
-    codes: BTreeMap<String, Meaning>,
+    codes: BTreeMap<String, (Code, &'static str)>,
 }
 
 /// An entity in its place.
@@ -45,14 +46,6 @@ pub struct Child {
     pub entity: &'static Entity,
     /// Field of the child that holds the parent's id.
     pub field: &'static Field,
-}
-
-/// What a violated constraint means to the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Meaning {
-    pub code: Code,
-    /// Field that the error names, where one field is to blame.
-    pub field: Option<&'static str>,
 }
 
 /// Every fault of the descriptors, found in one pass.
@@ -82,7 +75,7 @@ impl Registry {
         registry.collect(&mut faults);
         registry.resolve(&mut faults);
         check::all(&registry, &mut faults);
-        registry.meanings(&mut faults);
+        registry.meanings();
         if faults.is_empty() { Ok(registry) } else { Err(Faults(faults)) }
     }
 
@@ -143,9 +136,10 @@ impl Registry {
         self.domains.iter().flat_map(|domain| domain.actions.iter())
     }
 
-    /// What a constraint of the database means, by its name.
-    pub fn meaning(&self, constraint: &str) -> Option<Meaning> {
-        self.codes.get(constraint).copied()
+    /// What a violated constraint means, by its name: the code, and the field that the error names
+    /// (empty where no single field is to blame).
+    pub fn constraint(&self, name: &str) -> Option<(Code, &'static str)> {
+        self.codes.get(name).copied()
     }
 
     /// Names of all grants, for role checks.
@@ -166,10 +160,8 @@ impl Registry {
                     faults.push(format!("{}.{}: the table exists twice", domain.name, entity.name));
                 }
                 if self.by_route.insert(route.clone(), index).is_some() {
-                    faults.push(format!(
-                        "{}.{}: route /{route} is taken",
-                        domain.name, entity.name
-                    ));
+                    faults
+                        .push(format!("{}.{}: route /{route} is taken", domain.name, entity.name));
                 }
                 let qualified = format!("{}.{}", domain.name, entity.name);
                 self.members.push(Member { domain, entity, qualified, route, links: Vec::new() });
@@ -201,26 +193,28 @@ impl Registry {
         }
     }
 
-    /// Constraint names are the contract between database and error table, so each has one meaning.
-    fn meanings(&mut self, faults: &mut Vec<String>) {
+    /// Constraint names are the contract between database and error table; that they are unique is
+    /// checked with the other object names.
+    fn meanings(&mut self) {
         let mut codes = BTreeMap::new();
-        let mut put = |name: String, meaning: Meaning| {
-            if codes.insert(name.clone(), meaning).is_some() {
-                faults.push(format!("constraint {name}: the name is taken"));
-            }
-        };
         for member in &self.members {
             let entity = member.entity;
+            for link in &member.links {
+                let name = names::foreign_key(entity, link.field);
+                codes.insert(name, (Code::UnknownReference, link.field.name));
+            }
+            for field in entity.fields {
+                codes.insert(names::check(entity, field), (Code::InvalidValue, field.name));
+            }
             for unique in entity.uniques {
-                let field = unique.fields.first().copied();
-                put(unique.name.to_owned(), Meaning { code: unique.code, field });
+                let field = unique.fields.first().copied().unwrap_or_default();
+                codes.insert(unique.name.to_owned(), (unique.code, field));
             }
             for check in entity.checks {
-                let field = Some(check.field).filter(|field| !field.is_empty());
-                put(check.name.to_owned(), Meaning { code: check.code, field });
+                codes.insert(check.name.to_owned(), (check.code, check.field));
             }
             for &(name, code) in entity.constraints {
-                put(name.to_owned(), Meaning { code, field: None });
+                codes.insert(name.to_owned(), (code, ""));
             }
         }
         self.codes = codes;

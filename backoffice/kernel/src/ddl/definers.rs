@@ -33,16 +33,21 @@ pub const DEFINERS: &[Definer] = &[
     },
 ];
 
-/// Ownership and execution rights of the listed functions that the registry's files define.
-pub(super) fn sql(registry: &Registry) -> String {
-    let files = || registry.domains().iter().flat_map(|domain| domain.sql).map(|(_, sql)| *sql);
-    let mut out = String::new();
-    for definer in DEFINERS {
+/// The listed functions that the registry's files define.
+pub fn of(registry: &Registry) -> Vec<&'static Definer> {
+    let domains = registry.domains().iter().flat_map(|domain| domain.sql).map(|(_, sql)| *sql);
+    let files: Vec<&str> = [super::BASE, super::CHANGES].into_iter().chain(domains).collect();
+    let defined = |definer: &&Definer| {
         let head = format!("function {}(", definer.name);
-        if ![super::BASE, super::CHANGES].into_iter().chain(files()).any(|sql| sql.contains(&head))
-        {
-            continue;
-        }
+        files.iter().any(|sql| sql.contains(&head))
+    };
+    DEFINERS.iter().filter(defined).collect()
+}
+
+/// Ownership and execution rights.
+pub(super) fn sql(registry: &Registry) -> String {
+    let mut out = String::new();
+    for definer in of(registry) {
         let name = definer.name;
         super::put(
             &mut out,

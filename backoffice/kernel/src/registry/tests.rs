@@ -1,0 +1,175 @@
+//! Each rule of the registry, by a descriptor that breaks it.
+
+use super::Registry;
+use crate::entity::{
+    Check, Domain, Entity, Flow, Operations, Unique, View, choice, id, integer, link, money, text,
+};
+use crate::error::Code;
+
+const fn domain(name: &'static str, entities: &'static [&'static Entity]) -> Domain {
+    Domain { name, entities, actions: &[], sql: &[], internal: &[], loops: &[] }
+}
+
+static SHELVES: Entity = Entity::new("shelves")
+    .grant("library.shelves")
+    .about("A shelf.")
+    .label("name")
+    .fields(&[text("name").required(), link("parent_id", "library.shelves")])
+    .views(&[View::Tree("parent_id")]);
+
+static BOOKS: Entity = Entity::new("books")
+    .grant("library.books")
+    .about("A book.")
+    .fields(&[
+        text("title").required(),
+        link("shelf_id", "library.shelves").required(),
+        link("spare_shelf_id", "library.shelves"),
+        money("price"),
+        choice("status", LOAN.states).required().default("'here'").by_action(),
+    ])
+    .uniques(&[Unique { name: "books_title_key", fields: &["title"], code: Code::AlreadyExists }])
+    .checks(&[Check {
+        name: "books_price_positive",
+        sql: "price >= 0",
+        code: Code::OutOfRange,
+        field: "price",
+    }])
+    .flow(&LOAN);
+
+static LOAN: Flow = Flow {
+    field: "status",
+    initial: "here",
+    states: &["here", "lent"],
+    moves: &[("lend", &["here"], "lent"), ("return", &["lent"], "here")],
+};
+
+static LIBRARY: Domain = domain("library", &[&SHELVES, &BOOKS]);
+
+#[test]
+fn names_routes_links_and_meanings_are_found() {
+    let registry = Registry::new(&[&LIBRARY]).unwrap();
+    assert_eq!(registry.entity("books").unwrap().name, "books");
+    assert_eq!(registry.qualified("library.shelves").unwrap().name, "shelves");
+    assert!(registry.qualified("archive.shelves").is_none());
+    assert_eq!(registry.route("books").unwrap().qualified, "library.books");
+    assert_eq!(registry.target(&BOOKS, "shelf_id").unwrap().name, "shelves");
+    assert!(registry.target(&BOOKS, "title").is_none());
+    // One collection for each child, through its first link to the parent.
+    let children: Vec<_> = registry
+        .children(&SHELVES)
+        .iter()
+        .map(|child| (child.entity.name, child.field.name))
+        .collect();
+    assert_eq!(children, [("shelves", "parent_id"), ("books", "shelf_id")]);
+    let meanings = [
+        ("books_title_key", Some((Code::AlreadyExists, "title"))),
+        ("books_price_positive", Some((Code::OutOfRange, "price"))),
+        ("books_shelf_id_fkey", Some((Code::UnknownReference, "shelf_id"))),
+        ("books_status_check", Some((Code::InvalidValue, "status"))),
+        ("no_such_thing", None),
+    ];
+    for (name, meaning) in meanings {
+        assert_eq!(registry.constraint(name), meaning, "{name}");
+    }
+}
+
+/// The faults of one broken descriptor, without its qualified name.
+#[track_caller]
+fn check(entity: &'static Entity, expect: &[&str]) {
+    let entities: &'static [&'static Entity] = Box::leak(Box::new([&SHELVES, entity]));
+    let domain = Box::leak(Box::new(domain("library", entities)));
+    let faults = Registry::new(&[domain]).map_or_else(|faults| faults.0, |_| Vec::new());
+    let prefix = format!("library.{}: ", entity.name);
+    let faults: Vec<&str> =
+        faults.iter().map(|fault| fault.strip_prefix(&prefix).unwrap_or(fault)).collect();
+    assert_eq!(faults, expect);
+}
+
+/// A sound entity to break.
+const fn sound(name: &'static str) -> Entity {
+    Entity::new(name).grant("library.things").about("A thing.")
+}
+
+#[test]
+fn broken_descriptors_are_refused() {
+    static BARE: Entity = Entity::new("things");
+    check(
+        &BARE,
+        &[
+            "say in one sentence what a row is, with .about(…)",
+            "a tenant entity needs a grant, with .grant(\"domain.noun\")",
+        ],
+    );
+    static BAD_NAME: Entity = sound("badThings");
+    check(&BAD_NAME, &["the name must be snake_case"]);
+    static STANDARD: Entity = sound("things").fields(&[integer("version", 0, 1)]);
+    check(&STANDARD, &["field version is a standard column"]);
+    static TWICE: Entity = sound("things").fields(&[money("fee"), text("fee_currency")]);
+    check(&TWICE, &["field fee_currency exists twice"]);
+    static LABEL: Entity = sound("things").label("title");
+    check(&LABEL, &["the label names title, which is no field"]);
+    static INDEX: Entity = sound("things").indexes(&[&["created_at", "colour"]]);
+    check(&INDEX, &["an index names colour, which is no field"]);
+    static STRANGE_LINK: Entity = sound("things").fields(&[link("owner_id", "library.people")]);
+    check(&STRANGE_LINK, &["library.things.owner_id: link to library.people, which no domain has"]);
+    static LINK_NAME: Entity = sound("things").fields(&[link("shelf", "library.shelves")]);
+    check(&LINK_NAME, &["link shelf must end in _id"]);
+    static UPWARD: Entity = Entity::new("things")
+        .global()
+        .about("A thing.")
+        .fields(&[link("shelf_id", "library.shelves")]);
+    check(&UPWARD, &["link shelf_id leads from a Global table to a Tenant table"]);
+    static SERVED: Entity = sound("things").global().operations(Operations::READ);
+    check(&SERVED, &["only tenant entities are served by the engine"]);
+    static LOG: Entity = sound("things").log().operations(Operations::ALL);
+    check(&LOG, &["a log is append-only: it has no patch and no delete"]);
+    static CHOICE: Entity = sound("things").fields(&[choice("size", &["s", "s"])]);
+    check(&CHOICE, &["choice size needs options that differ"]);
+    static RANGE: Entity = sound("things").fields(&[integer("size", 2, 1)]);
+    check(&RANGE, &["integer size: min is above max"]);
+    static TAKEN: Entity = sound("shelves");
+    check(
+        &TAKEN,
+        &["library.shelves: the table exists twice", "library.shelves: route /shelves is taken"],
+    );
+    static ROUTE: Entity = sound("things").path("shelves");
+    check(&ROUTE, &["route /shelves is taken"]);
+    static LONG: Entity =
+        sound("things").fields(&[id("a_name_that_is_fine_by_itself_and_too_long_with_its_table")]);
+    check(&LONG, &[]);
+    static LONG_CHECK: Entity = sound("things")
+        .fields(&[text("a_name_that_is_fine_by_itself_and_too_long_with_its_table")]);
+    check(
+        &LONG_CHECK,
+        &[
+            "things_a_name_that_is_fine_by_itself_and_too_long_with_its_table_check has more than 63 bytes",
+        ],
+    );
+}
+
+#[test]
+fn flows_are_choices_that_only_actions_move() {
+    static FREE: Entity = sound("things").fields(&[choice("status", LOAN.states)]).flow(&LOAN);
+    check(
+        &FREE,
+        &[
+            "status moves by actions only: make it .by_action()",
+            "status must be required with default 'here'",
+        ],
+    );
+    static NONE: Entity = sound("things").flow(&LOAN);
+    check(&NONE, &["the flow names status, which is no field"]);
+    static LOST: Flow = Flow {
+        field: "status",
+        initial: "gone",
+        states: &["here"],
+        moves: &[("lend", &["here"], "lent")],
+    };
+    static MOVES: Entity = sound("things")
+        .fields(&[choice("status", LOST.states).required().default("'gone'").by_action()])
+        .flow(&LOST);
+    check(
+        &MOVES,
+        &["the flow begins in gone, which is no state", "move lend names lent, which is no state"],
+    );
+}

@@ -1,0 +1,154 @@
+//! One query for each kind of object: columns `on`, `name`, `definition`, all `text`; columns of a
+//! table have their parts apart. Objects of extensions and of partitions are not ours.
+
+use super::ObjectKind;
+
+/// Ordinary and partitioned tables of the schema, without partitions.
+macro_rules! tables {
+    () => {
+        "pg_class t join pg_namespace n on n.oid = t.relnamespace and n.nspname = 'public'"
+    };
+}
+
+pub(super) const ALL: &[(ObjectKind, &str)] = &[
+    (ObjectKind::Sequence, SEQUENCES),
+    (ObjectKind::Table, TABLES),
+    (ObjectKind::Column, COLUMNS),
+    (ObjectKind::Function, FUNCTIONS),
+    (ObjectKind::Constraint, CONSTRAINTS),
+    (ObjectKind::ForeignKey, FOREIGN_KEYS),
+    (ObjectKind::Index, INDEXES),
+    (ObjectKind::RowSecurity, ROW_SECURITY),
+    (ObjectKind::Policy, POLICIES),
+    (ObjectKind::Trigger, TRIGGERS),
+    (ObjectKind::Owner, OWNERS),
+    (ObjectKind::Grant, GRANTS),
+];
+
+/// Sequences of identity columns belong to their column (deptype `i`).
+const SEQUENCES: &str = concat!(
+    "select t.relname::text, '', format('as %s start %s increment %s minvalue %s maxvalue %s%s',
+        s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax,
+        case when s.seqcycle then ' cycle' else '' end)
+     from ",
+    tables!(),
+    " join pg_sequence s on s.seqrelid = t.oid
+     where not exists (select from pg_depend d where d.objid = t.oid and d.deptype = 'i')"
+);
+
+const TABLES: &str = concat!(
+    "select t.relname::text, '', coalesce('partition by ' || pg_get_partkeydef(t.oid), '')
+     from ",
+    tables!(),
+    " where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+const COLUMNS: &str = concat!(
+    "select t.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
+            a.attnotnull,
+            case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+            case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid)
+                 when a.attidentity <> '' then 'identity ' || a.attidentity::text end
+     from ",
+    tables!(),
+    " join pg_attribute a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
+     left join pg_attrdef d on d.adrelid = t.oid and d.adnum = a.attnum
+     where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+const FUNCTIONS: &str = "
+    select p.oid::regprocedure::text, '', pg_get_functiondef(p.oid)
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'public'
+    where p.prokind in ('f', 'p')
+        and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')";
+
+const CONSTRAINTS: &str = concat!(
+    "select t.relname::text, c.conname::text, pg_get_constraintdef(c.oid)
+     from ",
+    tables!(),
+    " join pg_constraint c on c.conrelid = t.oid and c.contype in ('p', 'u', 'c', 'x')
+     where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+const FOREIGN_KEYS: &str = concat!(
+    "select t.relname::text, c.conname::text, pg_get_constraintdef(c.oid)
+     from ",
+    tables!(),
+    " join pg_constraint c on c.conrelid = t.oid and c.contype = 'f' and c.conparentid = 0
+     where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+/// Indexes behind constraints are told by the constraint.
+const INDEXES: &str = concat!(
+    "select t.relname::text, x.relname::text, pg_get_indexdef(i.indexrelid)
+     from ",
+    tables!(),
+    " join pg_index i on i.indrelid = t.oid join pg_class x on x.oid = i.indexrelid
+     where t.relkind in ('r', 'p') and not t.relispartition
+        and not exists (select from pg_constraint c where c.conindid = i.indexrelid
+                        and c.contype in ('p', 'u', 'x'))"
+);
+
+const ROW_SECURITY: &str = concat!(
+    "select t.relname::text, '',
+            case when t.relforcerowsecurity then 'forced' else 'enabled' end
+     from ",
+    tables!(),
+    " where t.relkind in ('r', 'p') and not t.relispartition and t.relrowsecurity"
+);
+
+const POLICIES: &str = "
+    select tablename::text, policyname::text,
+           format('as %s for %s to %s', permissive, cmd, array_to_string(roles, ', '))
+           || coalesce(' using (' || qual || ')', '')
+           || coalesce(' with check (' || with_check || ')', '')
+    from pg_policies where schemaname = 'public'";
+
+const TRIGGERS: &str = concat!(
+    "select t.relname::text, g.tgname::text, pg_get_triggerdef(g.oid)
+     from ",
+    tables!(),
+    " join pg_trigger g on g.tgrelid = t.oid and not g.tgisinternal
+     where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+const OWNERS: &str = concat!(
+    "select case when t.relkind = 'S' then 'sequence ' else 'table ' end || t.relname, '',
+            pg_get_userbyid(t.relowner)::text
+     from ",
+    tables!(),
+    " where t.relkind in ('r', 'p', 'S') and not t.relispartition
+        and not exists (select from pg_depend d where d.objid = t.oid and d.deptype = 'i')
+     union all
+     select 'function ' || p.oid::regprocedure, '', pg_get_userbyid(p.proowner)::text
+     from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'public'
+     where not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')"
+);
+
+/// A missing ACL means the default one: all to the owner, and execution of functions to everyone.
+/// Whatever the owner holds is left out: it follows from owning.
+const GRANTS: &str = concat!(
+    "with object as (
+        select case when t.relkind = 'S' then 'sequence ' else 'table ' end || t.relname as name,
+               coalesce(t.relacl, acldefault(case when t.relkind = 'S' then 's' else 'r' end::\"char\",
+                                             t.relowner)) as acl,
+               t.relowner as owner
+        from ",
+    tables!(),
+    " where t.relkind in ('r', 'p', 'S') and not t.relispartition
+            and not exists (select from pg_depend d where d.objid = t.oid and d.deptype = 'i')
+        union all
+        select 'function ' || p.oid::regprocedure, coalesce(p.proacl, acldefault('f', p.proowner)),
+               p.proowner
+        from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'public'
+        where not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')
+        union all
+        select 'schema ' || n.nspname, coalesce(n.nspacl, acldefault('n', n.nspowner)), n.nspowner
+        from pg_namespace n where n.nspname = 'public'
+     )
+     select o.name, format('%s to %s', lower(a.privilege_type),
+                           case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end),
+            ''
+     from object o cross join lateral aclexplode(o.acl) a
+     where a.grantee <> o.owner"
+);

@@ -1,0 +1,90 @@
+//! The start-up check, in one direction: what this binary needs is in the database. A database that
+//! has more (a newer migration) is fine, so that the former release still starts.
+
+use crate::catalog::{Catalog, ObjectKind};
+use crate::ddl::{self, definers, names};
+use crate::entity::{Entity, Scope};
+use crate::error::Result;
+use crate::registry::{Member, Registry};
+use crate::service::Service;
+
+#[cfg(test)]
+mod tests;
+
+/// What is missing, a sentence each; empty when the database serves this binary.
+pub async fn missing(service: &Service) -> Result<Vec<String>> {
+    let client = service.app_client().await?;
+    Ok(compare(service.registry(), &Catalog::read_as_app(&client).await?))
+}
+
+/// Pure half of the check.
+pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {
+    let mut missing = Vec::new();
+    for member in registry.members() {
+        table(member, catalog, &mut missing);
+    }
+    for definer in definers::of(registry) {
+        let head = format!("{}(", definer.name);
+        if !catalog.of(ObjectKind::Function).any(|(key, _)| key.on.starts_with(&head)) {
+            missing.push(format!("function {} is missing", definer.name));
+        }
+    }
+    for table in ["changes", "outbox"] {
+        if catalog.get(ObjectKind::Table, table, "").is_none() {
+            missing.push(format!("table {table} is missing"));
+        }
+    }
+    missing
+}
+
+fn table(member: &Member, catalog: &Catalog, missing: &mut Vec<String>) {
+    let entity = member.entity;
+    let name = entity.name;
+    if catalog.get(ObjectKind::Table, name, "").is_none() {
+        missing.push(format!("table {name} is missing"));
+        return;
+    }
+    for column in ddl::columns(entity) {
+        match catalog.column(name, &column.name) {
+            None => missing.push(format!("column {name}.{} is missing", column.name)),
+            Some(found) if found.sql_type != column.sql_type => missing.push(format!(
+                "column {name}.{} is {}, not {}",
+                column.name, found.sql_type, column.sql_type
+            )),
+            Some(_) => {}
+        }
+    }
+    let mut demand = |kind: ObjectKind, what: &str, part: &str| {
+        if catalog.get(kind, name, part).is_none() {
+            missing.push(format!("{what} {part} of table {name} is missing"));
+        }
+    };
+    for unique in entity.uniques {
+        demand(ObjectKind::Index, "unique key", unique.name);
+    }
+    for check in entity.checks {
+        demand(ObjectKind::Constraint, "check", check.name);
+    }
+    for link in &member.links {
+        demand(ObjectKind::ForeignKey, "foreign key", &names::foreign_key(entity, link.field));
+    }
+    for trigger in ddl::trigger_names(entity) {
+        demand(ObjectKind::Trigger, "trigger", &trigger);
+    }
+    row_security(entity, catalog, missing);
+}
+
+/// Without forced row-level security a fault elsewhere would show one tenant another's rows.
+fn row_security(entity: &Entity, catalog: &Catalog, missing: &mut Vec<String>) {
+    if entity.scope == Scope::Global {
+        return;
+    }
+    let level = catalog.get(ObjectKind::RowSecurity, entity.name, "").map(crate::schema::text);
+    if level.as_deref() != Some("forced") {
+        missing.push(format!("row-level security of table {} is not forced", entity.name));
+    }
+    let policy = names::policy(entity);
+    if catalog.get(ObjectKind::Policy, entity.name, &policy).is_none() {
+        missing.push(format!("policy {policy} of table {} is missing", entity.name));
+    }
+}

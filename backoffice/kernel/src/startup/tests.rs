@@ -1,0 +1,110 @@
+//! Each thing that may be missing is named; more than is needed is fine.
+
+use super::compare;
+use crate::catalog::{Catalog, Key, Object, ObjectKind};
+use crate::ddl;
+use crate::entity::{Domain, Entity, link, text};
+use crate::registry::Registry;
+
+static NOTES: Entity = Entity::new("notes")
+    .grant("notes.notes")
+    .about("A note.")
+    .fields(&[text("body"), link("parent_id", "notes.notes")]);
+static DOMAIN: Domain = Domain {
+    name: "notes",
+    entities: &[&NOTES],
+    actions: &[],
+    sql: &[],
+    internal: &[],
+    loops: &[],
+};
+
+/// What a database made by the generator shows, as far as the check looks.
+fn whole(registry: &Registry) -> Catalog {
+    let mut catalog = Catalog::default();
+    let mut put = |kind, on: &str, name: &str, object| {
+        catalog.objects.insert(Key { kind, on: on.to_owned(), name: name.to_owned() }, object);
+    };
+    let text = |text: &str| Object::Text(text.to_owned());
+    for table in ["changes", "outbox", "notes"] {
+        put(ObjectKind::Table, table, "", text(""));
+    }
+    for column in ddl::columns(&NOTES) {
+        put(ObjectKind::Column, "notes", &column.name.clone(), Object::Column(column));
+    }
+    for definer in ddl::definers::of(registry) {
+        put(ObjectKind::Function, &format!("{}()", definer.name), "", text("create function"));
+    }
+    put(ObjectKind::ForeignKey, "notes", "notes_parent_id_fkey", text("foreign key"));
+    put(ObjectKind::Trigger, "notes", "notes_touch", text("create trigger"));
+    put(ObjectKind::Trigger, "notes", "notes_change", text("create trigger"));
+    put(ObjectKind::RowSecurity, "notes", "", text("forced"));
+    put(ObjectKind::Policy, "notes", "notes_tenant", text("as PERMISSIVE"));
+    catalog
+}
+
+#[track_caller]
+fn check(edit: impl FnOnce(&mut Catalog), expect: &[&str]) {
+    let registry = Registry::new(&[&DOMAIN]).unwrap();
+    let mut catalog = whole(&registry);
+    edit(&mut catalog);
+    assert_eq!(compare(&registry, &catalog), expect);
+}
+
+fn without(kind: ObjectKind, on: &'static str, name: &'static str) -> impl FnOnce(&mut Catalog) {
+    move |catalog| {
+        let key = Key { kind, on: on.to_owned(), name: name.to_owned() };
+        assert!(catalog.objects.remove(&key).is_some(), "{key:?} was not there");
+    }
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    check(|_| {}, &[]);
+    check(without(ObjectKind::Table, "notes", ""), &["table notes is missing"]);
+    check(without(ObjectKind::Column, "notes", "body"), &["column notes.body is missing"]);
+    check(
+        without(ObjectKind::Trigger, "notes", "notes_change"),
+        &["trigger notes_change of table notes is missing"],
+    );
+    check(
+        without(ObjectKind::ForeignKey, "notes", "notes_parent_id_fkey"),
+        &["foreign key notes_parent_id_fkey of table notes is missing"],
+    );
+    check(
+        without(ObjectKind::RowSecurity, "notes", ""),
+        &["row-level security of table notes is not forced"],
+    );
+    check(
+        without(ObjectKind::Policy, "notes", "notes_tenant"),
+        &["policy notes_tenant of table notes is missing"],
+    );
+    check(
+        without(ObjectKind::Function, "record_change()", ""),
+        &["function record_change is missing"],
+    );
+    check(without(ObjectKind::Table, "outbox", ""), &["table outbox is missing"]);
+    check(
+        |catalog| {
+            for object in catalog.objects.values_mut() {
+                if let Object::Column(column) = object
+                    && column.name == "body"
+                {
+                    column.sql_type = "jsonb".to_owned();
+                }
+            }
+        },
+        &["column notes.body is jsonb, not text"],
+    );
+}
+
+#[test]
+fn a_newer_database_is_fine() {
+    check(
+        |catalog| {
+            let key = Key { kind: ObjectKind::Table, on: "later".to_owned(), name: String::new() };
+            catalog.objects.insert(key, Object::Text(String::new()));
+        },
+        &[],
+    );
+}

@@ -1,0 +1,102 @@
+//! A valid value for every kind, so that tests over the registry need no list of entities. Values
+//! differ by number and grow along the fields, so that uniques hold and ends follow beginnings.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::entity::{Access, Entity, Field, Kind};
+use crate::kind_sql::currency_column;
+
+/// Ids for link fields, by field name.
+pub type Links = BTreeMap<&'static str, Uuid>;
+
+/// A body for create: every writable field, links as given; a link without an id is left out.
+pub fn sample(entity: &Entity, number: u32, links: &Links) -> Map<String, Value> {
+    let mut body = Map::new();
+    for (place, field) in entity.fields.iter().enumerate() {
+        if !matches!(field.access, Access::Writable | Access::WriteOnce) {
+            continue;
+        }
+        let value = match field.kind {
+            Kind::Link { .. } => match links.get(field.name) {
+                Some(id) => json!(id),
+                None => continue,
+            },
+            _ => value(field, number, place),
+        };
+        body.insert(field.name.to_owned(), value);
+    }
+    body
+}
+
+/// A value as the API takes it. `place` is the field's place in its entity.
+pub fn value(field: &Field, number: u32, place: usize) -> Value {
+    let step = place % 28;
+    match field.kind {
+        Kind::Text { max } => {
+            let text = format!("{} {number}", field.name);
+            json!(
+                text.chars()
+                    .rev()
+                    .take(max as usize)
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .rev()
+                    .collect::<String>()
+            )
+        }
+        Kind::Slug => json!(format!("s{place}-{number}")),
+        Kind::Email => json!(format!("p{place}.{number}@example.org")),
+        Kind::Phone => json!(format!("+4930{:07}", number % 10_000_000)),
+        Kind::Url => json!(format!("https://example.org/{place}/{number}")),
+        Kind::Bool => json!(true),
+        Kind::Integer { min, max } => {
+            let floor = min.max(1).min(max);
+            let span = max.saturating_sub(floor).saturating_add(1).max(1);
+            json!(floor.saturating_add(i64::from(number).checked_rem(span).unwrap_or(0)))
+        }
+        Kind::Money => json!({"amount": format!("{number}.50"), "currency": "EUR"}),
+        Kind::Decimal { scale: 0 } => json!(number.to_string()),
+        Kind::Decimal { .. } => json!(format!("{number}.5")),
+        Kind::Currency => json!(code(number, 3)),
+        Kind::Country => json!("DE"),
+        Kind::Language => json!("de"),
+        Kind::TimeZone => json!("Europe/Berlin"),
+        Kind::Date => json!(format!("2027-03-{:02}", step + 1)),
+        Kind::Instant => json!(format!("2027-03-{:02}T10:00:00Z", step + 1)),
+        Kind::Choice(options) => json!(options.first()),
+        Kind::Link { .. } | Kind::Id => json!(Uuid::from_u64_pair(u64::from(number), place as u64)),
+        Kind::Json => json!({"number": number}),
+        Kind::Bytes { .. } => json!("AQID"),
+        Kind::TextList { .. } => json!([format!("item {number}")]),
+    }
+}
+
+/// A value as a column of the table takes it through `jsonb_populate_record`.
+pub(super) fn columns(field: &Field, number: u32, place: usize) -> Vec<(String, Value)> {
+    let api = value(field, number, place);
+    match field.kind {
+        Kind::Money => vec![
+            (field.name.to_owned(), api["amount"].clone()),
+            (currency_column(field.name), api["currency"].clone()),
+        ],
+        // Hashes and sealed keys are often unique.
+        Kind::Bytes { .. } => {
+            vec![(field.name.to_owned(), json!(format!("\\x{number:08x}{place:04x}")))]
+        }
+        _ => vec![(field.name.to_owned(), api)],
+    }
+}
+
+/// Letters that count: AAA, AAB, …
+fn code(number: u32, letters: u32) -> String {
+    (0..letters)
+        .rev()
+        .map(|digit| {
+            let value = number / 26_u32.pow(digit) % 26;
+            char::from(b'A' + u8::try_from(value).unwrap_or(0))
+        })
+        .collect()
+}
