@@ -107,7 +107,7 @@ pub struct Flow {
     pub moves: &'static [(&'static str, &'static [&'static str], &'static str)],
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Field {
     pub name: &'static str,
     pub kind: Kind,

@@ -19,7 +19,7 @@ pub struct Registry {
     members: Vec<Member>,
     by_table: BTreeMap<&'static str, usize>,
     by_route: BTreeMap<String, usize>,
-    codes: BTreeMap<String, (Code, &'static str)>,
+    meanings: BTreeMap<String, Meaning>,
 }
 
 /// An entity in its place.
@@ -48,6 +48,14 @@ pub struct Child {
     pub field: &'static Field,
 }
 
+/// What a violated constraint means to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Meaning {
+    pub code: Code,
+    /// Field that the error names, where one field is to blame.
+    pub field: Option<&'static str>,
+}
+
 /// Every fault of the descriptors, found in one pass.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Faults(pub Vec<String>);
@@ -70,12 +78,12 @@ impl Registry {
             members: Vec::new(),
             by_table: BTreeMap::new(),
             by_route: BTreeMap::new(),
-            codes: BTreeMap::new(),
+            meanings: BTreeMap::new(),
         };
         registry.collect(&mut faults);
         registry.resolve(&mut faults);
         check::all(&registry, &mut faults);
-        registry.meanings();
+        registry.gather_meanings();
         if faults.is_empty() { Ok(registry) } else { Err(Faults(faults)) }
     }
 
@@ -136,10 +144,9 @@ impl Registry {
         self.domains.iter().flat_map(|domain| domain.actions.iter())
     }
 
-    /// What a violated constraint means, by its name: the code, and the field that the error names
-    /// (empty where no single field is to blame).
-    pub fn constraint(&self, name: &str) -> Option<(Code, &'static str)> {
-        self.codes.get(name).copied()
+    /// What a constraint of the database means, by its name.
+    pub fn meaning(&self, constraint: &str) -> Option<Meaning> {
+        self.meanings.get(constraint).copied()
     }
 
     /// Names of all grants, for role checks.
@@ -195,28 +202,31 @@ impl Registry {
 
     /// Constraint names are the contract between database and error table; that they are unique is
     /// checked with the other object names.
-    fn meanings(&mut self) {
-        let mut codes = BTreeMap::new();
+    fn gather_meanings(&mut self) {
+        let mut meanings = BTreeMap::new();
+        let mut put = |name: &str, code, field: &'static str| {
+            let field = Some(field).filter(|field| !field.is_empty());
+            meanings.insert(name.to_owned(), Meaning { code, field });
+        };
         for member in &self.members {
             let entity = member.entity;
             for link in &member.links {
                 let name = names::foreign_key(entity, link.field);
-                codes.insert(name, (Code::UnknownReference, link.field.name));
+                put(&name, Code::UnknownReference, link.field.name);
             }
             for field in entity.fields {
-                codes.insert(names::check(entity, field), (Code::InvalidValue, field.name));
+                put(&names::check(entity, field), Code::InvalidValue, field.name);
             }
             for unique in entity.uniques {
-                let field = unique.fields.first().copied().unwrap_or_default();
-                codes.insert(unique.name.to_owned(), (unique.code, field));
+                put(unique.name, unique.code, unique.fields.first().copied().unwrap_or_default());
             }
             for check in entity.checks {
-                codes.insert(check.name.to_owned(), (check.code, check.field));
+                put(check.name, check.code, check.field);
             }
             for &(name, code) in entity.constraints {
-                codes.insert(name.to_owned(), (code, ""));
+                put(name, code, "");
             }
         }
-        self.codes = codes;
+        self.meanings = meanings;
     }
 }

@@ -31,6 +31,16 @@ pub const DEFINERS: &[Definer] = &[
         callers: WORK,
         why: "owns the partitioned log and makes tables",
     },
+    Definer {
+        name: "currency_exponent",
+        callers: APP,
+        why: "reads the currencies, a global table without a grant",
+    },
+    Definer {
+        name: "next_event_number",
+        callers: APP,
+        why: "draws from the one sequence of all organizations",
+    },
 ];
 
 /// The listed functions that the registry's files define.

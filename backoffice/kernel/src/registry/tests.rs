@@ -1,6 +1,6 @@
 //! Each rule of the registry, by a descriptor that breaks it.
 
-use super::Registry;
+use super::{Meaning, Registry};
 use crate::entity::{
     Check, Domain, Entity, Flow, Operations, Unique, View, choice, id, integer, link, money, text,
 };
@@ -69,7 +69,8 @@ fn names_routes_links_and_meanings_are_found() {
         ("no_such_thing", None),
     ];
     for (name, meaning) in meanings {
-        assert_eq!(registry.constraint(name), meaning, "{name}");
+        let meaning = meaning.map(|(code, field)| Meaning { code, field: Some(field) });
+        assert_eq!(registry.meaning(name), meaning, "{name}");
     }
 }
 
@@ -130,7 +131,7 @@ fn broken_descriptors_are_refused() {
     static TAKEN: Entity = sound("shelves");
     check(
         &TAKEN,
-        &["library.shelves: the table exists twice", "library.shelves: route /shelves is taken"],
+        &["the table exists twice", "route /shelves is taken", "the name shelves is taken", "the name shelves_pkey is taken"],
     );
     static ROUTE: Entity = sound("things").path("shelves");
     check(&ROUTE, &["route /shelves is taken"]);

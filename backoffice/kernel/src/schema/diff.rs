@@ -8,6 +8,9 @@ use crate::catalog::{Catalog, Key, Object, ObjectKind};
 use crate::ddl::column_sql;
 use crate::kind_sql::Column;
 
+/// Migrations run as this role.
+const OWNER: &str = "atlvs_owner";
+
 /// Statements that lead from one schema to the other, in an order that works; empty when they are
 /// the same.
 pub fn diff(from: &Catalog, to: &Catalog, renames: &[Rename]) -> Vec<String> {
@@ -38,6 +41,8 @@ pub fn diff(from: &Catalog, to: &Catalog, renames: &[Rename]) -> Vec<String> {
         let with_table = key.kind == ObjectKind::Column && new_tables.contains(key.on.as_str());
         match from.objects.get(key) {
             _ if with_table => {}
+            // What the owner makes is the owner's.
+            None if key.kind == ObjectKind::Owner && text(object) == OWNER => {}
             None => statements.push(create(to, key, object)),
             Some(old) if old != object => statements.extend(alter(to, key, old, object)),
             Some(_) => {}

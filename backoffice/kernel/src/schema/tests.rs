@@ -73,6 +73,7 @@ fn new_things_are_added_in_an_order_that_can_run() {
             (Trigger, "b", "b_touch", "CREATE TRIGGER b_touch BEFORE UPDATE ON b"),
             (Grant, "table b", "select to atlvs_app", ""),
             (Owner, "table b", "", "atlvs_owner"),
+            (Owner, "function f()", "", "atlvs_definer"),
         ],
         &[
             "create table b (\n    a_id uuid,\n    id uuid not null\n);",
@@ -81,7 +82,7 @@ fn new_things_are_added_in_an_order_that_can_run() {
             "alter table b add constraint b_a_id_fkey FOREIGN KEY (a_id) REFERENCES a(id);",
             "alter table b enable row level security;\nalter table b force row level security;",
             "CREATE TRIGGER b_touch BEFORE UPDATE ON b;",
-            "alter table b owner to atlvs_owner;",
+            "alter function f() owner to atlvs_definer;",
             "grant select on table b to atlvs_app;",
         ],
     );

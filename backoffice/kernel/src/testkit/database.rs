@@ -12,7 +12,7 @@ use crate::schema::with_database;
 use crate::settings::Secret;
 
 /// Names the server of the tests: a superuser's URL.
-pub const SERVER_VARIABLE: &str = "ATLVS_TEST_PG";
+const SERVER_VARIABLE: &str = "ATLVS_TEST_PG";
 /// Key of the advisory lock under which a process prepares the cluster; `roles.sql` takes it too.
 const CLUSTER_LOCK: i64 = 4_146_001;
 /// Password of the roles on a server of tests, which listens to this machine alone.
