@@ -198,6 +198,7 @@ pub struct Constraint {
     pub id: String,
 }
 
+/// New codes go last: snapshots keep their place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RefusalCode {
@@ -304,6 +305,7 @@ pub struct ScanVerdict {
     pub scan: u64,
     pub at: Millis,
     pub ticket: Option<TicketView>,
+    /// The ticket's first admission to this zone before this decision.
     pub first_scan: Option<FirstScan>,
     pub occupancy: Option<Occupancy>,
     pub forced: bool,
@@ -318,6 +320,7 @@ pub enum Verdict {
     Deny,
 }
 
+/// Why a scan was denied, or what force overruled. New reasons go last: snapshots keep their place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {

@@ -31,6 +31,28 @@ pub struct EventConfig {
     pub hold_cap_s: u32,
 }
 
+impl EventConfig {
+    /// An event that the catalogue has not spoken of: a draft with nothing in it.
+    pub fn unconfigured(event: Uuid) -> Self {
+        Self {
+            event,
+            number: 0,
+            organization: Uuid::nil(),
+            name: String::new(),
+            currency: String::new(),
+            exponent: 0,
+            time_zone: String::new(),
+            status: EventStatus::Draft,
+            closes_at: None,
+            quotas: Vec::new(),
+            ticket_types: Vec::new(),
+            zones: Vec::new(),
+            hold_ttl_s: hold_ttl_s(),
+            hold_cap_s: hold_cap_s(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventStatus {

@@ -2,6 +2,7 @@
 //! version: readers ignore fields they do not know. Amounts are minor units, instants RFC 3339.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::command::{
@@ -9,7 +10,11 @@ use crate::command::{
     Refusal, Verdict,
 };
 use crate::config::EventConfig;
+use crate::entry::{Entry, Hash, VERSION};
 use crate::time::Millis;
+
+#[cfg(test)]
+mod tests;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "data")]
@@ -80,7 +85,7 @@ pub struct OrderConfirmed {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub buyer: Option<Digest16>,
     /// SHA-256 of the order's secret, hex.
-    pub secret_hash: crate::entry::Hash,
+    pub secret_hash: Hash,
     /// `personal::Personal` under the order's data key, base64.
     pub personal: Base64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -122,3 +127,30 @@ pub struct ScanDecided {
 /// Bytes as standard base64 text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Base64(pub Vec<u8>);
+
+/// A fact as its two columns; `data` borrows the text it was read from.
+#[derive(Deserialize)]
+struct Written<'a> {
+    kind: String,
+    #[serde(borrow)]
+    data: &'a RawValue,
+}
+
+impl Fact {
+    /// What an entry means. Errors name the kind and the field.
+    pub fn from_entry(entry: &Entry) -> Result<Self, String> {
+        // Kind first, so that the data is read as that kind without a detour.
+        let kind = serde_json::to_string(&entry.kind).map_err(|error| error.to_string())?;
+        let text = format!("{{\"kind\":{kind},\"data\":{}}}", entry.data.get());
+        serde_json::from_str(&text).map_err(|error| format!("{}: {error}", entry.kind))
+    }
+
+    /// This fact as an entry of the journal.
+    pub fn entry(&self, seq: u64, prev_hash: Hash, at: Millis) -> Result<Entry, String> {
+        let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        let written: Written<'_> =
+            serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let (kind, data) = (written.kind, written.data.to_owned());
+        Ok(Entry { seq, prev_hash, at, v: VERSION, kind, data })
+    }
+}

@@ -26,6 +26,14 @@ pub mod fact;
 pub mod personal;
 mod text;
 pub mod time;
+pub mod view;
+
+// The rules.
+pub mod code;
+pub mod decide;
+pub mod money;
+pub mod node;
+pub mod state;
 
 // Where it is kept.
 #[cfg(feature = "testing")]
@@ -33,3 +41,7 @@ pub mod conformance;
 pub mod log;
 #[cfg(feature = "store")]
 pub mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+#[cfg(feature = "store")]
+pub mod task;

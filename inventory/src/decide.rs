@@ -1,0 +1,167 @@
+//! The rules: what a command leads to. Pure: state, time and command in, facts and an outcome out;
+//! the state changes only when the facts are applied. A refusal writes nothing and is decided anew
+//! when asked again; scans are written whatever the verdict.
+//!
+//! A command sees holds that are past their end as still holding. Whoever drives the rules lets
+//! time pass first, with [`Command::Tick`], so that every return of stock is an entry of its own.
+
+use uuid::Uuid;
+
+use crate::command::{
+    Command, Constraint, Digest16, IdempotencyKey, Refusal, RefusalCode, Reply, ScanVerdict,
+};
+use crate::fact::Fact;
+use crate::log::DataKey;
+use crate::state::{KeyOutcome, State, conflict};
+use crate::time::Millis;
+
+mod admission;
+mod instruction;
+mod sale;
+#[cfg(test)]
+mod tests;
+
+pub use admission::nonce_digest;
+pub use instruction::BACK_OFFICE_LANE;
+pub use sale::TICKETS_PER_ORDER_MAX;
+
+/// Holds that one entry returns; the rest is returned with the next.
+pub const HOLDS_PER_EXPIRY_MAX: usize = 256;
+
+/// What a command leads to.
+#[derive(Debug)]
+pub struct Decision {
+    /// To be written in this order, all or none.
+    pub facts: Vec<Fact>,
+    /// Data keys that have to be durable before the facts are.
+    pub keys: Vec<(Uuid, DataKey)>,
+    pub outcome: Outcome,
+}
+
+/// How to answer, once the facts are applied: a repeated request is then answered alike.
+#[derive(Debug)]
+pub enum Outcome {
+    Held { hold: Uuid, replayed: bool },
+    Ordered { order: Uuid, replayed: bool },
+    Canceled { order: Uuid, replayed: bool },
+    /// By the digest of device and nonce.
+    Scanned { nonce: Digest16, replay: bool },
+    Reply(Reply),
+}
+
+type Decided = Result<Decision, Refusal>;
+
+/// Decides one command at `now`, which is not before the state's time.
+pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
+    let decided = match command {
+        Command::Configure { cursor, config } => configure(state, *cursor, config),
+        Command::Tick => Ok(tick(state, now)),
+        _ if !state.configured() => Err(refusal(RefusalCode::UnknownEvent, None)),
+        Command::Hold(request) => sale::hold(state, now, request),
+        Command::Renew { hold } => sale::renew(state, now, *hold),
+        Command::Release { hold } => sale::release(state, *hold),
+        Command::Order(request) => sale::order(state, now, request),
+        Command::Cancel { order, positions, key } => {
+            sale::cancel_by_buyer(state, now, *order, positions, key.as_ref())
+        }
+        Command::Scan(request) => Ok(admission::scan(state, now, request)),
+        Command::Instruct { id, instruction } => {
+            Ok(instruction::instruct(state, now, *id, instruction))
+        }
+    };
+    decided.unwrap_or_else(|refusal| Decision::reply(Reply::Refused(refusal)))
+}
+
+impl Decision {
+    fn facts(facts: Vec<Fact>, outcome: Outcome) -> Self {
+        Self { facts, keys: Vec::new(), outcome }
+    }
+
+    fn reply(reply: Reply) -> Self {
+        Self::facts(Vec::new(), Outcome::Reply(reply))
+    }
+}
+
+impl Outcome {
+    /// The answer, from the state in which the decision's facts are applied.
+    pub fn reply(self, state: &State) -> Reply {
+        let gone = || Reply::Refused(refusal(RefusalCode::UnknownEvent, None));
+        match self {
+            Self::Held { hold, replayed } => {
+                let view = state.hold_view(hold);
+                view.map_or_else(gone, |mut view| {
+                    view.replayed = replayed;
+                    Reply::Held(view)
+                })
+            }
+            Self::Ordered { order, replayed } => {
+                let view = state.order_view(order);
+                view.map_or_else(gone, |mut view| {
+                    view.replayed = replayed;
+                    Reply::Ordered(view)
+                })
+            }
+            Self::Canceled { order, replayed } => {
+                let view = state.order_view(order);
+                view.map_or_else(gone, |mut view| {
+                    view.replayed = replayed;
+                    Reply::Canceled(view)
+                })
+            }
+            Self::Scanned { nonce, replay } => {
+                let scan = state.scan_by_nonce(&nonce, state.now());
+                scan.map_or_else(gone, |scan| {
+                    Reply::Scanned(ScanVerdict { replay, ..state.verdict_view(scan) })
+                })
+            }
+            Self::Reply(reply) => reply,
+        }
+    }
+}
+
+fn configure(state: &State, cursor: u64, config: &crate::config::EventConfig) -> Decided {
+    let known = state.catalogue_cursor();
+    if cursor <= known {
+        return Ok(Decision::reply(Reply::Configured { cursor: known }));
+    }
+    if config.event != state.event() {
+        return Err(conflict("event", config.event));
+    }
+    state.check_config(config)?;
+    let fact = Fact::CatalogueApplied { cursor, config: Box::new(config.clone()) };
+    Ok(Decision::facts(vec![fact], Outcome::Reply(Reply::Configured { cursor })))
+}
+
+/// Returns the holds that are past their end, oldest first.
+fn tick(state: &State, now: Millis) -> Decision {
+    let due = state.due.iter().take_while(|(at, _)| *at <= now);
+    let holds: Vec<Uuid> = due.map(|(_, hold)| *hold).take(HOLDS_PER_EXPIRY_MAX).collect();
+    let expired = holds.len();
+    let facts = if holds.is_empty() { vec![] } else { vec![Fact::HoldsExpired { holds }] };
+    Decision::facts(facts, Outcome::Reply(Reply::Ticked { expired }))
+}
+
+/// What the same key led to before. The same key with another body is refused.
+fn replay(
+    state: &State,
+    now: Millis,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<KeyOutcome>, Refusal> {
+    let Some(record) = key.and_then(|key| Some((key, state.key_record(key, now)?))) else {
+        return Ok(None);
+    };
+    let (key, record) = record;
+    if record.body != key.body {
+        return Err(refusal(RefusalCode::KeyReused, None));
+    }
+    Ok(Some(record.outcome))
+}
+
+fn refusal(code: RefusalCode, constraint: Option<(&str, String)>) -> Refusal {
+    let constraint = constraint.map(|(kind, id)| Constraint { kind: kind.to_owned(), id });
+    Refusal { code, constraint }
+}
+
+fn refused_for<T>(code: RefusalCode, kind: &str, id: impl ToString) -> Result<T, Refusal> {
+    Err(refusal(code, Some((kind, id.to_string()))))
+}

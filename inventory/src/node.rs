@@ -1,0 +1,243 @@
+//! A node's part in an event: it decides commands ahead of the log, and follows the log when that
+//! has another opinion. No I/O, no clock, no waiting: whoever drives it appends what it proposes
+//! and tells it what came of that, so that any number of nodes can be tried in one test.
+
+use std::collections::VecDeque;
+
+use uuid::Uuid;
+
+use crate::command::{Command, Reply};
+use crate::decide::decide;
+use crate::entry::{Entry, Head};
+use crate::log::{Appended, Batch, DataKey};
+use crate::state::{ApplyError, Mark, State};
+use crate::time::Millis;
+
+/// Entries that a node keeps to give a store back what it lost. What is older is covered by the
+/// store's own copies.
+pub const RING_ENTRIES_MAX: usize = 4_096;
+/// And their bytes, of `data`.
+pub const RING_BYTES_MAX: usize = 16 << 20;
+/// Entries and bytes of one proposal: commands past these wait for the next.
+pub const PROPOSAL_ENTRIES_MAX: usize = 1_000;
+pub const PROPOSAL_BYTES_MAX: usize = 4 << 20;
+/// Entries that return overdue holds in one proposal.
+pub const EXPIRIES_PER_PROPOSAL_MAX: usize = 8;
+/// Entries that one command writes at most.
+const ENTRIES_PER_COMMAND_MAX: usize = 2;
+
+#[derive(Debug)]
+pub struct Node {
+    /// Runs ahead of the log while a proposal is out.
+    state: State,
+    /// The log's end as far as this node knows.
+    durable: Head,
+    /// Where the state was when the proposal was made.
+    proposed: Option<Mark>,
+    ring: Ring,
+}
+
+/// Commands decided, and what has to be appended before their replies may go out.
+#[derive(Debug)]
+pub struct Proposal {
+    pub expected: Head,
+    pub batch: Batch,
+    /// One a command, in order; fewer than commands when the proposal was full.
+    pub replies: Vec<Reply>,
+}
+
+/// What an append's outcome means for the proposal.
+#[derive(Debug)]
+pub enum Settled {
+    /// It is durable: let the replies out.
+    Durable,
+    /// Others were first; their entries are applied, the commands have to be decided again.
+    Again,
+    /// The store lost a tail that this node has: append this first, then the same proposal again.
+    Repair { expected: Head, batch: Batch },
+    /// This node's tail is not the log's: build the state again from snapshot and log.
+    Rebuild,
+}
+
+impl Node {
+    pub fn new(state: State) -> Self {
+        let durable = state.head();
+        Self { state, durable, proposed: None, ring: Ring::default() }
+    }
+
+    /// The durable state; while a proposal is out, the state after it.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// End of the log as far as this node knows.
+    pub fn durable(&self) -> Head {
+        self.durable
+    }
+
+    /// Decides commands one after the other, each on the state after those before it. Overdue
+    /// holds are returned first. The node then waits for `settle` or `abandon`.
+    ///
+    /// An error means that a decision contradicts the state it was made from: nothing is proposed.
+    pub fn propose(&mut self, clock: Millis, commands: &[Command]) -> Result<Proposal, ApplyError> {
+        self.abandon();
+        let mark = self.state.mark();
+        self.proposed = Some(mark);
+        let made = self.try_propose(clock, commands);
+        if made.is_err() {
+            self.abandon();
+        }
+        made
+    }
+
+    fn try_propose(
+        &mut self,
+        clock: Millis,
+        commands: &[Command],
+    ) -> Result<Proposal, ApplyError> {
+        let now = clock.min(Millis::MAX).max(self.state.now());
+        let expected = self.durable;
+        let mut proposal = Proposal { expected, batch: Batch::default(), replies: Vec::new() };
+        let mut bytes = 0_usize;
+        for _ in 0..EXPIRIES_PER_PROPOSAL_MAX {
+            if self.state.next_due().is_none_or(|due| now < due) {
+                break;
+            }
+            self.run(now, &Command::Tick, &mut proposal.batch, &mut bytes)?;
+        }
+        for command in commands {
+            let entries = proposal.batch.entries.len().saturating_add(ENTRIES_PER_COMMAND_MAX);
+            if PROPOSAL_ENTRIES_MAX < entries || PROPOSAL_BYTES_MAX <= bytes {
+                break;
+            }
+            let reply = self.run(now, command, &mut proposal.batch, &mut bytes)?;
+            proposal.replies.push(reply);
+        }
+        Ok(proposal)
+    }
+
+    fn run(
+        &mut self,
+        now: Millis,
+        command: &Command,
+        batch: &mut Batch,
+        bytes: &mut usize,
+    ) -> Result<Reply, ApplyError> {
+        let decision = decide(&self.state, now, command);
+        for fact in &decision.facts {
+            let entry = self.state.entry_for(now, fact)?;
+            self.state.apply_fact(&entry, fact)?;
+            *bytes = bytes.saturating_add(entry.data.get().len());
+            batch.entries.push(entry);
+        }
+        batch.keys.extend(decision.keys);
+        Ok(decision.outcome.reply(&self.state))
+    }
+
+    /// Takes what the append of a proposal's batch came to.
+    pub fn settle(&mut self, proposal: &Proposal, appended: Appended) -> Settled {
+        match appended {
+            Appended::Done => {
+                self.proposed = None;
+                self.state.commit();
+                self.durable = self.state.head();
+                self.ring.extend(&proposal.batch);
+                Settled::Durable
+            }
+            Appended::Lost { missing } => {
+                self.abandon();
+                match self.catch_up(&missing) {
+                    Ok(_) if !missing.is_empty() => Settled::Again,
+                    _ => Settled::Rebuild,
+                }
+            }
+            Appended::Behind { head } => match self.ring.after(head, self.durable) {
+                Some(batch) => Settled::Repair { expected: head, batch },
+                None => {
+                    self.abandon();
+                    Settled::Rebuild
+                }
+            },
+            Appended::Forked { .. } => {
+                self.abandon();
+                Settled::Rebuild
+            }
+        }
+    }
+
+    /// Takes back the proposal that is out, exactly: its outcome is not known or not wanted.
+    pub fn abandon(&mut self) {
+        if let Some(mark) = self.proposed.take() {
+            self.state.rollback(mark);
+        }
+    }
+
+    /// Applies entries that the log has; those that this node has too are skipped. Returns how many
+    /// were new. An error means that the log is not the one this node knows: rebuild.
+    pub fn catch_up(&mut self, entries: &[Entry]) -> Result<usize, ApplyError> {
+        self.abandon();
+        let mut applied = 0_usize;
+        for entry in entries.iter().filter(|entry| self.durable.seq < entry.seq) {
+            let before = self.state.head().seq;
+            if before < entry.seq {
+                self.state.apply(entry)?;
+                self.state.commit();
+                self.ring.push(entry.clone());
+                applied = applied.saturating_add(1);
+            }
+        }
+        self.durable = self.state.head();
+        Ok(applied)
+    }
+}
+
+/// The newest durable entries, with the data keys that this node wrote with them.
+#[derive(Debug, Default)]
+struct Ring {
+    entries: VecDeque<Entry>,
+    /// By the number of the last entry of their batch.
+    keys: VecDeque<(u64, Uuid, DataKey)>,
+    bytes: usize,
+}
+
+impl Ring {
+    fn extend(&mut self, batch: &Batch) {
+        let last = batch.entries.last().map_or(0, |entry| entry.seq);
+        for entry in &batch.entries {
+            self.push(entry.clone());
+        }
+        for (order, key) in &batch.keys {
+            self.keys.push_back((last, *order, key.clone()));
+        }
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.bytes = self.bytes.saturating_add(entry.data.get().len());
+        self.entries.push_back(entry);
+        while RING_ENTRIES_MAX < self.entries.len() || RING_BYTES_MAX < self.bytes {
+            let Some(entry) = self.entries.pop_front() else { break };
+            self.bytes = self.bytes.saturating_sub(entry.data.get().len());
+        }
+        let first = self.entries.front().map_or(u64::MAX, |entry| entry.seq);
+        while self.keys.front().is_some_and(|(seq, ..)| *seq < first) {
+            self.keys.pop_front();
+        }
+    }
+
+    /// The entries after `head` up to `durable`, a bounded piece of them; none when the ring does
+    /// not reach back to `head` or has another entry there.
+    fn after(&self, head: Head, durable: Head) -> Option<Batch> {
+        let start = self.entries.iter().position(|entry| entry.follows(head))?;
+        let all = self.entries.iter().skip(start).take_while(|entry| entry.seq <= durable.seq);
+        let mut bytes = 0_usize;
+        let piece = all.take(PROPOSAL_ENTRIES_MAX).take_while(|entry| {
+            let before = bytes;
+            bytes = bytes.saturating_add(entry.data.get().len());
+            before < PROPOSAL_BYTES_MAX
+        });
+        let entries: Vec<Entry> = piece.cloned().collect();
+        let keys = self.keys.iter().filter(|(seq, ..)| head.seq < *seq);
+        let keys = keys.map(|(_, order, key)| (*order, key.clone())).collect();
+        Some(Batch { entries, keys })
+    }
+}

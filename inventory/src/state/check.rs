@@ -1,0 +1,156 @@
+//! The invariants of a state, recounted from what it holds. Slow: for tests and audits.
+
+use std::collections::HashSet;
+
+use uuid::Uuid;
+
+use super::{HoldStatus, QuotaCount, State, TypeCount, ZoneCount, number_at, zone_bit};
+use crate::command::TicketStatus;
+
+type Checked = Result<(), String>;
+
+impl State {
+    /// Every count recounted, every index followed both ways. `Err` says what does not hold.
+    pub fn check(&self) -> Checked {
+        self.check_counts()?;
+        self.check_orders()?;
+        self.check_tickets()?;
+        self.check_zones()?;
+        self.check_holds()?;
+        self.check_memory()
+    }
+
+    /// Each quota is the sum of its ticket types.
+    pub(crate) fn check_counts(&self) -> Checked {
+        let mut sums = vec![QuotaCount::default(); self.quotas.len()];
+        for (row, count) in self.types.iter().enumerate() {
+            for quota in self.tables.quotas_of(u16::try_from(row).unwrap_or(u16::MAX)) {
+                if let Some(sum) = sums.get_mut(usize::from(*quota)) {
+                    sum.sold = sum.sold.saturating_add(count.sold);
+                    sum.held = sum.held.saturating_add(count.held);
+                }
+            }
+        }
+        same("quotas", &sums, &self.quotas)
+    }
+
+    fn check_orders(&self) -> Checked {
+        let (mut next_ticket, mut next_line) = (0_u32, 0_u32);
+        for (index, order) in self.orders.iter().enumerate() {
+            let place = (order.first_ticket, order.first_line);
+            same("order's place", &place, &(next_ticket, next_line))?;
+            let of_order = self.tickets_of(order.first_ticket, order.tickets);
+            let live = of_order.iter().filter(|t| t.status.is_live()).count();
+            same("order's live tickets", &usize::try_from(order.live).unwrap_or(0), &live)?;
+            let back = self.order_ids.get(&order.id).and_then(|i| usize::try_from(*i).ok());
+            same("order by id", &back, &Some(index))?;
+            for (position, ticket) in of_order.iter().enumerate() {
+                let found = (usize::try_from(ticket.order), usize::try_from(ticket.position));
+                same("ticket's order", &found, &(Ok(index), Ok(position)))?;
+            }
+            next_ticket = next_ticket.saturating_add(order.tickets);
+            next_line = next_line.saturating_add(order.lines);
+        }
+        same("orders by id", &self.order_ids.len(), &self.orders.len())?;
+        same("lines", &usize::try_from(next_line), &Ok(self.lines.len()))?;
+        same("tickets", &usize::try_from(next_ticket), &Ok(self.tickets.len()))
+    }
+
+    fn tickets_of(&self, first: u32, count: u32) -> &[super::Ticket] {
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        self.tickets.get(first..first.saturating_add(count)).unwrap_or(&[])
+    }
+
+    fn check_tickets(&self) -> Checked {
+        let mut types = vec![TypeCount::default(); self.types.len()];
+        for ticket in &self.tickets {
+            let Some(count) = types.get_mut(usize::from(ticket.type_row)) else {
+                return Err("ticket of an unknown type".to_owned());
+            };
+            count.sold = count.sold.saturating_add(u64::from(ticket.status.is_live()));
+            count.admitted = count.admitted.saturating_add(u64::from(ticket.entered != 0));
+            if ticket.inside & !ticket.entered != 0 {
+                return Err("inside a zone that was never entered".to_owned());
+            }
+        }
+        let held = self.holds.values().filter(|hold| hold.status == HoldStatus::Live);
+        for line in held.flat_map(|hold| hold.lines.iter()) {
+            if let Some(count) = types.get_mut(usize::from(line.type_row)) {
+                count.held = count.held.saturating_add(u64::from(line.quantity));
+            }
+        }
+        same("types", &types, &self.types)
+    }
+
+    fn check_zones(&self) -> Checked {
+        for (row, (zone, count)) in self.tables.zones.iter().zip(&self.zones).enumerate() {
+            let bit = zone_bit(zone.config.number);
+            let inside = self.tickets.iter().filter(|t| t.inside & bit != 0).count();
+            same("zone's inside", &u64::try_from(inside).unwrap_or(0), &count.inside)?;
+            let entered = self.tickets.iter().filter(|t| t.entered & bit != 0).count();
+            if count.admitted < u64::try_from(entered).unwrap_or(0) {
+                return Err(format!("zone {row}: more tickets than admissions"));
+            }
+        }
+        let admitted = self.zones.iter().map(|zone: &ZoneCount| zone.admitted);
+        same("admitted", &admitted.fold(0, u64::saturating_add), &self.totals.admitted)?;
+        for (index, ticket) in self.tickets.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let zones = self.tables.zones.iter().map(|zone| zone.config.number);
+            for number in zones.filter(|number| ticket.entered & zone_bit(*number) != 0) {
+                if self.first_scan(index, number).is_none() {
+                    return Err(format!("ticket {}: no first admission", number_at(index)));
+                }
+            }
+        }
+        same("lanes", &self.lane_ids.len(), &self.lanes.len())
+    }
+
+    fn check_holds(&self) -> Checked {
+        let live = self.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
+        let live = live.map(|(id, hold)| (hold.expires_at, *id)).collect();
+        same("holds due", &live, &self.due)?;
+        let ended = self.holds.iter().filter(|(_, hold)| hold.status != HoldStatus::Live);
+        let ended: HashSet<Uuid> = ended.map(|(id, _)| *id).collect();
+        let listed: HashSet<Uuid> = self.ended.iter().map(|(_, id)| *id).collect();
+        same("holds ended", &ended, &listed)?;
+        ordered("holds ended", self.ended.iter().map(|(at, _)| *at))
+    }
+
+    fn check_memory(&self) -> Checked {
+        ordered("keys", self.key_order.iter().map(|(at, _)| *at))?;
+        for (scope, record) in &self.keys {
+            if !self.key_order.contains(&(record.at, *scope)) {
+                return Err(format!("key {scope} would never be forgotten"));
+            }
+        }
+        ordered("scans", self.scans.iter().map(|scan| scan.at))?;
+        for (nonce, index) in &self.nonces {
+            let offset = index.checked_sub(self.totals.scans_forgotten);
+            let scan = offset.and_then(|o| self.scans.get(usize::try_from(o).ok()?));
+            same("scan by nonce", &scan.map(|scan| scan.nonce), &Some(*nonce))?;
+        }
+        for scan in &self.scans {
+            if !self.nonces.contains_key(&scan.nonce) {
+                return Err(format!("nonce {} was lost", scan.nonce));
+            }
+        }
+        let canceled = |order: &super::Order| order.live == 0;
+        for order in self.orders.iter().filter(|order| canceled(order)) {
+            let tickets = self.tickets_of(order.first_ticket, order.tickets);
+            if tickets.iter().any(|ticket| ticket.status != TicketStatus::Canceled) {
+                return Err(format!("order {} is canceled, its tickets are not", order.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, left: &T, right: &T) -> Checked {
+    if left == right { Ok(()) } else { Err(format!("{what}: {left:?} and {right:?} differ")) }
+}
+
+fn ordered<T: PartialOrd>(what: &str, times: impl Iterator<Item = T>) -> Checked {
+    if times.is_sorted() { Ok(()) } else { Err(format!("{what}: not in order of time")) }
+}

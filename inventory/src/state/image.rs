@@ -1,0 +1,152 @@
+//! The state as canonical bytes: the same state gives the same bytes on every node, whatever way it
+//! took there. They are the snapshot, and their SHA-256 is the state's hash.
+//!
+//! Layout: `IMAGE_VERSION` u16 big-endian, then postcard of `Image`; maps as lists sorted by key,
+//! what the catalogue said as JSON text.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::tables::Tables;
+use super::{
+    Admission, Hold, HoldStatus, KeyRecord, Line, Order, QuotaCount, Scan, State, Ticket, Totals,
+    TypeCount, ZoneCount,
+};
+use crate::command::{Digest16, Refusal};
+use crate::entry::Hash;
+use crate::time::Millis;
+
+/// Raised when the layout changes; an image of another version is not read, the state is then
+/// built from the journal or by the release that wrote it.
+pub const IMAGE_VERSION: u16 = 1;
+
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ImageError {
+    #[error("snapshot layout {0} is not known here")]
+    Version(u16),
+    #[error("snapshot is of another event")]
+    Event,
+    #[error("snapshot cannot be read: {0}")]
+    Unreadable(String),
+    #[error("snapshot cannot be written: {0}")]
+    Unwritable(String),
+}
+
+#[derive(Serialize, Deserialize)]
+struct Image<'a> {
+    event: Uuid,
+    totals: Totals,
+    config: Cow<'a, str>,
+    tables: Cow<'a, str>,
+    quotas: Cow<'a, [QuotaCount]>,
+    types: Cow<'a, [TypeCount]>,
+    zones: Cow<'a, [ZoneCount]>,
+    tickets: Cow<'a, [Ticket]>,
+    orders: Cow<'a, [Order]>,
+    lines: Cow<'a, [Line]>,
+    admissions: Cow<'a, BTreeMap<(u32, u8), Admission>>,
+    lanes: Cow<'a, [Box<str>]>,
+    holds: Vec<(Uuid, Cow<'a, Hold>)>,
+    ended: Cow<'a, VecDeque<(Millis, Uuid)>>,
+    keys: Vec<(Digest16, KeyRecord)>,
+    key_order: Cow<'a, VecDeque<(Millis, Digest16)>>,
+    scans: Cow<'a, VecDeque<Scan>>,
+    instructions: Vec<(Uuid, Cow<'a, Option<Box<Refusal>>>)>,
+}
+
+impl State {
+    /// SHA-256 of the canonical bytes.
+    pub fn hash(&self) -> Result<Hash, ImageError> {
+        Ok(Hash(Sha256::digest(self.to_bytes()?).into()))
+    }
+
+    /// Canonical bytes of the state, uncommitted changes included.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ImageError> {
+        let json = |error: serde_json::Error| ImageError::Unwritable(error.to_string());
+        let image = Image {
+            event: self.event,
+            totals: self.totals,
+            config: serde_json::to_string(&*self.config).map_err(json)?.into(),
+            tables: serde_json::to_string(&*self.tables).map_err(json)?.into(),
+            quotas: (&self.quotas).into(),
+            types: (&self.types).into(),
+            zones: (&self.zones).into(),
+            tickets: (&self.tickets).into(),
+            orders: (&self.orders).into(),
+            lines: (&self.lines).into(),
+            admissions: Cow::Borrowed(&self.admissions),
+            lanes: (&self.lanes).into(),
+            holds: sorted(self.holds.iter().map(|(id, hold)| (*id, Cow::Borrowed(hold)))),
+            ended: Cow::Borrowed(&self.ended),
+            keys: sorted(self.keys.iter().map(|(scope, record)| (*scope, *record))),
+            key_order: Cow::Borrowed(&self.key_order),
+            scans: Cow::Borrowed(&self.scans),
+            instructions: sorted(
+                self.instructions.iter().map(|(id, refused)| (*id, Cow::Borrowed(refused))),
+            ),
+        };
+        let out = IMAGE_VERSION.to_be_bytes().to_vec();
+        postcard::to_extend(&image, out).map_err(|e| ImageError::Unwritable(e.to_string()))
+    }
+
+    /// Reads what `to_bytes` wrote for this event.
+    pub fn from_bytes(event: Uuid, bytes: &[u8]) -> Result<Self, ImageError> {
+        let unreadable = |what: &str| ImageError::Unreadable(what.to_owned());
+        let (version, bytes) = bytes.split_first_chunk().ok_or(unreadable("too short"))?;
+        let version = u16::from_be_bytes(*version);
+        if version != IMAGE_VERSION {
+            return Err(ImageError::Version(version));
+        }
+        let image: Image<'_> =
+            postcard::from_bytes(bytes).map_err(|e| ImageError::Unreadable(e.to_string()))?;
+        if image.event != event {
+            return Err(ImageError::Event);
+        }
+        let json = |error: serde_json::Error| ImageError::Unreadable(error.to_string());
+        let mut tables: Tables = serde_json::from_str(&image.tables).map_err(json)?;
+        tables.derive().map_err(|_| unreadable("its catalogue contradicts itself"))?;
+        let mut state = Self::new(event);
+        state.totals = image.totals;
+        state.config = Arc::new(serde_json::from_str(&image.config).map_err(json)?);
+        state.tables = Arc::new(tables);
+        state.quotas = image.quotas.into_owned();
+        state.types = image.types.into_owned();
+        state.zones = image.zones.into_owned();
+        state.tickets = image.tickets.into_owned();
+        state.orders = image.orders.into_owned();
+        state.order_ids = numbered(state.orders.iter().map(|order| order.id));
+        state.lines = image.lines.into_owned();
+        state.admissions = image.admissions.into_owned();
+        state.lanes = image.lanes.into_owned();
+        state.lane_ids = numbered(state.lanes.iter().cloned());
+        state.holds = image.holds.into_iter().map(|(id, hold)| (id, hold.into_owned())).collect();
+        let live = state.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
+        state.due = live.map(|(id, hold)| (hold.expires_at, *id)).collect();
+        state.ended = image.ended.into_owned();
+        state.keys = image.keys.into_iter().collect();
+        state.key_order = image.key_order.into_owned();
+        state.scans = image.scans.into_owned();
+        // A nonce that was given anew after it was forgotten stands twice: the newest counts.
+        let forgotten = state.totals.scans_forgotten;
+        let indexes = (forgotten..).zip(&state.scans);
+        state.nonces = indexes.map(|(index, scan)| (scan.nonce, index)).collect();
+        let done = image.instructions.into_iter();
+        state.instructions = done.map(|(id, refused)| (id, refused.into_owned())).collect();
+        Ok(state)
+    }
+}
+
+fn sorted<K: Ord, V>(pairs: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut pairs: Vec<(K, V)> = pairs.collect();
+    pairs.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    pairs
+}
+
+fn numbered<K: std::hash::Hash + Eq>(keys: impl Iterator<Item = K>) -> HashMap<K, u32> {
+    keys.zip(0..).collect()
+}

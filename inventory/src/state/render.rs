@@ -1,0 +1,192 @@
+//! Views of the state as commands are answered with them: the first time and every later time from
+//! here, so that a repeated request is answered alike.
+
+use uuid::Uuid;
+
+use super::{Hold, HoldStatus, Line, Scan, State, number_at};
+use crate::code::order_code;
+use crate::command::{
+    FirstScan, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict, TicketStatus,
+    TicketView,
+};
+use crate::view::{EventView, QuotaFigures, TypeFigures, ZoneFigures};
+
+impl State {
+    /// By number, which counts from one.
+    pub fn ticket_view(&self, number: u64) -> Option<TicketView> {
+        self.ticket_view_at(super::ticket_index(number)?)
+    }
+
+    pub fn order_view(&self, id: Uuid) -> Option<OrderView> {
+        self.order_view_at(self.order(id)?.0)
+    }
+
+    pub fn hold_view(&self, id: Uuid) -> Option<HoldView> {
+        let hold = self.holds.get(&id)?;
+        let lines = self.line_views(&hold.lines);
+        let total = total(&lines);
+        Some(HoldView { id, expires_at: hold.expires_at, lines, total, replayed: false })
+    }
+
+    /// The same, while it still holds anything.
+    pub fn live_hold_view(&self, id: Uuid) -> Option<HoldView> {
+        let live = |hold: &Hold| hold.status == HoldStatus::Live;
+        self.holds.get(&id).is_some_and(live).then(|| self.hold_view(id))?
+    }
+
+    pub(crate) fn ticket_view_at(&self, index: u32) -> Option<TicketView> {
+        let ticket = self.ticket_at(index)?;
+        let kind = self.tables.kind(ticket.type_row)?;
+        Some(TicketView {
+            number: number_at(index),
+            ticket_type: kind.id,
+            type_number: kind.number,
+            revision: ticket.revision,
+            zones: self.tables.zones_of(ticket.type_row),
+            valid_from: kind.valid_from,
+            valid_until: kind.valid_until,
+            rotating: kind.rotating,
+            status: ticket.status,
+            order: self.order_at(ticket.order)?.id,
+            position: ticket.position,
+        })
+    }
+
+    pub(crate) fn order_view_at(&self, index: u32) -> Option<OrderView> {
+        let order = self.order_at(index)?;
+        let first = usize::try_from(order.first_line).ok()?;
+        let end = first.checked_add(usize::try_from(order.lines).ok()?)?;
+        let lines = self.line_views(self.lines.get(first..end)?);
+        let tickets = order.first_ticket..order.first_ticket.checked_add(order.tickets)?;
+        let live = order.live != 0;
+        Some(OrderView {
+            id: order.id,
+            number: number_at(index),
+            code: order_code(self.event, number_at(index)),
+            status: if live { OrderStatus::Confirmed } else { OrderStatus::Canceled },
+            total: total(&lines),
+            lines,
+            tickets: tickets.filter_map(|index| self.ticket_view_at(index)).collect(),
+            secret_hash: order.secret_hash,
+            personal: order.personal.to_vec(),
+            replayed: false,
+        })
+    }
+
+    /// The decision as it was given; ticket and occupancy as they are now.
+    pub(crate) fn verdict_view(&self, scan: &Scan) -> ScanVerdict {
+        let zone = scan.zone.and_then(|row| self.tables.zones.get(usize::from(row)));
+        let first = scan.had_first.then_some(scan.ticket).flatten();
+        ScanVerdict {
+            verdict: scan.verdict,
+            reason: scan.reason,
+            scan: scan.seq,
+            at: scan.at,
+            ticket: scan.ticket.and_then(|index| self.ticket_view_at(index)),
+            first_scan: first.and_then(|index| self.first_scan(index, zone?.config.number)),
+            occupancy: scan.zone.and_then(|row| self.occupancy(row)),
+            forced: scan.forced,
+            replay: false,
+        }
+    }
+
+    /// The ticket's first admission to a zone, by number.
+    pub(crate) fn first_scan(&self, ticket: u32, zone: u8) -> Option<FirstScan> {
+        let first = self.first_admission(ticket, zone)?;
+        let lane = self.lanes.get(usize::try_from(first.lane).ok()?)?;
+        Some(FirstScan { at: first.at, lane: lane.to_string() })
+    }
+
+    fn occupancy(&self, zone_row: u8) -> Option<Occupancy> {
+        let row = usize::from(zone_row);
+        let (zone, count) = (self.tables.zones.get(row)?, self.zones.get(row)?);
+        let (key, capacity) = (zone.config.key.clone(), zone.config.capacity);
+        Some(Occupancy { zone: key, inside: count.inside, capacity })
+    }
+
+    fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
+        let view = |line: &Line| {
+            Some(LineView {
+                ticket_type: self.tables.kind(line.type_row)?.id,
+                quantity: line.quantity,
+                price: line.price,
+                discount: line.discount,
+                fee: line.fee,
+                tax: line.tax,
+            })
+        };
+        lines.iter().filter_map(view).collect()
+    }
+
+    /// Figures for everyone. What the catalogue no longer lists shows while it has figures.
+    pub fn view(&self) -> EventView {
+        let quotas = self.tables.quotas.iter().zip(&self.quotas).enumerate();
+        let quotas = quotas.filter(|(_, (row, n))| row.listed || n.sold != 0 || n.held != 0);
+        let types = self.tables.types.iter().zip(&self.types).enumerate();
+        let types = types.filter(|(_, (row, n))| row.listed || n.sold != 0 || n.held != 0);
+        let zones = self.tables.zones.iter().zip(&self.zones);
+        let zones = zones.filter(|(row, n)| row.listed || n.inside != 0 || n.admitted != 0);
+        EventView {
+            event: self.event,
+            number: self.config.number,
+            organization: self.config.organization,
+            config: self.config.clone(),
+            catalogue_cursor: self.totals.cursor,
+            now: self.totals.now,
+            head: self.totals.head,
+            fresh: true,
+            quotas: quotas
+                .map(|(row, (quota, count))| QuotaFigures {
+                    id: quota.config.id,
+                    size: quota.config.size,
+                    sold: count.sold,
+                    held: count.held,
+                    blocked: 0,
+                    free: self.free(u16::try_from(row).unwrap_or(u16::MAX)),
+                })
+                .collect(),
+            types: types
+                .map(|(row, (kind, count))| TypeFigures {
+                    id: kind.config.id,
+                    available: self.available(u16::try_from(row).unwrap_or(u16::MAX)),
+                    sold: count.sold,
+                    admitted: count.admitted,
+                })
+                .collect(),
+            zones: zones
+                .map(|(zone, count)| ZoneFigures {
+                    key: zone.config.key.clone(),
+                    inside: count.inside,
+                    capacity: zone.config.capacity,
+                    admitted: count.admitted,
+                    denied: count.denied,
+                })
+                .collect(),
+            admitted: self.totals.admitted,
+            denied: self.totals.denied,
+            balanced: self.check_counts().is_ok(),
+        }
+    }
+
+    /// What the quotas of a type still allow: None = unlimited.
+    pub(crate) fn available(&self, type_row: u16) -> Option<u64> {
+        let quotas = self.tables.quotas_of(type_row).iter();
+        let free = quotas.filter_map(|row| self.free(*row)).min()?;
+        Some(u64::try_from(free).unwrap_or(0))
+    }
+}
+
+impl TicketStatus {
+    pub(crate) fn is_live(self) -> bool {
+        self != Self::Canceled
+    }
+}
+
+/// What a basket costs: tax is contained in it.
+pub(crate) fn total(lines: &[LineView]) -> i64 {
+    lines.iter().fold(0, |sum, line| sum.saturating_add(gross(line)))
+}
+
+pub(crate) fn gross(line: &LineView) -> i64 {
+    line.price.saturating_sub(line.discount).saturating_add(line.fee)
+}

@@ -1,0 +1,223 @@
+//! What the catalogue ever said about an event's types, quotas and zones, merged. Rows are only
+//! added: tickets and counts refer to them by row, and a number once given means the same for
+//! ever. What a newer configuration leaves out is kept as not listed: it is no longer sold, its
+//! figures and tickets stay. A configuration that gives a number or an id another meaning is
+//! refused whole.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::command::{Constraint, Refusal, RefusalCode};
+use crate::config::{EventConfig, QuotaConfig, TicketTypeConfig, ZoneConfig};
+use crate::money::{PRICE_MAX, TAX_RATE_BP_MAX};
+
+/// Most types, and most quotas, that an event may ever have had.
+pub const ROWS_MAX: usize = 4_096;
+/// Zones are bits of a credential's 32.
+pub const ZONE_NUMBER_MAX: u8 = 31;
+
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Tables {
+    pub types: Vec<Row<TicketTypeConfig>>,
+    pub quotas: Vec<Row<QuotaConfig>>,
+    pub zones: Vec<Row<ZoneConfig>>,
+    #[serde(skip)]
+    derived: Derived,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Row<T> {
+    pub config: T,
+    /// In the newest configuration.
+    pub listed: bool,
+}
+
+/// Look-ups that follow from the rows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Derived {
+    type_rows: HashMap<Uuid, u16>,
+    /// Listed zones by the key that lanes use.
+    zone_rows: HashMap<String, u8>,
+    /// By row of the type: rows of its quotas, bits of its zones.
+    quotas_of: Vec<Vec<u16>>,
+    zones_of: Vec<u32>,
+}
+
+impl Tables {
+    /// These tables after the configuration, or why it cannot be taken over.
+    pub(crate) fn merge(&self, config: &EventConfig) -> Result<Self, Refusal> {
+        let mut merged = self.clone();
+        merge_rows(&mut merged.types, &config.ticket_types, ROWS_MAX)?;
+        merge_rows(&mut merged.quotas, &config.quotas, ROWS_MAX)?;
+        merge_rows(&mut merged.zones, &config.zones, ROWS_MAX)?;
+        check_types(config)?;
+        check_zones(config)?;
+        merged.derive()?;
+        Ok(merged)
+    }
+
+    /// Builds the look-ups again, after reading the rows from an image.
+    pub(crate) fn derive(&mut self) -> Result<(), Refusal> {
+        let mut derived = Derived::default();
+        for (row, zone) in self.zones.iter().enumerate() {
+            let row = u8::try_from(row).map_err(|_| conflict("zone", zone.config.id))?;
+            if zone.listed {
+                derived.zone_rows.insert(zone.config.key.clone(), row);
+            }
+        }
+        let quota_rows: HashMap<u16, usize> =
+            self.quotas.iter().enumerate().map(|(row, q)| (q.config.number, row)).collect();
+        for (row, kind) in self.types.iter().enumerate() {
+            let refusal = || conflict("ticket_type", kind.config.id);
+            derived.type_rows.insert(kind.config.id, u16::try_from(row).map_err(|_| refusal())?);
+            let mut quotas = Vec::with_capacity(kind.config.quotas.len());
+            for number in &kind.config.quotas {
+                let row = quota_rows.get(number).ok_or_else(refusal)?;
+                let row = u16::try_from(*row).map_err(|_| refusal())?;
+                // A quota named twice still takes one place.
+                if !quotas.contains(&row) {
+                    quotas.push(row);
+                }
+            }
+            derived.quotas_of.push(quotas);
+            let known = |number| self.zones.iter().any(|zone| zone.config.number == number);
+            if !kind.config.zones.iter().all(|number| known(*number)) {
+                return Err(refusal());
+            }
+            let bits = kind.config.zones.iter().map(|number| super::zone_bit(*number));
+            derived.zones_of.push(bits.fold(0, |bits, bit| bits | bit));
+        }
+        self.derived = derived;
+        Ok(())
+    }
+
+    pub(crate) fn type_row(&self, id: Uuid) -> Option<u16> {
+        self.derived.type_rows.get(&id).copied()
+    }
+
+    pub(crate) fn kind(&self, row: u16) -> Option<&TicketTypeConfig> {
+        Some(&self.types.get(usize::from(row))?.config)
+    }
+
+    /// Rows of the quotas that a ticket of this type takes one place of.
+    pub(crate) fn quotas_of(&self, type_row: u16) -> &[u16] {
+        self.derived.quotas_of.get(usize::from(type_row)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Bits of the zones that a ticket of this type admits to.
+    pub(crate) fn zones_of(&self, type_row: u16) -> u32 {
+        self.derived.zones_of.get(usize::from(type_row)).copied().unwrap_or(0)
+    }
+
+    /// A listed zone by the key that lanes use.
+    pub(crate) fn zone(&self, key: &str) -> Option<(u8, &ZoneConfig)> {
+        let row = *self.derived.zone_rows.get(key)?;
+        Some((row, &self.zones.get(usize::from(row))?.config))
+    }
+}
+
+/// What the three kinds of rows have in common.
+trait Numbered: Clone {
+    const KIND: &'static str;
+    fn id(&self) -> Uuid;
+    fn number(&self) -> u16;
+}
+
+impl Numbered for TicketTypeConfig {
+    const KIND: &'static str = "ticket_type";
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+impl Numbered for QuotaConfig {
+    const KIND: &'static str = "quota";
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn number(&self) -> u16 {
+        self.number
+    }
+}
+
+impl Numbered for ZoneConfig {
+    const KIND: &'static str = "zone";
+    fn id(&self) -> Uuid {
+        self.id
+    }
+    fn number(&self) -> u16 {
+        u16::from(self.number)
+    }
+}
+
+fn merge_rows<T: Numbered>(
+    rows: &mut Vec<Row<T>>,
+    listed: &[T],
+    rows_max: usize,
+) -> Result<(), Refusal> {
+    for row in rows.iter_mut() {
+        row.listed = false;
+    }
+    let by_id: HashMap<Uuid, usize> =
+        rows.iter().enumerate().map(|(row, r)| (r.config.id(), row)).collect();
+    let mut numbers: HashMap<u16, Uuid> =
+        rows.iter().map(|row| (row.config.number(), row.config.id())).collect();
+    let mut seen = HashSet::new();
+    for config in listed {
+        let refusal = || conflict(T::KIND, config.id());
+        if !seen.insert(config.id()) {
+            return Err(refusal());
+        }
+        if *numbers.entry(config.number()).or_insert(config.id()) != config.id() {
+            return Err(refusal());
+        }
+        let new = Row { config: config.clone(), listed: true };
+        let full = rows_max <= rows.len();
+        match by_id.get(&config.id()).and_then(|row| rows.get_mut(*row)) {
+            Some(row) if row.config.number() == config.number() => *row = new,
+            Some(_) => return Err(refusal()),
+            None if full => return Err(refusal()),
+            None => rows.push(new),
+        }
+    }
+    Ok(())
+}
+
+/// Amounts in range, and no quota or zone named that the same configuration does not list.
+fn check_types(config: &EventConfig) -> Result<(), Refusal> {
+    let quotas: HashSet<u16> = config.quotas.iter().map(|quota| quota.number).collect();
+    let zones: HashSet<u8> = config.zones.iter().map(|zone| zone.number).collect();
+    for kind in &config.ticket_types {
+        let amounts = [kind.price, kind.fee];
+        let priced = amounts.iter().all(|amount| (0..=PRICE_MAX).contains(amount))
+            && kind.tax_rate_bp <= TAX_RATE_BP_MAX;
+        let linked = kind.quotas.iter().all(|number| quotas.contains(number))
+            && kind.zones.iter().all(|number| zones.contains(number));
+        if !priced || !linked {
+            return Err(conflict("ticket_type", kind.id));
+        }
+    }
+    Ok(())
+}
+
+fn check_zones(config: &EventConfig) -> Result<(), Refusal> {
+    let mut keys = HashSet::new();
+    for zone in &config.zones {
+        if ZONE_NUMBER_MAX < zone.number || !keys.insert(zone.key.as_str()) {
+            return Err(conflict("zone", zone.id));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn conflict(kind: &str, id: Uuid) -> Refusal {
+    Refusal {
+        code: RefusalCode::CatalogueConflict,
+        constraint: Some(Constraint { kind: kind.to_owned(), id: id.to_string() }),
+    }
+}

@@ -1,0 +1,262 @@
+//! The only ways to change a state. Each leaves behind what takes it back exactly, so that a node
+//! may run ahead of its log and return. Knows how things are stored, not why they change.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::tables::Tables;
+use super::{
+    Admission, Hold, KeyRecord, Line, Order, QuotaCount, Scan, State, Ticket, Totals, TypeCount,
+    ZoneCount,
+};
+use crate::command::{Digest16, Refusal};
+use crate::config::EventConfig;
+use crate::time::Millis;
+
+#[derive(Debug)]
+pub(super) enum Undo {
+    Totals(Totals),
+    Catalogue(Box<Catalogue>),
+    Quota(usize, QuotaCount),
+    Type(usize, TypeCount),
+    Zone(usize, ZoneCount),
+    Ticket(usize, Ticket),
+    TicketAdded,
+    /// Orders are changed in their number of live tickets only.
+    OrderLive(usize, u32),
+    OrderAdded,
+    AdmissionAdded((u32, u8)),
+    LaneAdded,
+    Hold(Uuid, Option<Box<Hold>>),
+    DueAdded(Millis, Uuid),
+    DueRemoved(Millis, Uuid),
+    EndedPushed,
+    EndedPopped(Millis, Uuid),
+    Key(Digest16, Option<Box<KeyRecord>>),
+    KeyPushed,
+    KeyPopped(Millis, Digest16),
+    ScanPushed,
+    ScanPopped(Box<Scan>),
+    Nonce(Digest16, Option<u32>),
+    InstructionAdded(Uuid),
+}
+
+/// All that a configuration replaces.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) config: Arc<EventConfig>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) quotas: Vec<QuotaCount>,
+    pub(super) types: Vec<TypeCount>,
+    pub(super) zones: Vec<ZoneCount>,
+}
+
+impl State {
+    pub(super) fn set_totals(&mut self, totals: Totals) {
+        self.undo.push(Undo::Totals(std::mem::replace(&mut self.totals, totals)));
+    }
+
+    pub(super) fn set_catalogue(&mut self, catalogue: Catalogue) {
+        let before = self.swap_catalogue(catalogue);
+        self.undo.push(Undo::Catalogue(Box::new(before)));
+    }
+
+    fn swap_catalogue(&mut self, catalogue: Catalogue) -> Catalogue {
+        Catalogue {
+            config: std::mem::replace(&mut self.config, catalogue.config),
+            tables: std::mem::replace(&mut self.tables, catalogue.tables),
+            quotas: std::mem::replace(&mut self.quotas, catalogue.quotas),
+            types: std::mem::replace(&mut self.types, catalogue.types),
+            zones: std::mem::replace(&mut self.zones, catalogue.zones),
+        }
+    }
+
+    pub(super) fn set_quota(&mut self, row: usize, count: QuotaCount) {
+        if let Some(slot) = self.quotas.get_mut(row) {
+            self.undo.push(Undo::Quota(row, std::mem::replace(slot, count)));
+        }
+    }
+
+    pub(super) fn set_type(&mut self, row: usize, count: TypeCount) {
+        if let Some(slot) = self.types.get_mut(row) {
+            self.undo.push(Undo::Type(row, std::mem::replace(slot, count)));
+        }
+    }
+
+    pub(super) fn set_zone(&mut self, row: usize, count: ZoneCount) {
+        if let Some(slot) = self.zones.get_mut(row) {
+            self.undo.push(Undo::Zone(row, std::mem::replace(slot, count)));
+        }
+    }
+
+    pub(super) fn set_ticket(&mut self, index: usize, ticket: Ticket) {
+        if let Some(slot) = self.tickets.get_mut(index) {
+            self.undo.push(Undo::Ticket(index, std::mem::replace(slot, ticket)));
+        }
+    }
+
+    pub(super) fn add_ticket(&mut self, ticket: Ticket) {
+        self.tickets.push(ticket);
+        self.undo.push(Undo::TicketAdded);
+    }
+
+    pub(super) fn set_order_live(&mut self, index: usize, live: u32) {
+        if let Some(order) = self.orders.get_mut(index) {
+            self.undo.push(Undo::OrderLive(index, std::mem::replace(&mut order.live, live)));
+        }
+    }
+
+    /// Its lines are the last ones.
+    pub(super) fn add_order(&mut self, index: u32, order: Order, lines: &[Line]) {
+        self.lines.extend_from_slice(lines);
+        self.order_ids.insert(order.id, index);
+        self.orders.push(order);
+        self.undo.push(Undo::OrderAdded);
+    }
+
+    pub(super) fn add_admission(&mut self, key: (u32, u8), admission: Admission) {
+        self.admissions.insert(key, admission);
+        self.undo.push(Undo::AdmissionAdded(key));
+    }
+
+    pub(super) fn add_lane(&mut self, index: u32, lane: &str) {
+        self.lanes.push(lane.into());
+        self.lane_ids.insert(lane.into(), index);
+        self.undo.push(Undo::LaneAdded);
+    }
+
+    pub(super) fn put_hold(&mut self, id: Uuid, hold: Option<Hold>) {
+        let before = match hold {
+            Some(hold) => self.holds.insert(id, hold),
+            None => self.holds.remove(&id),
+        };
+        self.undo.push(Undo::Hold(id, before.map(Box::new)));
+    }
+
+    pub(super) fn add_due(&mut self, at: Millis, hold: Uuid) {
+        if self.due.insert((at, hold)) {
+            self.undo.push(Undo::DueAdded(at, hold));
+        }
+    }
+
+    pub(super) fn remove_due(&mut self, at: Millis, hold: Uuid) {
+        if self.due.remove(&(at, hold)) {
+            self.undo.push(Undo::DueRemoved(at, hold));
+        }
+    }
+
+    pub(super) fn push_ended(&mut self, at: Millis, hold: Uuid) {
+        self.ended.push_back((at, hold));
+        self.undo.push(Undo::EndedPushed);
+    }
+
+    pub(super) fn pop_ended(&mut self) {
+        if let Some((at, hold)) = self.ended.pop_front() {
+            self.undo.push(Undo::EndedPopped(at, hold));
+        }
+    }
+
+    pub(super) fn put_key(&mut self, scope: Digest16, record: Option<KeyRecord>) {
+        let before = match record {
+            Some(record) => self.keys.insert(scope, record),
+            None => self.keys.remove(&scope),
+        };
+        self.undo.push(Undo::Key(scope, before.map(Box::new)));
+    }
+
+    pub(super) fn push_key(&mut self, at: Millis, scope: Digest16) {
+        self.key_order.push_back((at, scope));
+        self.undo.push(Undo::KeyPushed);
+    }
+
+    pub(super) fn pop_key(&mut self) {
+        if let Some((at, scope)) = self.key_order.pop_front() {
+            self.undo.push(Undo::KeyPopped(at, scope));
+        }
+    }
+
+    pub(super) fn push_scan(&mut self, scan: Scan) {
+        self.scans.push_back(scan);
+        self.undo.push(Undo::ScanPushed);
+    }
+
+    pub(super) fn pop_scan(&mut self) {
+        if let Some(scan) = self.scans.pop_front() {
+            self.undo.push(Undo::ScanPopped(Box::new(scan)));
+        }
+    }
+
+    pub(super) fn put_nonce(&mut self, nonce: Digest16, index: Option<u32>) {
+        let before = match index {
+            Some(index) => self.nonces.insert(nonce, index),
+            None => self.nonces.remove(&nonce),
+        };
+        self.undo.push(Undo::Nonce(nonce, before));
+    }
+
+    pub(super) fn add_instruction(&mut self, id: Uuid, refused: Option<Refusal>) {
+        self.instructions.insert(id, refused.map(Box::new));
+        self.undo.push(Undo::InstructionAdded(id));
+    }
+
+    /// Takes back the newest change that is not committed.
+    pub(super) fn undo_last(&mut self) {
+        let Some(undo) = self.undo.pop() else { return };
+        match undo {
+            Undo::Totals(totals) => self.totals = totals,
+            Undo::Catalogue(catalogue) => drop(self.swap_catalogue(*catalogue)),
+            Undo::Quota(row, count) => restore(&mut self.quotas, row, count),
+            Undo::Type(row, count) => restore(&mut self.types, row, count),
+            Undo::Zone(row, count) => restore(&mut self.zones, row, count),
+            Undo::Ticket(index, ticket) => restore(&mut self.tickets, index, ticket),
+            Undo::TicketAdded => drop(self.tickets.pop()),
+            Undo::OrderLive(index, live) => {
+                if let Some(order) = self.orders.get_mut(index) {
+                    order.live = live;
+                }
+            }
+            Undo::OrderAdded => self.undo_order(),
+            Undo::AdmissionAdded(key) => drop(self.admissions.remove(&key)),
+            Undo::LaneAdded => {
+                if let Some(lane) = self.lanes.pop() {
+                    self.lane_ids.remove(&lane);
+                }
+            }
+            Undo::Hold(id, before) => restore_in(&mut self.holds, id, before.map(|hold| *hold)),
+            Undo::DueAdded(at, hold) => drop(self.due.remove(&(at, hold))),
+            Undo::DueRemoved(at, hold) => drop(self.due.insert((at, hold))),
+            Undo::EndedPushed => drop(self.ended.pop_back()),
+            Undo::EndedPopped(at, hold) => self.ended.push_front((at, hold)),
+            Undo::Key(scope, before) => restore_in(&mut self.keys, scope, before.map(|key| *key)),
+            Undo::KeyPushed => drop(self.key_order.pop_back()),
+            Undo::KeyPopped(at, scope) => self.key_order.push_front((at, scope)),
+            Undo::ScanPushed => drop(self.scans.pop_back()),
+            Undo::ScanPopped(scan) => self.scans.push_front(*scan),
+            Undo::Nonce(nonce, before) => restore_in(&mut self.nonces, nonce, before),
+            Undo::InstructionAdded(id) => drop(self.instructions.remove(&id)),
+        }
+    }
+
+    fn undo_order(&mut self) {
+        let Some(order) = self.orders.pop() else { return };
+        self.order_ids.remove(&order.id);
+        self.lines.truncate(usize::try_from(order.first_line).unwrap_or(usize::MAX));
+    }
+}
+
+fn restore<T>(slots: &mut [T], index: usize, before: T) {
+    if let Some(slot) = slots.get_mut(index) {
+        *slot = before;
+    }
+}
+
+fn restore_in<K, V>(map: &mut std::collections::HashMap<K, V>, key: K, before: Option<V>)
+where
+    K: std::hash::Hash + Eq,
+{
+    match before {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}

@@ -1,0 +1,67 @@
+//! Read-only figures of an event, as they leave this crate. Knows nothing of how they come about.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::config::EventConfig;
+use crate::entry::Head;
+use crate::time::Millis;
+
+/// What anyone may know of an event without asking its task: at most 100 ms old while `fresh`.
+#[derive(Clone, Debug)]
+pub struct EventView {
+    pub event: Uuid,
+    pub number: u32,
+    pub organization: Uuid,
+    /// A draft with nothing in it until the catalogue came (`catalogue_cursor` is then 0).
+    pub config: Arc<EventConfig>,
+    pub catalogue_cursor: u64,
+    /// Time of the last entry.
+    pub now: Millis,
+    pub head: Head,
+    /// The log answered lately: these figures are the log's. Otherwise they are the last known.
+    pub fresh: bool,
+    pub quotas: Vec<QuotaFigures>,
+    pub types: Vec<TypeFigures>,
+    pub zones: Vec<ZoneFigures>,
+    /// Entries admitted and scans denied, over all zones.
+    pub admitted: u64,
+    pub denied: u64,
+    /// Every quota is sold + held + blocked + free = size, and is the sum of its ticket types.
+    pub balanced: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QuotaFigures {
+    pub id: Uuid,
+    /// None = unlimited.
+    pub size: Option<u64>,
+    pub sold: u64,
+    pub held: u64,
+    /// Places that promo codes and allotments keep back; none of these rules exists so far.
+    pub blocked: u64,
+    /// Negative after staff made the quota smaller than what was sold.
+    pub free: Option<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TypeFigures {
+    pub id: Uuid,
+    /// What its quotas still allow; None = unlimited.
+    pub available: Option<u64>,
+    /// Tickets that are not canceled.
+    pub sold: u64,
+    /// Tickets that were admitted to any zone.
+    pub admitted: u64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ZoneFigures {
+    pub key: String,
+    pub inside: u64,
+    pub capacity: Option<u64>,
+    /// Entries admitted and scans denied at this zone.
+    pub admitted: u64,
+    pub denied: u64,
+}
