@@ -18,8 +18,9 @@ const CODE_BYTES: usize = 1 + CODE_DIGITS;
 /// All that may remain after the link and white space are gone; the size of the only buffer.
 const REST_BYTES_MAX: usize = PREFIX_BYTES_MAX + TEXT_CHARACTERS + CODE_BYTES;
 
-/// What was presented at a door.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What was presented at a door. `Copy`, as [`ParseError`] is: reading cannot leave anything on the
+/// heap, whatever the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presented {
     pub credential: Credential,
     /// The eight digits of a rotating ticket, not judged yet.

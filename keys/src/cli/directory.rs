@@ -116,3 +116,6 @@ fn file_name(key: &SealedKey) -> String {
 fn failed(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::Failed(format!("{}: {reason}", path.display()))
 }
+
+#[cfg(test)]
+mod tests;
