@@ -1,0 +1,128 @@
+//! One document of the catalogue, taken over by this node. A document that cannot be used is told
+//! and left out; the others go on.
+
+use std::sync::Arc;
+
+use data_encoding::BASE64;
+use inventory::command::Instruction;
+use inventory::config::EventConfig;
+use inventory::log::LogError;
+use keys::SealedKey;
+use serde::Deserialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::client::Change;
+use super::delivery::Delivery;
+use super::documents::INSTRUCTION;
+use crate::devices::Device;
+use crate::events::{Event, EventKeys};
+use crate::gate::Gate;
+
+#[derive(Deserialize)]
+struct EventDocument {
+    config: EventConfig,
+    /// Read apart, so that an unreadable key does not take the event away.
+    #[serde(default)]
+    keys: Value,
+    #[serde(default)]
+    event_secret_sealed: String,
+}
+
+#[derive(Deserialize)]
+struct InstructionDocument {
+    event: Uuid,
+    instruction: Instruction,
+}
+
+/// `offset` is added to the cursors that journals see.
+pub(super) async fn apply(
+    gate: &Arc<Gate>,
+    delivery: &Delivery,
+    change: &Change,
+    offset: u64,
+) -> Result<(), LogError> {
+    let (kind, taken) = match change.kind.as_str() {
+        "event" => ("event", event(gate, delivery, change, offset).await?),
+        "device" => ("device", device(gate, change)),
+        INSTRUCTION => (INSTRUCTION, instruction(gate, delivery, change)),
+        // Additive: a newer back office may send kinds that this gate does not know.
+        _ => return Ok(()),
+    };
+    if let Err(reason) = taken {
+        gate.metrics.catalogue_rejected(kind);
+        tracing::error!(kind, id = %change.id, cursor = change.cursor, reason, "catalogue document refused");
+    }
+    Ok(())
+}
+
+async fn event(
+    gate: &Arc<Gate>,
+    delivery: &Delivery,
+    change: &Change,
+    offset: u64,
+) -> Result<Result<(), String>, LogError> {
+    // An event that is gone from the catalogue keeps its journal; it can no longer be changed.
+    let Some(body) = &change.body else { return Ok(Ok(())) };
+    let document = match EventDocument::deserialize(body) {
+        Ok(document) => document,
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    let config = document.config;
+    if config.event != change.id {
+        return Ok(Err("the configuration is of another event".to_owned()));
+    }
+    if gate.events.by_number(config.number).is_some_and(|other| other.id != change.id) {
+        return Ok(Err(format!("number {} belongs to another event", config.number)));
+    }
+    let event = gate.events.open(change.id).await?;
+    let keys = open_keys(gate, config.number, &document.keys, &document.event_secret_sealed);
+    let told = keys.as_ref().map(|_| ()).map_err(Clone::clone);
+    gate.events.configure(&event, config.number, keys.ok());
+    // The journal ignores what it has: an equal or older cursor makes no entry.
+    delivery.configure(change.id, offset.saturating_add(change.cursor), config);
+    Ok(told)
+}
+
+fn open_keys(gate: &Gate, number: u32, keys: &Value, secret: &str) -> Result<EventKeys, String> {
+    let sealed = Vec::<SealedKey>::deserialize(keys).map_err(|error| format!("keys: {error}"))?;
+    let secret = BASE64
+        .decode(secret.as_bytes())
+        .map_err(|_| "event_secret_sealed: must be base64".to_owned())?;
+    EventKeys::open(number, &sealed, &secret, &gate.master_key, gate.role.sells())
+        .map_err(|error| format!("keys: {error}"))
+}
+
+fn device(gate: &Gate, change: &Change) -> Result<(), String> {
+    let Some(body) = &change.body else {
+        gate.devices.remove(change.id);
+        return Ok(());
+    };
+    match Device::deserialize(body) {
+        Ok(device) => {
+            gate.devices.put(Device { id: change.id, ..device });
+            Ok(())
+        }
+        Err(error) => {
+            // What cannot be read must not go on with its former rights.
+            gate.devices.remove(change.id);
+            Err(error.to_string())
+        }
+    }
+}
+
+fn instruction(gate: &Gate, delivery: &Delivery, change: &Change) -> Result<(), String> {
+    let Some(body) = &change.body else {
+        delivery.withdraw(change.id);
+        return Ok(());
+    };
+    let document = InstructionDocument::deserialize(body).map_err(|error| error.to_string())?;
+    delivery.instruct(document.event, change.cursor, change.id, document.instruction);
+    gate.metrics.instructions_pending.set(delivery.pending());
+    Ok(())
+}
+
+/// The event of a delivery, when this node serves it.
+pub(super) fn served(gate: &Gate, event: Uuid) -> Option<Arc<Event>> {
+    gate.events.by_id(event)
+}

@@ -1,0 +1,90 @@
+//! The newest documents of the catalogue, as they are kept beside the journals. Knows kinds only
+//! to leave instructions out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::client::Change;
+
+/// Kind that is delivered and never kept.
+pub(super) const INSTRUCTION: &str = "instruction";
+
+type Key = (String, Uuid);
+
+#[derive(Default)]
+pub(super) struct Documents {
+    pub(super) cursor: u64,
+    /// Added to the back office's cursors before they reach a journal: a back office restored from
+    /// a backup counts from below, and journals only take what is newer.
+    pub(super) offset: u64,
+    newest: BTreeMap<Key, Change>,
+    /// After a restart of the feed: documents that the new snapshot has not named yet.
+    unconfirmed: BTreeSet<Key>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    v: u16,
+    cursor: u64,
+    offset: u64,
+    documents: Vec<Change>,
+}
+
+/// Version of the kept form.
+const VERSION: u16 = 1;
+
+impl Documents {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Change> {
+        self.newest.values()
+    }
+
+    /// Takes one change over.
+    pub(super) fn take(&mut self, change: Change) {
+        let key = (change.kind.clone(), change.id);
+        self.unconfirmed.remove(&key);
+        if change.body.is_none() || change.kind == INSTRUCTION {
+            self.newest.remove(&key);
+        } else {
+            self.newest.insert(key, change);
+        }
+    }
+
+    /// Begins again with a snapshot of a back office whose cursors start lower.
+    pub(super) fn restart(&mut self) {
+        self.offset = self.offset.saturating_add(self.cursor);
+        self.cursor = 0;
+        self.unconfirmed = self.newest.keys().cloned().collect();
+    }
+
+    /// The snapshot is complete: what it did not name is gone.
+    pub(super) fn settle(&mut self) -> Vec<Change> {
+        let mut gone = Vec::new();
+        for key in std::mem::take(&mut self.unconfirmed) {
+            if let Some(change) = self.newest.remove(&key) {
+                gone.push(Change { body: None, ..change });
+            }
+        }
+        gone
+    }
+
+    /// The documents, to be read on from `cursor`.
+    pub(super) fn encode(&self, cursor: u64) -> Vec<u8> {
+        let documents = self.newest.values().cloned().collect();
+        let kept = Kept { v: VERSION, cursor, offset: self.offset, documents };
+        serde_json::to_vec(&kept).unwrap_or_default()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+        let kept: Kept = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        if kept.v != VERSION {
+            return Err(format!("version {} is not known here", kept.v));
+        }
+        let newest = kept.documents.into_iter().map(|c| ((c.kind.clone(), c.id), c)).collect();
+        Ok(Self { cursor: kept.cursor, offset: kept.offset, newest, unconfirmed: BTreeSet::new() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+use serde_json::json;
+use uuid::Uuid;
+
+use super::super::client::Change;
+use super::Documents;
+
+fn change(cursor: u64, kind: &str, id: u128, body: Option<serde_json::Value>) -> Change {
+    Change { cursor, kind: kind.to_owned(), id: Uuid::from_u128(id), organization: None, body }
+}
+
+#[test]
+fn what_is_kept_comes_back_without_instructions() {
+    let mut documents = Documents::default();
+    documents.take(change(1, "event", 1, Some(json!({"a": 1}))));
+    documents.take(change(2, "device", 2, Some(json!({"b": 2}))));
+    documents.take(change(3, "instruction", 3, Some(json!({"name": "Ada Lovelace"}))));
+    documents.take(change(4, "device", 2, None));
+    documents.cursor = 4;
+    let bytes = documents.encode(2);
+    assert!(!String::from_utf8_lossy(&bytes).contains("Ada"));
+    let read = Documents::decode(&bytes).expect("readable");
+    assert_eq!((read.cursor, read.offset), (2, 0));
+    assert_eq!(read.all().map(|c| c.kind.as_str()).collect::<Vec<_>>(), ["event"]);
+}
+
+#[test]
+fn a_snapshot_after_a_restart_removes_what_it_does_not_name() {
+    let mut documents = Documents::default();
+    documents.take(change(90, "event", 1, Some(json!({}))));
+    documents.take(change(91, "device", 2, Some(json!({}))));
+    documents.cursor = 91;
+    documents.restart();
+    assert_eq!((documents.cursor, documents.offset), (0, 91));
+    documents.take(change(5, "event", 1, Some(json!({}))));
+    let gone = documents.settle();
+    assert_eq!(gone.len(), 1);
+    assert_eq!((gone[0].kind.as_str(), &gone[0].body), ("device", &None));
+    assert_eq!(documents.all().count(), 1);
+    assert!(documents.settle().is_empty());
+}
+
+#[test]
+fn foreign_bytes_are_refused() {
+    assert!(Documents::decode(b"").is_err());
+    assert!(Documents::decode(br#"{"v":9,"cursor":1,"offset":0,"documents":[]}"#).is_err());
+}

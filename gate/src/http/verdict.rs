@@ -1,0 +1,131 @@
+//! The verdict's JSON. Decides nothing.
+
+use inventory::command::{ScanVerdict, TicketView, Verdict};
+use inventory::time::Millis;
+use inventory::view::EventView;
+use serde_json::{Value, json};
+
+use super::call::Reply;
+use crate::events::Event;
+use crate::gate::Gate;
+use crate::message::{self, Denial};
+use crate::people;
+
+/// A decision of the inventory.
+pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -> Reply {
+    let view = event.view();
+    let name = match &decided.ticket {
+        Some(ticket) => {
+            let personal = gate.people.of_ticket(&event.handle, ticket.order, gate.now()).await;
+            personal.and_then(|p| people::name_at(&p, ticket.position).map(str::to_owned))
+        }
+        None => None,
+    };
+    let verdict = word(decided.verdict);
+    let reason = decided.reason.map(message::wire);
+    gate.metrics.scan(verdict, reason.unwrap_or_default());
+    let first_scan =
+        decided.first_scan.as_ref().map(|first| json!({"at": first.at, "gate": first.lane}));
+    let occupancy = decided
+        .occupancy
+        .as_ref()
+        .map(|o| json!({"zone": o.zone, "inside": o.inside, "capacity": o.capacity}));
+    let body = json!({
+        "verdict": verdict,
+        "reason": reason,
+        "message": words(&view, decided),
+        "scan": format!("{}-{}", view.number, decided.scan),
+        "at": decided.at,
+        "ticket": decided.ticket.as_ref().map(|t| ticket(&view, t, name.as_deref())),
+        "first_scan": first_scan,
+        "occupancy": occupancy,
+        "forced": decided.forced,
+        "replay": decided.replay,
+        "settled": null,
+    });
+    Reply::json(200, &body).private()
+}
+
+/// A denial from before the inventory: no journal entry, so no scan id.
+pub(super) fn denied(denial: Denial, now: Millis) -> Reply {
+    let body = json!({
+        "verdict": "deny",
+        "reason": denial.wire(),
+        "message": denial.message(),
+        "scan": null,
+        "at": now,
+        "ticket": null,
+        "first_scan": null,
+        "occupancy": null,
+        "forced": false,
+        "replay": false,
+        "settled": null,
+    });
+    Reply::json(200, &body).private()
+}
+
+/// `1042-7`: number of the event and of the ticket within it.
+pub(super) fn ticket_id(event: u32, ticket: u64) -> String {
+    format!("{event}-{ticket}")
+}
+
+/// Reads what `ticket_id` writes, and nothing else.
+pub(super) fn parse_ticket_id(text: &str) -> Option<(u32, u64)> {
+    let (event, ticket) = text.split_once('-')?;
+    let (event, ticket) = (event.parse().ok()?, ticket.parse().ok()?);
+    (ticket_id(event, ticket) == text).then_some((event, ticket))
+}
+
+fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Admit => "admit",
+        Verdict::Deny => "deny",
+    }
+}
+
+fn words(view: &EventView, decided: &ScanVerdict) -> String {
+    let zone = decided.occupancy.as_ref().map_or("", |o| o.zone.as_str());
+    match (decided.verdict, decided.reason) {
+        (Verdict::Deny, Some(reason)) => message::denied(
+            reason,
+            decided.first_scan.as_ref(),
+            zone,
+            &view.config.time_zone,
+            decided.at,
+        ),
+        (Verdict::Deny, None) => "Not admitted".to_owned(),
+        (Verdict::Admit, _) => message::admitted(decided.forced).to_owned(),
+    }
+}
+
+fn ticket(view: &EventView, ticket: &TicketView, name: Option<&str>) -> Value {
+    let kind = view.config.ticket_types.iter().find(|t| t.id == ticket.ticket_type);
+    json!({
+        "id": ticket_id(view.number, ticket.number),
+        "type": kind.map(|t| t.name.as_str()),
+        "name": name,
+        "attention": kind.is_some_and(|t| t.attention),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_ticket_id;
+
+    #[track_caller]
+    fn check(text: &str, expect: Option<(u32, u64)>) {
+        assert_eq!(parse_ticket_id(text), expect, "{text}");
+    }
+
+    #[test]
+    fn ticket_ids_have_one_spelling() {
+        check("1042-7", Some((1042, 7)));
+        check("0-0", Some((0, 0)));
+        for text in ["", "-", "1042", "1042-", "-7", "01042-7", "1042-07", "+1-7", "1-7-9", "1- 7"]
+        {
+            check(text, None);
+        }
+        check("4294967296-1", None);
+        check("1-18446744073709551616", None);
+    }
+}
