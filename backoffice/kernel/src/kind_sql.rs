@@ -8,6 +8,8 @@ mod tests;
 
 /// A JSON value's bound, in bytes of its text.
 pub const JSON_BYTES_MAX: usize = 64 * 1024;
+/// A text in a list has at most this many characters; validation keeps it, not the column.
+pub const LIST_TEXT_CHARS_MAX: usize = 300;
 
 /// A column as the generator and the catalogue know it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -32,10 +32,9 @@ pub async fn pending(url: &Secret, registry: &Registry, migrations: &[&str]) -> 
     if statements.is_empty() {
         return Ok(String::new());
     }
-    let mut text = String::from(
-        "-- Move data where a statement needs it: after `reset role` the migrate role sees all rows.\n\
-         set local role atlvs_owner;\n\n",
-    );
+    // The migrate role itself runs it: foreign keys are validated over rows that policies would
+    // hide from the owner. What it makes is handed to the owner.
+    let mut text = format!("-- Move data where a statement needs it.\n{}\n", crate::ddl::PREAMBLE);
     for statement in statements {
         text.push_str(&statement);
         text.push('\n');

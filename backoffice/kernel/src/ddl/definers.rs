@@ -32,6 +32,58 @@ pub const DEFINERS: &[Definer] = &[
         why: "owns the partitioned log and makes tables",
     },
     Definer {
+        name: "account_for_sign_in",
+        callers: APP,
+        why: "reads the person behind an address before anyone is signed in",
+    },
+    Definer {
+        name: "account_session_open",
+        callers: APP,
+        why: "writes a session, which belongs to no organization",
+    },
+    Definer {
+        name: "account_session",
+        callers: APP,
+        why: "finds person and memberships behind a session's hash",
+    },
+    Definer {
+        name: "account_token",
+        callers: APP,
+        why: "finds maker and roles behind a token's hash",
+    },
+    Definer { name: "account_sessions", callers: APP, why: "lists a person's own sessions" },
+    Definer { name: "account_session_revoke", callers: APP, why: "ends a person's own session" },
+    Definer {
+        name: "account_user_ensure",
+        callers: APP,
+        why: "finds or makes a person, who belongs to no organization",
+    },
+    Definer {
+        name: "organization_open",
+        callers: APP,
+        why: "makes the row of the active organization",
+    },
+    Definer {
+        name: "organization_by_slug",
+        callers: APP,
+        why: "finds an organization before one is active",
+    },
+    Definer {
+        name: "api_token_open",
+        callers: APP,
+        why: "writes a token of the active organization",
+    },
+    Definer {
+        name: "api_token_list",
+        callers: APP,
+        why: "lists tokens of the active organization",
+    },
+    Definer {
+        name: "api_token_revoke",
+        callers: APP,
+        why: "ends a token of the active organization",
+    },
+    Definer {
         name: "currency_exponent",
         callers: APP,
         why: "reads the currencies, a global table without a grant",

@@ -131,7 +131,12 @@ fn broken_descriptors_are_refused() {
     static TAKEN: Entity = sound("shelves");
     check(
         &TAKEN,
-        &["the table exists twice", "route /shelves is taken", "the name shelves is taken", "the name shelves_pkey is taken"],
+        &[
+            "the table exists twice",
+            "route /shelves is taken",
+            "the name shelves is taken",
+            "the name shelves_pkey is taken",
+        ],
     );
     static ROUTE: Entity = sound("things").path("shelves");
     check(&ROUTE, &["route /shelves is taken"]);

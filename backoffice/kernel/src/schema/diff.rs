@@ -8,9 +8,6 @@ use crate::catalog::{Catalog, Key, Object, ObjectKind};
 use crate::ddl::column_sql;
 use crate::kind_sql::Column;
 
-/// Migrations run as this role.
-const OWNER: &str = "atlvs_owner";
-
 /// Statements that lead from one schema to the other, in an order that works; empty when they are
 /// the same.
 pub fn diff(from: &Catalog, to: &Catalog, renames: &[Rename]) -> Vec<String> {
@@ -19,6 +16,7 @@ pub fn diff(from: &Catalog, to: &Catalog, renames: &[Rename]) -> Vec<String> {
     for rename in renames {
         statements.extend(apply_rename(&mut from, to, rename));
     }
+    forget_dependents(&mut from, to);
     let new_tables: BTreeSet<&str> =
         to.tables().filter(|table| from.get(ObjectKind::Table, table, "").is_none()).collect();
     let old_tables: BTreeSet<&str> =
@@ -41,8 +39,6 @@ pub fn diff(from: &Catalog, to: &Catalog, renames: &[Rename]) -> Vec<String> {
         let with_table = key.kind == ObjectKind::Column && new_tables.contains(key.on.as_str());
         match from.objects.get(key) {
             _ if with_table => {}
-            // What the owner makes is the owner's.
-            None if key.kind == ObjectKind::Owner && text(object) == OWNER => {}
             None => statements.push(create(to, key, object)),
             Some(old) if old != object => statements.extend(alter(to, key, old, object)),
             Some(_) => {}
@@ -66,7 +62,59 @@ fn apply_rename(from: &mut Catalog, to: &Catalog, rename: &Rename) -> Option<Str
         let column = Column { name: new.clone(), ..column };
         from.objects.insert(key(new), Object::Column(column));
     }
+    // The server carries the new name into every definition that uses the column.
+    for (_, object) in from.objects.iter_mut().filter(|(key, _)| key.on == *table) {
+        match object {
+            Object::Column(column) => {
+                column.generated = column.generated.take().map(|sql| replace_word(&sql, old, new));
+            }
+            Object::Text(definition) => *definition = replace_word(definition, old, new),
+        }
+    }
     Some(format!("alter table {table} rename column {old} to {new};"))
+}
+
+/// A computed column with another expression is dropped and added, and takes the keys, checks and
+/// indexes that use it along: they have to be made again.
+fn forget_dependents(from: &mut Catalog, to: &Catalog) {
+    let recomputed: Vec<(String, String)> = to
+        .of(ObjectKind::Column)
+        .filter_map(|(key, _)| {
+            let old = from.column(&key.on, &key.name)?;
+            let new = to.column(&key.on, &key.name)?;
+            (old.generated != new.generated).then(|| (key.on.clone(), key.name.clone()))
+        })
+        .collect();
+    for (table, column) in recomputed {
+        from.objects.retain(|key, object| {
+            let depends = matches!(
+                key.kind,
+                ObjectKind::Constraint | ObjectKind::ForeignKey | ObjectKind::Index
+            ) && key.on == table
+                && replace_word(&text(object), &column, "") != text(object);
+            !depends
+        });
+    }
+}
+
+/// Replaces an identifier where it stands as a whole word.
+fn replace_word(sql: &str, old: &str, new: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(sql.len());
+    let mut last = None;
+    let mut rest = sql;
+    while let Some(place) = rest.find(old) {
+        let (head, tail) = rest.split_at(place);
+        let after = tail.get(old.len()..).unwrap_or_default();
+        let before = head.chars().next_back().or(last);
+        let whole = !before.is_some_and(is_word) && !after.starts_with(is_word);
+        out.push_str(head);
+        out.push_str(if whole { new } else { old });
+        last = old.chars().next_back();
+        rest = after;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Objects that are dropped and made again when their definition differs.

@@ -83,6 +83,7 @@ fn new_things_are_added_in_an_order_that_can_run() {
             "alter table b enable row level security;\nalter table b force row level security;",
             "CREATE TRIGGER b_touch BEFORE UPDATE ON b;",
             "alter function f() owner to atlvs_definer;",
+            "alter table b owner to atlvs_owner;",
             "grant select on table b to atlvs_app;",
         ],
     );
@@ -168,6 +169,29 @@ fn renames_keep_the_data() {
     assert_eq!(diff(&from, &to, std::slice::from_ref(&rename)), expect);
     // Said again after it was done, it says nothing.
     assert_eq!(diff(&to, &to, &[rename]), Vec::<String>::new());
+}
+
+#[test]
+fn a_column_that_is_computed_anew_gets_its_keys_back() {
+    let computed = |sql: &str| {
+        let mut catalog = catalog(&[
+            (Table, "a", "", ""),
+            (Constraint, "a", "a_key_check", "CHECK (char_length(key) < 9)"),
+            (Constraint, "a", "a_keys_check", "CHECK (keys > 0)"),
+            (Index, "a", "a_key_idx", "CREATE INDEX a_key_idx ON a (key)"),
+        ]);
+        let column = Column { generated: Some(sql.to_owned()), ..parse_column("key", "text") };
+        catalog.objects.insert(key(Col, "a", "key"), Object::Column(column));
+        catalog
+    };
+    let expect = [
+        "-- a.key is computed differently: drop and add the column, or backfill.\n\
+         alter table a drop column key;\n\
+         alter table a add column key text generated always as (upper(x)) stored;",
+        "alter table a add constraint a_key_check CHECK (char_length(key) < 9);",
+        "CREATE INDEX a_key_idx ON a (key);",
+    ];
+    assert_eq!(diff(&computed("lower(x)"), &computed("upper(x)"), &[]), expect);
 }
 
 #[test]
