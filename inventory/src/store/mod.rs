@@ -5,6 +5,7 @@
 pub mod file;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
+pub mod redis;
 
 use uuid::Uuid;
 
