@@ -97,8 +97,9 @@ fn generate(
         return Err(Error::Usage("--not-after: not later than --not-before".into()));
     }
     let master = (around.master)()?;
-    // A key under another master key would be found out only when tickets are to be signed.
-    for key in dir.read(Some(event))? {
+    // A key under another master key would be found out only when tickets are to be signed. Dead
+    // keys do not count: their master key may be lost, which is why they were revoked.
+    for key in dir.read(Some(event))?.iter().filter(|key| key.public.is_live(around.now)) {
         key.open(&master)?;
     }
     let mut key = SealedKey::seal(&SigningKey::generate(event)?, &master, not_before)?;

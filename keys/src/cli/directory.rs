@@ -36,8 +36,8 @@ impl Directory {
             }
             let path = entry.map_err(|e| failed(&self.0, e))?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // A broken-off writing leaves a hidden file behind.
-            if name.starts_with('.') || !name.ends_with(".json") {
+            // A broken-off writing leaves a file with another ending behind.
+            if !name.ends_with(".json") {
                 continue;
             }
             let key = read_key(&path)?;

@@ -38,6 +38,8 @@ fn a_second_encoding_of_a_point_is_no_key() {
             check_refused(&format!("{low}{}{high}", "ff".repeat(30)), KeyError::Point);
         }
     }
+    // y = p stands for 0, which is of small order in its canonical encoding.
+    check_refused(&format!("ed{}7f", "ff".repeat(30)), KeyError::Point);
     // The largest canonical y, p − 1, is a point: of small order, hence refused for that.
     check_refused(SMALL_ORDER[1], KeyError::Weak);
 }

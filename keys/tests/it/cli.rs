@@ -147,7 +147,10 @@ fn rotation_adds_a_key_that_signs_and_gives_the_old_one_an_end() {
     };
     assert_eq!((state(old.kid()), state(after.kid())), ("live".into(), "signs".into()));
     // The nearer end of the first key stays when the second one retires.
-    desk.well("rotate --dir RING --event 1042");
+    let said = desk.well("rotate --dir RING --event 1042");
+    let retired: Vec<_> = said.lines().filter(|line| line.starts_with("retires ")).collect();
+    let [line] = retired[..] else { panic!("one retires: {said}") };
+    assert!(line.contains(&after.kid().to_string()), "{said}");
     let again = desk.public();
     assert!(again.contains(before), "{again:?}");
     assert_eq!(again.iter().filter(|key| key.not_after.is_none()).count(), 2);
@@ -263,15 +266,20 @@ fn a_wrong_or_missing_master_key_is_a_clear_error_before_anything_is_written() {
         let expected = format!("keys: key {kid} of event 1042: cannot be opened: another key,");
         assert!(said.status == 1 && said.err.starts_with(&expected), "{}", said.err);
     }
+    let listed = desk.well("list --dir RING");
     desk.master = "AAAA".into();
     let said = desk.run("generate --dir RING --event 1042");
     assert_eq!(said.err, "keys: master key: not base64 of 32 bytes\n");
     desk.master = String::new();
     let said = desk.run("rotate --dir RING --event 1042");
     assert!(said.err.starts_with("keys: master key: not set"), "{}", said.err);
-    assert_eq!(desk.public().len(), 1);
-    // What needs no private key needs no master key.
-    desk.well("list --dir RING");
+    // What needs no private key needs no master key, and nothing has changed.
+    assert_eq!(desk.well("list --dir RING"), listed);
+    // A lost master key: the old key is revoked, and another one signs under the new master key.
+    desk.master = BASE64.encode(&[1; 32]);
+    desk.well(&format!("rotate --dir RING --event 1042 --revoke {kid}"));
+    desk.well("rotate --dir RING --event 1042");
+    assert_eq!(desk.public().len(), 3);
 }
 
 #[test]

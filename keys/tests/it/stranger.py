@@ -392,6 +392,7 @@ def verdicts(people, stranger, texts):
 def rotating_vectors():
     secret = bytes(range(0x80, 0xA0))
     tickets = [(1042, 8, 0), (1042, 8, 1), (1042, 9, 0), (2000, 8, 0), (2**32 - 1, 2**48 - 1, 2**16 - 1)]
+    tickets.append((0x01020304, 0x05060708090A, 0x0B0C))
     moments = [0, 14, 15, NOW, NOW + 15, 20_000_000_000]
     rotating = [
         {"secret": secret.hex(), "event": e, "ticket": t, "revision": r}
