@@ -17,7 +17,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ticketing", &["contracts", "inventory", "kernel", "keys"]),
     ("migrations", &["kernel"]),
     ("seeds", &["contracts", "kernel"]),
-    ("backoffice", &["contracts", "events", "identity", "kernel", "migrations", "seeds", "ticketing"]),
+    (
+        "backoffice",
+        &["contracts", "events", "identity", "kernel", "migrations", "seeds", "ticketing"],
+    ),
     ("system", &["inventory", "keys"]),
 ];
 
@@ -46,8 +49,13 @@ fn crates_use_only_what_their_room_may_know() {
             continue;
         };
         for (used, for_tests) in &found.uses {
-            if crates.contains_key(used) && used != name && !for_tests && !may.contains(&used.as_str()) {
-                faults.push(format!("{name} uses {used}: go through a contract, or argue the edge"));
+            if crates.contains_key(used)
+                && used != name
+                && !for_tests
+                && !may.contains(&used.as_str())
+            {
+                faults
+                    .push(format!("{name} uses {used}: go through a contract, or argue the edge"));
             }
             if let Some((_, owners)) = ONLY_IN.iter().find(|(outside, _)| outside == used)
                 && !owners.contains(&name.as_str())
@@ -76,7 +84,10 @@ fn the_back_office_reads_the_journal_without_its_stores() {
     let edge = dependencies(ticketing)
         .find(|dep| dep["name"] == "inventory" && dep["kind"].is_null())
         .expect("ticketing reads the journal through inventory");
-    assert_eq!(edge["uses_default_features"], false, "ticketing takes inventory's default features");
+    assert_eq!(
+        edge["uses_default_features"], false,
+        "ticketing takes inventory's default features"
+    );
     assert_eq!(edge["features"], serde_json::json!([]), "ticketing asks for features of inventory");
 }
 

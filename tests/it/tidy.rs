@@ -46,7 +46,11 @@ fn axum_is_named_in_http_modules_only() {
         }
         let http = name.ends_with("/http.rs") || name.contains("/http/");
         let Ok(text) = fs::read_to_string(&path) else { continue };
-        if !http && text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("axum::")) {
+        if !http
+            && text
+                .lines()
+                .any(|line| !line.trim_start().starts_with("//") && line.contains("axum::"))
+        {
             faults.push(format!("{name} names axum: keep it behind the http module"));
         }
     }
@@ -103,7 +107,8 @@ fn links_between_documents_lead_somewhere() {
         let parent = path.parent().unwrap_or(Path::new("."));
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = target.split('#').next().unwrap_or_default();
-            let outside = target.contains("://") || target.starts_with('#') || target.starts_with('/');
+            let outside =
+                target.contains("://") || target.starts_with('#') || target.starts_with('/');
             if !outside && !file.is_empty() && !parent.join(file).exists() {
                 faults.push(format!("{name} links to {target}, which is not there"));
             }
@@ -121,8 +126,11 @@ fn tracked() -> Vec<PathBuf> {
         .expect("git runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let listing = String::from_utf8(output.stdout).expect("paths are UTF-8");
-    let files: Vec<_> =
-        listing.split('\0').filter(|name| !name.is_empty()).map(|name| system::root().join(name)).collect();
+    let files: Vec<_> = listing
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(|name| system::root().join(name))
+        .collect();
     assert!(files.len() > 50, "git lists only {} files", files.len());
     files
 }

@@ -23,12 +23,32 @@ pub struct House {
     store: &'static str,
 }
 
-/// An answer: status, headers that tests ask for, JSON body (null where there is none).
+/// An answer: status, headers, text as it came and as JSON (null where it is none).
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub headers: reqwest::header::HeaderMap,
+    pub text: String,
     pub body: Value,
+}
+
+/// Longest wait for a condition; reaching it fails the test.
+pub const WAIT: Duration = Duration::from_secs(60);
+/// Pause between two questions of a wait.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// Asks twenty times a second until the condition holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let asked = tokio::time::timeout(WAIT, async {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            if holds().await {
+                return;
+            }
+        }
+    });
+    assert!(asked.await.is_ok(), "waited {} s until {what}", WAIT.as_secs());
 }
 
 impl House {
@@ -36,7 +56,8 @@ impl House {
     pub fn up(store: &'static str, arguments: &[&str]) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let run = std::env::temp_dir().join(format!("atlvs-system-{}-{number}", std::process::id()));
+        let run =
+            std::env::temp_dir().join(format!("atlvs-system-{}-{number}", std::process::id()));
         let client = Client::builder().timeout(Duration::from_secs(30)).build().expect("client");
         let mut house = Self { run, transcript: String::new(), client, store };
         house.start(arguments);
@@ -91,7 +112,14 @@ impl House {
     }
 
     /// A request to a service (`gate_url`, `gate_internal_url`, `backoffice_url`).
-    pub async fn ask(&self, service: &str, method: Method, path: &str, token: &str, body: Option<Value>) -> Answer {
+    pub async fn ask(
+        &self,
+        service: &str,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Answer {
         let mut request = self.client.request(method, format!("{}{path}", self.demo(service)));
         if !token.is_empty() {
             request = request.header("Authorization", token);
@@ -102,7 +130,8 @@ impl House {
         let response = request.send().await.expect("the service answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("a body");
-        Answer { status, headers, body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, text, body }
     }
 }
 
