@@ -351,8 +351,17 @@ def verdicts(people, stranger, texts):
         ("R of small order", text_of(main.sign_with_neutral_r(main.claims())), {}, "invalid"),
         ("signature of zeros", text_of(plain[:31] + bytes(64)), {}, "invalid"),
     ]
+    cases += [(name, text, {}, "invalid") for name, text in unreadable(genuine)]
+    base = {"now": NOW, "offline": False, "events": [1042]}
+    return [
+        {"name": name, "text": text} | base | changed | {"answer": answer}
+        for name, text, changed, answer in cases
+    ]
+
+
+def unreadable(genuine):
     body = genuine[2:]
-    unread = [
+    return [
         ("empty", ""),
         ("no TK", body),
         ("TK twice", "TK" + genuine),
@@ -380,12 +389,6 @@ def verdicts(people, stranger, texts):
         ("ECI of five digits", "\\00026" + genuine),
         ("AIM identifier of two characters", "]Q" + genuine),
         ("2049 bytes", "a" * (2048 - len(genuine)) + "/" + genuine),
-    ]
-    cases += [(name, text, {}, "invalid") for name, text in unread]
-    base = {"now": NOW, "offline": False, "events": [1042]}
-    return [
-        {"name": name, "text": text} | base | changed | {"answer": answer}
-        for name, text, changed, answer in cases
     ]
 
 
