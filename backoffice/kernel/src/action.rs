@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::cx::Cx;
 use crate::entity::{Entity, Field};
 use crate::error::{Error, Result};
+use crate::registry::Registry;
 use crate::service::{Service, Shutdown};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -104,4 +105,16 @@ pub struct InternalReply {
 pub struct Loop {
     pub name: &'static str,
     pub run: fn(Service, Shutdown) -> BoxFuture<'static, Result<()>>,
+}
+
+/// Finds `domain.name` among a domain's internal actions, or `domain.entity.name` among all.
+pub(crate) fn find(registry: &Registry, path: &str) -> Option<&'static Action> {
+    let (domain, rest) = path.split_once('.')?;
+    let domain = registry.domains().iter().find(|one| one.name == domain)?;
+    match rest.split_once('.') {
+        Some((entity, name)) => {
+            domain.actions.iter().find(|one| one.entity.name == entity && one.name == name)
+        }
+        None => domain.actions.iter().find(|one| one.on == On::Internal && one.name == rest),
+    }
 }

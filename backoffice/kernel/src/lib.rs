@@ -1,1 +1,40 @@
-//! (to be written)
+//! The back office's kernel: entities as data and the engine that serves them, actions, the unit of
+//! work, rights, errors, accounts, HTTP. The only crate that sees the database driver; it knows no
+//! domain and nothing of the gate.
+//!
+//! Read in this order: `entity` (what a table is), `registry`, `cx` (the unit of work), `engine`,
+//! `action`, `dispatch` (from a call to an answer), `http` (the stack in front of it).
+
+pub mod accounts;
+pub mod action;
+pub mod catalog;
+pub mod clock;
+pub mod cx;
+pub mod db;
+pub mod ddl;
+mod dispatch;
+pub mod egress;
+mod engine;
+pub mod entity;
+pub mod error;
+mod filter;
+pub mod http;
+mod kind;
+pub mod kind_sql;
+pub mod loops;
+pub mod metrics;
+pub mod money;
+pub mod openapi;
+pub mod page;
+mod param;
+pub mod registry;
+pub mod rights;
+pub mod schema;
+pub mod service;
+pub mod settings;
+mod shutdown;
+pub mod startup;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+mod tx;
+mod validate;

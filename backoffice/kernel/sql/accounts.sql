@@ -1,0 +1,161 @@
+-- Who someone is: the only ways to the global tables. Each function is the definer's (list in
+-- kernel/src/ddl/definers.rs). Times come from the caller, the organization from the setting.
+
+-- A person by e-mail address, whatever its case, with what sign-in compares.
+create or replace function account_for_sign_in(p_email text)
+returns table (user_id uuid, password_hash text, disabled boolean)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, password_hash, disabled_at is not null from users where email_key = lower(p_email)
+$$;
+
+-- Opens a session; the oldest ones of a person with too many end.
+create or replace function account_session_open(
+    p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
+    p_user_agent text, p_sessions_max integer)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent)
+    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent);
+    update sessions set revoked_at = p_now
+     where id in (select id from sessions
+                   where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
+                   order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
+$$;
+
+-- A living session with every membership of its person: one row a role, one with nulls without any.
+create or replace function account_session(p_hash bytea, p_now timestamptz)
+returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
+               organization_id uuid, organization_name text, organization_slug text, grants jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    -- Seen is written once a minute at most, so that reading stays cheap.
+    update sessions set last_seen_at = p_now
+     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants
+      from sessions s
+      join users u on u.id = s.user_id and u.disabled_at is null
+      left join (memberships m
+                 join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+                 join organizations o on o.id = m.org_id)
+        on m.user_id = u.id and m.deleted_at is null
+     where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
+     order by o.name, o.id;
+$$;
+
+-- A living API token with the roles that its maker has now in its organization: one row a role. A
+-- maker without a role there, or a disabled one, leaves nothing.
+create or replace function account_token(p_hash bytea, p_now timestamptz)
+returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update api_tokens set last_used_at = p_now
+     where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select t.id, u.id, t.organization_id, t.grants, r.grants
+      from api_tokens t
+      join users u on u.id = t.user_id and u.disabled_at is null
+      join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
+      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+     where t.token_hash = p_hash and t.revoked_at is null
+       and (t.expires_at is null or t.expires_at > p_now);
+$$;
+
+create or replace function account_sessions(p_user uuid, p_now timestamptz)
+returns table (id uuid, created_at timestamptz, last_seen_at timestamptz, expires_at timestamptz, user_agent text)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, created_at, last_seen_at, expires_at, user_agent from sessions
+     where user_id = p_user and revoked_at is null and expires_at > p_now
+     order by last_seen_at desc, id
+$$;
+
+-- Ends a session of this person; false when there is none such.
+create or replace function account_session_revoke(p_user uuid, p_session uuid, p_now timestamptz)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with ended as (
+        update sessions set revoked_at = p_now
+         where id = p_session and user_id = p_user and revoked_at is null
+         returning id)
+    select exists (select from ended)
+$$;
+
+-- The person with this address; a new one when there was none. `created` tells which.
+create or replace function account_user_ensure(p_id uuid, p_email text, p_name text, p_password_hash text)
+returns table (user_id uuid, created boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    insert into users (id, email, name, password_hash) values (p_id, p_email, p_name, p_password_hash)
+    on conflict (email_key) do nothing;
+    created := found;
+    select id into user_id from users where email_key = lower(p_email);
+    return next;
+end
+$$;
+
+-- The active organization, new. Its id is the setting's, so nobody makes rows in another's name.
+create or replace function organization_open(p_name text, p_slug text)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into organizations (id, name, slug)
+    values (nullif(current_setting('app.org_id', true), '')::uuid, p_name, p_slug)
+$$;
+
+-- Whether the active organization exists already, by its slug.
+create or replace function organization_by_slug(p_slug text)
+returns uuid
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id from organizations where slug = p_slug
+$$;
+
+create or replace function api_token_open(
+    p_id uuid, p_user uuid, p_name text, p_hash bytea, p_hint text, p_grants jsonb, p_expires timestamptz)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into api_tokens (id, organization_id, user_id, name, token_hash, hint, grants, expires_at)
+    values (p_id, nullif(current_setting('app.org_id', true), '')::uuid, p_user, p_name, p_hash,
+            p_hint, p_grants, p_expires)
+$$;
+
+-- Tokens of the active organization that were not revoked.
+create or replace function api_token_list()
+returns table (id uuid, user_id uuid, name text, hint text, grants jsonb, created_at timestamptz,
+               expires_at timestamptz, last_used_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, user_id, name, hint, grants, created_at, expires_at, last_used_at from api_tokens
+     where organization_id = nullif(current_setting('app.org_id', true), '')::uuid and revoked_at is null
+     order by created_at desc, id
+     limit 1000
+$$;
+
+-- Ends a token of the active organization; false when there is none such.
+create or replace function api_token_revoke(p_id uuid, p_now timestamptz)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with ended as (
+        update api_tokens set revoked_at = p_now
+         where id = p_id and organization_id = nullif(current_setting('app.org_id', true), '')::uuid
+           and revoked_at is null
+         returning id)
+    select exists (select from ended)
+$$;

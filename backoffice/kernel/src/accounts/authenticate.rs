@@ -1,0 +1,154 @@
+//! From a presented secret to who acts: session or API token, organizations, rights.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use super::tokens::{SESSION_PREFIX, TOKEN_PREFIX, hash};
+use crate::cx::Actor;
+use crate::error::{Code, Error, Result};
+use crate::rights::{self, Grant, Rights};
+use crate::service::Service;
+
+/// A token's text has exactly this many characters behind its prefix.
+const RANDOM_CHARS: usize = 43;
+
+/// Who presented a good secret.
+pub(crate) enum Caller {
+    Session(SessionCaller),
+    Token { actor: Actor, organization: Uuid },
+}
+
+pub(crate) struct SessionCaller {
+    pub(crate) session: Uuid,
+    pub(crate) user: Uuid,
+    pub(crate) email: String,
+    pub(crate) name: String,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) organizations: Vec<Member>,
+}
+
+/// An organization of a person, with the union of the roles there.
+pub(crate) struct Member {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) slug: String,
+    grants: Vec<Grant>,
+}
+
+impl Caller {
+    /// The actor in the organization that was asked for, or the only one there is. A foreign
+    /// organization and an unknown one are the same refusal.
+    pub(crate) fn enter(&self, asked: Option<Uuid>) -> Result<(Actor, Uuid)> {
+        let refused = || Error::new(Code::Forbidden, "the caller is not in this organization");
+        match self {
+            Self::Token { actor, organization } => {
+                if asked.is_some_and(|asked| asked != *organization) {
+                    return Err(refused());
+                }
+                Ok((actor.clone(), *organization))
+            }
+            Self::Session(session) => {
+                let member = match (asked, session.organizations.as_slice()) {
+                    (Some(id), all) => all.iter().find(|m| m.id == id).ok_or_else(refused)?,
+                    (None, [only]) => only,
+                    (None, _) => {
+                        return Err(Error::new(
+                            Code::OrganizationRequired,
+                            "name the organization in the header X-Organization",
+                        ));
+                    }
+                };
+                let rights = Arc::new(Rights::new(vec![member.grants.clone()]));
+                let actor = Actor::User { id: session.user, session: session.session, rights };
+                Ok((actor, member.id))
+            }
+        }
+    }
+}
+
+impl SessionCaller {
+    /// Who is signed in, as the API shows it.
+    pub(crate) fn show(&self) -> Value {
+        json!({
+            "user": {"id": self.user, "email": self.email, "name": self.name},
+            "session": {"id": self.session, "expires_at": self.expires_at},
+            "organizations": self.organizations.iter().map(|member| {
+                json!({"id": member.id, "name": member.name, "slug": member.slug})
+            }).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// 401 for anything that is not a living secret, without saying which part is wrong.
+pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Caller> {
+    let refused = || Error::new(Code::Unauthenticated, "the token is not valid (any more)");
+    let shaped = |prefix: &str| {
+        secret.strip_prefix(prefix).is_some_and(|rest| {
+            rest.len() == RANDOM_CHARS
+                && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        })
+    };
+    let (sql, read): (&str, fn(Vec<Row>) -> Result<Option<Caller>>) = if shaped(SESSION_PREFIX) {
+        ("select * from account_session($1, $2)", session)
+    } else if shaped(TOKEN_PREFIX) {
+        ("select * from account_token($1, $2)", token)
+    } else {
+        return Err(refused());
+    };
+    let client = service.app_client().await?;
+    let statement = client.prepare_cached(sql).await?;
+    // The secret is compared by its hash in an index: equal or not, no prefix can be felt out.
+    let rows = client.query(&statement, &[&hash(secret), &service.now()]).await?;
+    read(rows)?.ok_or_else(refused)
+}
+
+fn session(rows: Vec<Row>) -> Result<Option<Caller>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut caller = SessionCaller {
+        session: first.try_get("session_id")?,
+        user: first.try_get("user_id")?,
+        email: first.try_get("email")?,
+        name: first.try_get("user_name")?,
+        expires_at: first.try_get("expires_at")?,
+        organizations: Vec::new(),
+    };
+    for row in &rows {
+        let Some(id) = row.try_get::<_, Option<Uuid>>("organization_id")? else { continue };
+        let grants = stored(&row.try_get("grants")?)?;
+        match caller.organizations.iter_mut().find(|member| member.id == id) {
+            Some(member) => member.grants.extend(grants),
+            None => caller.organizations.push(Member {
+                id,
+                name: row.try_get("organization_name")?,
+                slug: row.try_get("organization_slug")?,
+                grants,
+            }),
+        }
+    }
+    Ok(Some(Caller::Session(caller)))
+}
+
+fn token(rows: Vec<Row>) -> Result<Option<Caller>> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let own = stored(&first.try_get("token_grants")?)?;
+    let mut maker = Vec::new();
+    for row in &rows {
+        maker.extend(stored(&row.try_get("grants")?)?);
+    }
+    let actor = Actor::Token {
+        id: first.try_get("token_id")?,
+        user: first.try_get("user_id")?,
+        rights: Arc::new(Rights::new(vec![maker, own])),
+    };
+    Ok(Some(Caller::Token { actor, organization: first.try_get("organization_id")? }))
+}
+
+/// Grants as they were stored; a broken row gives nothing and is told to the log.
+fn stored(grants: &Value) -> Result<Vec<Grant>> {
+    rights::parse(grants, None)
+        .map_err(|error| Error::internal(format!("stored grants cannot be read: {error}")))
+}

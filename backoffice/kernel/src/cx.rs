@@ -1,0 +1,304 @@
+//! The unit of work: one transaction, who acts, for which organization, and `now`. Everything that
+//! a domain does to the database goes through here; nothing here knows HTTP.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::action::{self, Args, On, Reply};
+use crate::db::{Pooled, Row, ToSql};
+use crate::engine::{self, Writer};
+use crate::entity::Entity;
+use crate::error::{Code, Error, Result};
+use crate::param::Bound;
+use crate::registry::Registry;
+use crate::rights::{self, Rights};
+use crate::service::Service;
+use crate::tx::{Tx, TxSettings};
+use crate::validate;
+
+pub use crate::tx::Mode;
+
+/// Who acts. A service has all rights inside its organization.
+#[derive(Debug, Clone)]
+pub enum Actor {
+    User { id: Uuid, session: Uuid, rights: Arc<Rights> },
+    /// `user` is who made the token, whose rights bound it.
+    Token { id: Uuid, user: Uuid, rights: Arc<Rights> },
+    Service(&'static str),
+    Public,
+}
+
+impl Actor {
+    /// As the change log says it: `app.actor_kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User { .. } => "user",
+            Self::Token { .. } => "token",
+            Self::Service(_) => "service",
+            Self::Public => "public",
+        }
+    }
+
+    /// As the change log says it: `app.actor_id`.
+    pub fn id_text(&self) -> String {
+        match self {
+            Self::User { id, .. } | Self::Token { id, .. } => id.to_string(),
+            Self::Service(name) => (*name).to_owned(),
+            Self::Public => String::new(),
+        }
+    }
+
+    /// The person behind it.
+    pub fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::User { id, .. } => Some(*id),
+            Self::Token { user, .. } => Some(*user),
+            Self::Service(_) | Self::Public => None,
+        }
+    }
+}
+
+/// Actions may call actions; a chain longer than this is a fault of the descriptors.
+const CALL_DEPTH_MAX: u8 = 8;
+
+pub struct Cx {
+    pub actor: Actor,
+    pub org: Uuid,
+    pub now: Timestamp,
+    pub request_id: Uuid,
+    service: Service,
+    tx: Tx,
+    depth: u8,
+}
+
+impl Cx {
+    pub(crate) fn new(
+        service: Service,
+        client: Pooled,
+        actor: Actor,
+        org: Uuid,
+        request_id: Uuid,
+        mode: Mode,
+    ) -> Self {
+        let settings = TxSettings {
+            org_id: org.to_string(),
+            actor_kind: actor.kind().to_owned(),
+            actor_id: actor.id_text(),
+            request_id: request_id.to_string(),
+            reason: String::new(),
+        };
+        let tx = Tx::new(client, service.registry(), mode, settings);
+        Self { actor, org, now: service.now(), request_id, service, tx, depth: 0 }
+    }
+
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    pub fn registry(&self) -> &'static Registry {
+        self.service.registry()
+    }
+
+    pub fn new_id(&self) -> Uuid {
+        crate::clock::new_id(self.now)
+    }
+
+    /// Rows of a statement whose text is a constant of the caller: it is prepared once per
+    /// connection, and values go in `params` only.
+    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.tx.query(sql, params).await
+    }
+
+    pub async fn query_opt(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>> {
+        at_most_one(self.tx.query(sql, params).await?)
+    }
+
+    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        exactly_one(self.tx.query(sql, params).await?)
+    }
+
+    /// Number of rows that changed.
+    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.tx.execute(sql, params).await
+    }
+
+    pub(crate) async fn query_typed(&self, sql: &str, params: &[Bound]) -> Result<Vec<Row>> {
+        self.tx.query_typed(sql, params).await
+    }
+
+    /// The row under the caller's right, locked unless the right is `read`. What the caller may
+    /// not see, a foreign tenant's row and an unknown id are the same 404.
+    pub async fn load(
+        &mut self,
+        entity: &'static Entity,
+        id: Uuid,
+        right: &str,
+    ) -> Result<Map<String, Value>> {
+        let scope = rights::may(&self.actor, entity, right)?;
+        let lock = if right == "read" { engine::Lock::None } else { engine::Lock::Update };
+        engine::get::row(self, entity, id, lock, scope).await
+    }
+
+    /// The row as the API shows it.
+    pub async fn get(&mut self, entity: &'static Entity, id: Uuid) -> Result<Map<String, Value>> {
+        self.load(entity, id, "read").await
+    }
+
+    /// Checks the right, validates and inserts; `body` may hold `id`.
+    pub async fn create(
+        &mut self,
+        entity: &'static Entity,
+        body: Map<String, Value>,
+    ) -> Result<Uuid> {
+        rights::may(&self.actor, entity, "create")?;
+        engine::create::insert(self, entity, body, Writer::Caller).await
+    }
+
+    /// Inserts for an action or a projection, which may set any field; the action's own right was
+    /// checked by dispatch.
+    pub async fn insert(
+        &mut self,
+        entity: &'static Entity,
+        body: Map<String, Value>,
+    ) -> Result<Uuid> {
+        engine::create::insert(self, entity, body, Writer::Action).await
+    }
+
+    /// Absent fields stay, null empties. With `version`, 412 unless the row still has it.
+    pub async fn patch(
+        &mut self,
+        entity: &'static Entity,
+        id: Uuid,
+        body: Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<()> {
+        let scope = rights::may(&self.actor, entity, "update")?;
+        engine::patch::update(self, entity, id, body, version, scope).await
+    }
+
+    /// Writes any field, those by action and secret ones too: for actions and projections.
+    pub async fn set(
+        &mut self,
+        entity: &'static Entity,
+        id: Uuid,
+        fields: &[(&str, Value)],
+    ) -> Result<()> {
+        engine::patch::set(self, entity, id, fields).await
+    }
+
+    pub async fn delete(&mut self, entity: &'static Entity, id: Uuid) -> Result<()> {
+        let scope = rights::may(&self.actor, entity, "delete")?;
+        engine::delete::remove(self, entity, id, None, scope).await
+    }
+
+    /// Another domain's action by `domain.action` (internal ones) or `domain.entity.action`, in this transaction, under the same actor. An
+    /// action on a row takes the row's `id` in `input`. An internal action needs no right of its
+    /// own: it can only be reached through actions that have one.
+    pub async fn call(&mut self, path: &str, mut input: Value) -> Result<Value> {
+        let found = action::find(self.registry(), path)
+            .ok_or_else(|| Error::internal(format!("no action {path}")))?;
+        if self.depth >= CALL_DEPTH_MAX {
+            return Err(Error::internal(format!("actions call each other without end: {path}")));
+        }
+        if found.on != On::Internal {
+            rights::may(&self.actor, found.entity, found.name)?;
+        }
+        let fields = input
+            .as_object_mut()
+            .ok_or_else(|| Error::internal(format!("input of {path} is not an object")))?;
+        let id = match fields.remove("id") {
+            Some(Value::String(text)) => Some(Uuid::try_parse(&text).map_err(|_| {
+                Error::field(Code::InvalidId, "id", "the id is not a UUID")
+            })?),
+            _ => None,
+        };
+        let input = validate::input(found.input, std::mem::take(fields))?;
+        self.depth = self.depth.saturating_add(1);
+        let reply = (found.run)(self, Args { id, input }).await;
+        self.depth = self.depth.saturating_sub(1);
+        match reply? {
+            Reply::Json(value) => Ok(value),
+            Reply::Nothing => Ok(Value::Null),
+            Reply::Row(id) => Ok(Value::String(id.to_string())),
+            Reply::Await { operation, .. } => Ok(Value::String(operation.to_string())),
+        }
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await
+    }
+
+    /// Ends without a trace and keeps the connection; dropping does the same and closes it.
+    pub async fn rollback(self) -> Result<()> {
+        self.tx.rollback().await
+    }
+}
+
+/// A transaction of role work on machine tables: claims, cursors, advisory locks.
+pub struct WorkTx {
+    pub now: Timestamp,
+    service: Service,
+    tx: Tx,
+}
+
+impl WorkTx {
+    pub(crate) async fn begin(service: Service, client: Pooled) -> Result<Self> {
+        let settings = TxSettings {
+            actor_kind: "system".to_owned(),
+            request_id: service.new_id().to_string(),
+            ..TxSettings::default()
+        };
+        let tx = Tx::new(client, service.registry(), Mode::Write, settings);
+        Ok(Self { now: service.now(), service, tx })
+    }
+
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.tx.query(sql, params).await
+    }
+
+    pub async fn query_opt(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>> {
+        at_most_one(self.tx.query(sql, params).await?)
+    }
+
+    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        exactly_one(self.tx.query(sql, params).await?)
+    }
+
+    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.tx.execute(sql, params).await
+    }
+
+    pub async fn commit(self) -> Result<()> {
+        self.tx.commit().await
+    }
+
+    pub async fn rollback(self) -> Result<()> {
+        self.tx.rollback().await
+    }
+}
+
+fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>> {
+    if rows.len() > 1 {
+        return Err(Error::internal("a statement gave several rows where one was meant"));
+    }
+    Ok(rows.pop())
+}
+
+fn exactly_one(rows: Vec<Row>) -> Result<Row> {
+    at_most_one(rows)?.ok_or_else(|| Error::internal("a statement gave no row where one was meant"))
+}

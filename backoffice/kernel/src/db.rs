@@ -1,0 +1,123 @@
+//! Connections: a pool per role, time-outs, and the administrator's connection for migrations.
+//! The only room, with `cx`, that sees the driver. Knows no entity.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use tokio_postgres::{Config, NoTls};
+
+use crate::error::{Code, Error, Result, from_database};
+use crate::settings::Secret;
+
+pub use tokio_postgres::Row;
+pub use tokio_postgres::types::{FromSql, ToSql, Type};
+
+/// Waiting for a free connection; then the caller hears `overloaded`.
+pub const POOL_WAIT: Duration = Duration::from_secs(5);
+/// Opening a connection.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// Prepared statements kept by one connection; at the bound the cache starts over.
+pub const STATEMENTS_MAX: usize = 1_000;
+
+pub(crate) type Pooled = deadpool_postgres::Client;
+
+/// A pool for one role; `url` may name a database that is not reachable yet.
+pub(crate) fn pool(url: &Secret, name: &str, connections_max: usize) -> Result<Pool> {
+    let config = config(url, name)?;
+    let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let timeouts = Timeouts {
+        wait: Some(POOL_WAIT),
+        create: Some(CONNECT_WAIT),
+        recycle: Some(CONNECT_WAIT),
+    };
+    Pool::builder(Manager::from_config(config, NoTls, manager_config))
+        .max_size(connections_max)
+        .timeouts(timeouts)
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|cause| Error::internal(format!("the pool {name} cannot be built: {cause}")))
+}
+
+fn config(url: &Secret, name: &str) -> Result<Config> {
+    // The driver's message may quote the URL, which holds a password.
+    let mut config = Config::from_str(url.expose())
+        .map_err(|_| Error::internal(format!("the database URL for {name} cannot be read")))?;
+    config.application_name(format!("atlvs {name}")).connect_timeout(CONNECT_WAIT);
+    Ok(config)
+}
+
+pub(crate) async fn take(pool: &Pool) -> Result<Pooled> {
+    let client = pool.get().await.map_err(|cause| match cause {
+        PoolError::Timeout(_) => {
+            Error::new(Code::Overloaded, "every database connection is busy").retry_after(1)
+        }
+        PoolError::Backend(cause) => from_database(None, &cause),
+        other => Error::new(Code::Unavailable, "the database is not reachable")
+            .with_context(other.to_string()),
+    })?;
+    if client.statement_cache.size() > STATEMENTS_MAX {
+        client.statement_cache.clear();
+    }
+    Ok(client)
+}
+
+/// The migrate role's connection: no tenant, no pool. Row filtering is an error, not silence.
+pub struct Admin {
+    client: tokio_postgres::Client,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Admin {
+    pub async fn connect(url: &Secret) -> Result<Self> {
+        let (client, connection) = config(url, "admin")?
+            .connect(NoTls)
+            .await
+            .map_err(|cause| from_database(None, &cause))?;
+        let task = tokio::spawn(async move {
+            if let Err(cause) = connection.await {
+                tracing::warn!(%cause, "the administrator's connection ended");
+            }
+        });
+        client
+            .batch_execute("set row_security = off")
+            .await
+            .map_err(|cause| from_database(None, &cause))?;
+        Ok(Self { client, task })
+    }
+
+    /// Several statements without parameters; outside a transaction unless the text opens one.
+    pub async fn batch(&self, sql: &str) -> Result<()> {
+        self.client.batch_execute(sql).await.map_err(|cause| admin_error(&cause))
+    }
+
+    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
+        self.client.query(sql, params).await.map_err(|cause| admin_error(&cause))
+    }
+
+    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        self.client.query_one(sql, params).await.map_err(|cause| admin_error(&cause))
+    }
+
+    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        self.client.execute(sql, params).await.map_err(|cause| admin_error(&cause))
+    }
+
+    /// Waits until the server has closed the session (a database in use cannot be dropped).
+    pub async fn close(self) {
+        let Self { client, task } = self;
+        drop(client);
+        if task.await.is_err() {
+            tracing::warn!("the administrator's connection task was canceled");
+        }
+    }
+}
+
+/// The administrator writes SQL, so the server's own words help and hold no tenant's data.
+fn admin_error(cause: &tokio_postgres::Error) -> Error {
+    let error = from_database(None, cause);
+    match cause.as_db_error() {
+        Some(db) => error.with_context(db.to_string()),
+        None => error,
+    }
+}

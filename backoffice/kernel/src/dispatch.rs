@@ -1,0 +1,140 @@
+//! From a call to an answer: which entity or action the path names, who asks, one transaction, run
+//! again when the database asks for it. Knows no HTTP framework and no entity by name.
+
+mod account;
+mod operation;
+mod route;
+mod run;
+
+use std::net::IpAddr;
+
+use uuid::Uuid;
+
+use crate::accounts::authenticate::{Caller, authenticate};
+use crate::error::{Code, Error, Result};
+use crate::service::Service;
+
+pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
+pub(crate) use route::{actions, is_served};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Get,
+    Post,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// A request below `/api/v1`, without its transport.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    /// Decoded segments behind `/api/v1`.
+    pub(crate) path: Vec<String>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Body,
+    pub(crate) if_match: Option<String>,
+    /// Bearer token or session cookie.
+    pub(crate) secret: Option<String>,
+    /// Header `X-Organization`.
+    pub(crate) organization: Option<String>,
+    pub(crate) address: IpAddr,
+    pub(crate) user_agent: String,
+    pub(crate) request_id: Uuid,
+}
+
+pub(crate) enum Body {
+    None,
+    Json(Vec<u8>),
+    /// A body of another media type.
+    Other,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// JSON text; absent for 204.
+    pub(crate) body: Option<Vec<u8>>,
+    /// Version of the row in the body.
+    pub(crate) version: Option<i64>,
+    pub(crate) location: Option<String>,
+    pub(crate) cookie: Option<Cookie>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Cookie {
+    Set { token: String, seconds: i64 },
+    Clear,
+}
+
+impl Answer {
+    pub(crate) fn json(status: u16, body: &serde_json::Value) -> Self {
+        Self { status, body: Some(body.to_string().into_bytes()), ..Self::default() }
+    }
+
+    pub(crate) fn nothing() -> Self {
+        Self { status: 204, ..Self::default() }
+    }
+}
+
+/// Route for metrics and logs (never the caller's text), and the answer.
+pub(crate) async fn dispatch(service: &Service, call: Call) -> (&'static str, Result<Answer>) {
+    if let Some(route) = account::find(&call) {
+        return match route {
+            Ok(route) => (route.path, account::run(service, route, &call).await),
+            Err(error) => ("accounts", Err(error)),
+        };
+    }
+    match route::resolve(service.registry(), call.method, &call.path) {
+        Ok(target) => (target.entity().name, entity(service, &call, target).await),
+        Err(error) => ("unmatched", Err(error)),
+    }
+}
+
+async fn entity(service: &Service, call: &Call, target: route::Target) -> Result<Answer> {
+    let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
+    let mut tries = 0;
+    loop {
+        let error = match run::once(service, call, &target, &actor, org).await {
+            Ok(run::Done::Answer(answer)) => return Ok(answer),
+            Ok(run::Done::Await { operation, entity, row, status }) => {
+                let wait = operation::Wait { operation, entity, row, status };
+                return operation::wait(service, call, &actor, org, wait).await;
+            }
+            Err(error) => error,
+        };
+        tries += 1;
+        if !error.is_retryable() || tries > RETRIES_MAX {
+            return Err(error);
+        }
+        tracing::debug!(tries, request_id = %call.request_id, "the transaction runs again");
+    }
+}
+
+/// Runs again after a serialization failure or deadlock.
+const RETRIES_MAX: u32 = 3;
+
+pub(crate) async fn caller(service: &Service, call: &Call) -> Result<Caller> {
+    match &call.secret {
+        Some(secret) => authenticate(service, secret).await,
+        None => Err(Error::new(Code::Unauthenticated, "sign in or send a valid token")),
+    }
+}
+
+pub(crate) fn asked(call: &Call) -> Result<Option<Uuid>> {
+    let Some(text) = &call.organization else { return Ok(None) };
+    match Uuid::try_parse(text) {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(Error::field(Code::InvalidId, "X-Organization", "must be a UUID")),
+    }
+}

@@ -1,0 +1,237 @@
+//! One try of a call in one transaction: right, engine or action, the answer's JSON, commit.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::route::{Above, Target};
+use super::{Answer, Body, Call};
+use crate::action::{Action, Answers, Args, On, Reply};
+use crate::cx::{Actor, Cx, Mode};
+use crate::engine::{self, Lock, Writer};
+use crate::entity::Entity;
+use crate::error::{Code, Error, Fault, Result};
+use crate::page;
+use crate::rights::{self, RowScope};
+use crate::service::Service;
+use crate::validate;
+
+pub(super) enum Done {
+    Answer(Answer),
+    /// Committed; another service finishes.
+    Await { operation: Uuid, entity: &'static Entity, row: Option<Uuid>, status: u16 },
+}
+
+pub(super) async fn once(
+    service: &Service,
+    call: &Call,
+    target: &Target,
+    actor: &Actor,
+    org: Uuid,
+) -> Result<Done> {
+    let mode = match target {
+        Target::List { .. } | Target::Get { .. } => Mode::Read,
+        _ => Mode::Write,
+    };
+    let mut cx = service.open(actor.clone(), org, call.request_id, mode).await?;
+    match inside(&mut cx, call, target).await {
+        Ok(done) => {
+            cx.commit().await?;
+            Ok(done)
+        }
+        Err(error) => {
+            // The refusal is the answer; a connection that cannot even roll back is closed.
+            if let Err(second) = cx.rollback().await {
+                tracing::warn!(error = second.log_text(), "a rollback failed");
+            }
+            Err(error)
+        }
+    }
+}
+
+async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
+    let answer = match target {
+        Target::List { entity, above } => list(cx, call, entity, *above).await?,
+        Target::Get { entity, id } => {
+            no_query(call)?;
+            let scope = rights::may(&cx.actor, entity, "read")?;
+            row(cx, entity, *id, scope, 200).await?
+        }
+        Target::Create { entity, above } => create(cx, call, entity, *above).await?,
+        Target::Patch { entity, id } => {
+            no_query(call)?;
+            let scope = rights::may(&cx.actor, entity, "update")?;
+            let body = object(call)?;
+            engine::patch::update(cx, entity, *id, body, version(call)?, scope).await?;
+            row(cx, entity, *id, RowScope::All, 200).await?
+        }
+        Target::Delete { entity, id } => {
+            no_query(call)?;
+            let scope = rights::may(&cx.actor, entity, "delete")?;
+            engine::delete::remove(cx, entity, *id, version(call)?, scope).await?;
+            Answer::nothing()
+        }
+        Target::Action { action, id, above } => return act(cx, call, action, *id, *above).await,
+    };
+    Ok(Done::Answer(answer))
+}
+
+async fn list(
+    cx: &mut Cx,
+    call: &Call,
+    entity: &'static Entity,
+    above: Option<Above>,
+) -> Result<Answer> {
+    let scope = rights::may(&cx.actor, entity, "read")?;
+    let query = page::parse(entity, &call.query)?;
+    let parent = match above {
+        Some(above) => {
+            parent_is_there(cx, above).await?;
+            Some((above.child.field, above.id))
+        }
+        None => None,
+    };
+    let body = engine::list::page(cx, entity, &query, scope, parent).await?;
+    Ok(Answer { status: 200, body: Some(body), ..Answer::default() })
+}
+
+async fn create(
+    cx: &mut Cx,
+    call: &Call,
+    entity: &'static Entity,
+    above: Option<Above>,
+) -> Result<Answer> {
+    no_query(call)?;
+    rights::may(&cx.actor, entity, "create")?;
+    let body = under(cx, above, object(call)?).await?;
+    let id = engine::create::insert(cx, entity, body, Writer::Caller).await?;
+    row(cx, entity, id, RowScope::All, 201).await
+}
+
+async fn act(
+    cx: &mut Cx,
+    call: &Call,
+    action: &'static Action,
+    id: Option<Uuid>,
+    above: Option<Above>,
+) -> Result<Done> {
+    no_query(call)?;
+    let entity = action.entity;
+    let scope = rights::may(&cx.actor, entity, action.name)?;
+    let input = under(cx, above, object(call)?).await?;
+    let input = validate::input(action.input, input)?;
+    if let Some(id) = id {
+        let row = engine::get::row(cx, entity, id, Lock::Update, scope).await?;
+        if let Some(version) = version(call)?
+            && row.get("version").and_then(Value::as_i64) != Some(version)
+        {
+            return Err(Error::new(Code::VersionMismatch, "the row was changed since it was read"));
+        }
+        may_move(action, &row)?;
+    }
+    let status = if action.on == On::Create { 201 } else { 200 };
+    let answer = match (action.run)(cx, Args { id, input }).await? {
+        Reply::Row(id) => row(cx, entity, id, RowScope::All, status).await?,
+        Reply::Json(value) => Answer::json(status, &value),
+        Reply::Nothing => match (action.answers, id) {
+            (Answers::Row, Some(id)) => row(cx, entity, id, RowScope::All, status).await?,
+            _ => Answer::nothing(),
+        },
+        Reply::Await { operation, row } => {
+            return Ok(Done::Await { operation, entity, row, status });
+        }
+    };
+    Ok(Done::Answer(answer))
+}
+
+/// The flow allows the action in the row's present state.
+fn may_move(action: &Action, row: &Map<String, Value>) -> Result<()> {
+    let Some(flow) = action.entity.flow else { return Ok(()) };
+    let mut moves = flow.moves.iter().filter(|(name, _, _)| *name == action.name).peekable();
+    if moves.peek().is_none() {
+        return Ok(());
+    }
+    let state = row.get(flow.field).and_then(Value::as_str).unwrap_or_default();
+    if moves.any(|(_, from, _)| from.contains(&state)) {
+        return Ok(());
+    }
+    let text = format!("{} is not possible while {} is {state}", action.name, flow.field);
+    Err(Error::field(Code::InvalidTransition, flow.field, text))
+}
+
+/// The body of a child collection belongs to the row above.
+async fn under(
+    cx: &mut Cx,
+    above: Option<Above>,
+    mut body: Map<String, Value>,
+) -> Result<Map<String, Value>> {
+    let Some(above) = above else { return Ok(body) };
+    parent_is_there(cx, above).await?;
+    let (name, id) = (above.child.field.name, Value::String(above.id.to_string()));
+    if body.get(name).is_some_and(|given| *given != id) {
+        let text = "differs from the id in the path";
+        return Err(Error::faults(vec![Fault::new(name, Code::InvalidValue, text)]));
+    }
+    body.insert(name.to_owned(), id);
+    Ok(body)
+}
+
+async fn parent_is_there(cx: &mut Cx, above: Above) -> Result<()> {
+    let scope = rights::may(&cx.actor, above.entity, "read")?;
+    engine::get::json(cx, above.entity, above.id, Lock::None, scope).await.map(drop)
+}
+
+/// A row as the answer, with its version and, when new, its place.
+pub(super) async fn row(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    scope: RowScope,
+    status: u16,
+) -> Result<Answer> {
+    let row = engine::get::shown_row(cx, entity, id, Lock::None, scope).await?;
+    let location = (status == 201).then(|| format!("/api/v1/{}/{id}", entity.route()));
+    Ok(Answer { status, body: Some(row.json), version: row.version, location, cookie: None })
+}
+
+fn no_query(call: &Call) -> Result<()> {
+    match call.query.first() {
+        Some((name, _)) => Err(page::unknown_parameter(name, "none")),
+        None => Ok(()),
+    }
+}
+
+/// The body as an object; an absent one is an empty object.
+pub(super) fn object(call: &Call) -> Result<Map<String, Value>> {
+    let bytes = match &call.body {
+        Body::None => return Ok(Map::new()),
+        Body::Json(bytes) => bytes,
+        Body::Other => {
+            return Err(Error::new(
+                Code::UnsupportedMediaType,
+                "send the body as Content-Type: application/json",
+            ));
+        }
+    };
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(body)) => Ok(body),
+        Ok(_) => Err(Error::new(Code::MalformedJson, "the body must be a JSON object")),
+        // The position only: the parser's message may quote the body.
+        Err(cause) => Err(Error::new(
+            Code::MalformedJson,
+            format!("the body is not JSON (line {}, column {})", cause.line(), cause.column()),
+        )),
+    }
+}
+
+/// `If-Match` (RFC 9110, 13.1.1): one strong tag with a version, or `*`.
+fn version(call: &Call) -> Result<Option<i64>> {
+    let Some(text) = call.if_match.as_deref().map(str::trim) else { return Ok(None) };
+    if text == "*" {
+        return Ok(None);
+    }
+    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match tag.and_then(|tag| tag.parse().ok()) {
+        Some(version) => Ok(Some(version)),
+        None => Err(Error::new(Code::VersionMismatch, "If-Match names no version of this row")),
+    }
+}

@@ -1,0 +1,38 @@
+//! A new row.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Writer, links};
+use crate::cx::Cx;
+use crate::entity::{Entity, Scope};
+use crate::error::{Error, Result};
+use crate::param::Bound;
+use crate::validate::{self, Purpose};
+
+pub(crate) async fn insert(
+    cx: &Cx,
+    entity: &'static Entity,
+    body: Map<String, Value>,
+    writer: Writer,
+) -> Result<Uuid> {
+    if entity.scope != Scope::Tenant {
+        return Err(Error::internal(format!("{} is not served by the engine", entity.name)));
+    }
+    let columns = validate::body(entity, &body, Purpose::Create, writer)?;
+    links::check(cx, entity, &columns.links).await?;
+    let id = columns.id.unwrap_or_else(|| cx.new_id());
+    let mut names = vec!["\"org_id\"".to_owned(), "\"id\"".to_owned()];
+    names.extend(columns.names.iter().map(|name| format!("\"{name}\"")));
+    let mut values = vec![Bound::uuid(cx.org), Bound::uuid(id)];
+    values.extend(columns.values);
+    let places: Vec<String> = (1..=values.len()).map(|n| format!("${n}")).collect();
+    let sql = format!(
+        "insert into \"{}\" ({}) values ({})",
+        entity.name,
+        names.join(", "),
+        places.join(", ")
+    );
+    cx.query_typed(&sql, &values).await?;
+    Ok(id)
+}

@@ -1,0 +1,60 @@
+//! One row.
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Lock, as_map, no_such_row, one, select_list, shown, write_row};
+use crate::cx::Cx;
+use crate::ddl;
+use crate::entity::Entity;
+use crate::error::Result;
+use crate::rights::RowScope;
+
+/// A row as the API shows it.
+pub(crate) struct Shown {
+    pub(crate) json: Vec<u8>,
+    /// Absent for logs, whose rows never change.
+    pub(crate) version: Option<i64>,
+}
+
+/// The row as JSON text, or 404.
+pub(crate) async fn json(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    lock: Lock,
+    scope: RowScope,
+) -> Result<Vec<u8>> {
+    Ok(shown_row(cx, entity, id, lock, scope).await?.json)
+}
+
+pub(crate) async fn shown_row(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    lock: Lock,
+    scope: RowScope,
+) -> Result<Shown> {
+    let shown = shown(entity);
+    let mut params = Vec::new();
+    let place = one(entity, cx.org, id, scope, &mut params);
+    // A log's rows never change, so there is nothing to lock (nor the privilege to).
+    let lock = if lock == Lock::Update && !entity.log { " for update" } else { "" };
+    let sql = format!("select {} from \"{}\"{place}{lock}", select_list(&shown), entity.name);
+    let rows = cx.query_typed(&sql, &params).await?;
+    let row = rows.first().ok_or_else(|| no_such_row(entity))?;
+    let mut out = Vec::with_capacity(512);
+    write_row(row, &shown, &mut out)?;
+    let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
+    Ok(Shown { json: out, version })
+}
+
+pub(crate) async fn row(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    lock: Lock,
+    scope: RowScope,
+) -> Result<Map<String, Value>> {
+    as_map(&json(cx, entity, id, lock, scope).await?)
+}

@@ -1,0 +1,106 @@
+//! Changes to a row: absent fields stay, null empties, the version rises by one.
+
+use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::{Writer, links, no_such_row, one};
+use crate::cx::Cx;
+use crate::ddl;
+use crate::entity::Entity;
+use crate::error::{Code, Error, Result};
+use crate::param::{Bound, Param};
+use crate::rights::RowScope;
+use crate::validate::{self, Columns, Purpose};
+
+pub(crate) async fn update(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    body: Map<String, Value>,
+    version: Option<i64>,
+    scope: RowScope,
+) -> Result<()> {
+    let columns = validate::body(entity, &body, Purpose::Patch, Writer::Caller)?;
+    write(cx, entity, id, columns, version, scope).await
+}
+
+pub(crate) async fn set(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    fields: &[(&str, Value)],
+) -> Result<()> {
+    let body = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let columns = validate::body(entity, &body, Purpose::Patch, Writer::Action)
+        .map_err(|error| error.with_context(format!("set on {}", entity.name)))?;
+    write(cx, entity, id, columns, None, RowScope::All).await
+}
+
+async fn write(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    columns: Columns,
+    version: Option<i64>,
+    scope: RowScope,
+) -> Result<()> {
+    if !ddl::is_versioned(entity) {
+        return Err(Error::internal(format!("rows of {} never change", entity.name)));
+    }
+    if columns.names.is_empty() {
+        return present(cx, entity, id, version, scope).await;
+    }
+    links::check(cx, entity, &columns.links).await?;
+    let mut params = columns.values;
+    let mut sets: Vec<String> = columns
+        .names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| format!("\"{name}\" = ${}", index + 1))
+        .collect();
+    params.push(Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ });
+    sets.push(format!("\"updated_at\" = ${}", params.len()));
+    sets.push("\"version\" = \"version\" + 1".to_owned());
+    let mut place = one(entity, cx.org, id, scope, &mut params);
+    if let Some(version) = version {
+        params.push(Bound::int(version));
+        place.push_str(&format!(" and \"version\" = ${}", params.len()));
+    }
+    let sql = format!(
+        "update \"{}\" set {}{place} returning \"version\"",
+        entity.name,
+        sets.join(", ")
+    );
+    if cx.query_typed(&sql, &params).await?.is_empty() {
+        // Nothing matched: either there is no such row, or it has another version.
+        present(cx, entity, id, version, scope).await?;
+        return Err(mismatch());
+    }
+    Ok(())
+}
+
+/// The row is there and has the version that the caller knows.
+pub(super) async fn present(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    version: Option<i64>,
+    scope: RowScope,
+) -> Result<()> {
+    let mut params = Vec::new();
+    let place = one(entity, cx.org, id, scope, &mut params);
+    let sql = format!("select \"version\" from \"{}\"{place}", entity.name);
+    let rows = cx.query_typed(&sql, &params).await?;
+    let row = rows.first().ok_or_else(|| no_such_row(entity))?;
+    let present: i64 = row.try_get(0)?;
+    if version.is_some_and(|version| version != present) {
+        return Err(mismatch());
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn mismatch() -> Error {
+    Error::new(Code::VersionMismatch, "the row was changed since it was read: read it again")
+}

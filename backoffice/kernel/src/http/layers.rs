@@ -1,0 +1,108 @@
+//! Layers of the stack, one concern each.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures_util::FutureExt;
+
+use super::{Front, RequestId, RouteName, overloaded, respond};
+use crate::error::{Code, Error};
+
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+    // Answers hold a tenant's data: no cache on the way keeps them.
+    ("cache-control", "no-store"),
+];
+
+pub(super) async fn observe(
+    State(front): State<Front>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let service = &front.service;
+    let begun = service.now();
+    let id = service.new_id();
+    let method = method_name(request.method());
+    request.extensions_mut().insert(RequestId(id));
+    let mut response = next.run(request).await;
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    let route = response.extensions().get::<RouteName>().map_or("page", |name| name.0);
+    let status = response.status().as_u16();
+    let time = service.now().duration_since(begun);
+    service.metrics().request(route, method, status, time.as_secs_f64());
+    tracing::info!(request_id = %id, route, method, status, ms = time.as_millis(), "answered");
+    response
+}
+
+/// One of few words, so that a caller cannot make labels.
+fn method_name(method: &axum::http::Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "other",
+    }
+}
+
+pub(super) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in SECURITY_HEADERS {
+        let name = HeaderName::from_static(name);
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+pub(super) async fn shed(State(front): State<Front>, request: Request, next: Next) -> Response {
+    match front.room.try_acquire() {
+        Ok(place) => {
+            let response = next.run(request).await;
+            drop(place);
+            response
+        }
+        Err(_) => {
+            front.service.metrics().shed();
+            respond::problem(&overloaded(), respond::request_id(&request))
+        }
+    }
+}
+
+pub(super) async fn time_out(
+    State(wait): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let id = respond::request_id(&request);
+    // Dropping the handler drops its transaction, which rolls back.
+    match tokio::time::timeout(wait, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => respond::problem(&Error::new(Code::TimedOut, "the request took too long"), id),
+    }
+}
+
+pub(super) async fn catch_panic(request: Request, next: Next) -> Response {
+    let id = respond::request_id(&request);
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => {
+            let text = panic
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            respond::problem(&Error::internal(format!("panic: {text}")), id)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! From a request to a call: path, query, bounded body, secret, and the check that a browser's
+//! request came from our own pages.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{Query, Request};
+use axum::http::{HeaderMap, Method as HttpMethod, Uri, header};
+use uuid::Uuid;
+
+use super::respond::COOKIE;
+use super::BODY_BYTES_MAX;
+use crate::dispatch::{Body, Call, Method};
+use crate::error::{Code, Error, Result};
+use crate::service::Service;
+
+/// Parameters of one query; more are refused.
+const PARAMETERS_MAX: usize = 50;
+
+pub(super) async fn read(service: &Service, request: Request, id: Uuid) -> Result<Call> {
+    let (parts, body) = request.into_parts();
+    let path = segments(&parts.uri)?;
+    let method = method(&parts.method)?;
+    let secret = secret(service, &parts.headers, method)?;
+    let address = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+    Ok(Call {
+        method,
+        path,
+        query: query(&parts.uri)?,
+        body: read_body(&parts.headers, body).await?,
+        if_match: text(&parts.headers, "if-match").map(str::to_owned),
+        secret,
+        organization: text(&parts.headers, "x-organization").map(str::to_owned),
+        address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        user_agent: text(&parts.headers, "user-agent").unwrap_or_default().to_owned(),
+        request_id: id,
+    })
+}
+
+/// `/api/v1/events` and `/api/events` are the same. Escapes are left as they are: no name of ours
+/// needs one, so a segment with one matches nothing.
+fn segments(uri: &Uri) -> Result<Vec<String>> {
+    let rest = uri.path().strip_prefix("/api/").ok_or_else(|| Error::not_found("path"))?;
+    let rest = rest.strip_prefix("v1/").unwrap_or(rest);
+    Ok(rest.split('/').map(str::to_owned).collect())
+}
+
+fn method(method: &HttpMethod) -> Result<Method> {
+    match *method {
+        HttpMethod::GET | HttpMethod::HEAD => Ok(Method::Get),
+        HttpMethod::POST => Ok(Method::Post),
+        HttpMethod::PATCH => Ok(Method::Patch),
+        HttpMethod::DELETE => Ok(Method::Delete),
+        _ => Err(Error::new(Code::MethodNotAllowed, "the method is not one of the API's")
+            .allow(vec!["GET", "POST", "PATCH", "DELETE"])),
+    }
+}
+
+pub(super) fn query(uri: &Uri) -> Result<Vec<(String, String)>> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| Error::new(Code::InvalidRequest, "the query cannot be read"))?;
+    if pairs.len() > PARAMETERS_MAX {
+        let text = format!("a query takes at most {PARAMETERS_MAX} parameters");
+        return Err(Error::new(Code::InvalidRequest, text));
+    }
+    Ok(pairs)
+}
+
+async fn read_body(headers: &HeaderMap, body: axum::body::Body) -> Result<Body> {
+    let bytes = bytes(headers, body, BODY_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        return Ok(Body::None);
+    }
+    let media_type = text(headers, "content-type").unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "application/merge-patch+json" => Ok(Body::Json(bytes)),
+        _ => Ok(Body::Other),
+    }
+}
+
+pub(super) async fn bytes(
+    headers: &HeaderMap,
+    body: axum::body::Body,
+    most: usize,
+) -> Result<Vec<u8>> {
+    let too_large =
+        || Error::new(Code::BodyTooLarge, format!("a body has at most {most} bytes"));
+    let announced = text(headers, "content-length").and_then(|text| text.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > most) {
+        return Err(too_large());
+    }
+    // The reader fails at the bound, or because the caller went away, who then reads no answer.
+    axum::body::to_bytes(body, most).await.map(|bytes| bytes.to_vec()).map_err(|_| too_large())
+}
+
+pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Bearer token first; a cookie only from our own pages when the method changes something.
+fn secret(service: &Service, headers: &HeaderMap, method: Method) -> Result<Option<String>> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let refused = || Error::new(Code::Unauthenticated, "send Authorization: Bearer <token>");
+        let value = value.to_str().map_err(|_| refused())?;
+        let (scheme, token) = value.split_once(' ').ok_or_else(refused)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(refused());
+        }
+        return Ok(Some(token.trim().to_owned()));
+    }
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let session = cookies
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, token)| token.to_owned());
+    if session.is_some() && method != Method::Get && !from_our_pages(service, headers) {
+        return Err(Error::new(
+            Code::CrossSite,
+            "a request with a cookie must come from our own pages, or carry X-Requested-With",
+        ));
+    }
+    Ok(session)
+}
+
+/// The browser says where a request comes from (Fetch Metadata, RFC 6454); what says nothing must
+/// carry a header that a foreign page cannot set without our consent.
+fn from_our_pages(service: &Service, headers: &HeaderMap) -> bool {
+    if let Some(site) = text(headers, "sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    if let Some(origin) = text(headers, "origin") {
+        let listen = &service.settings().listen;
+        let public = listen.public_url.as_deref() == Some(origin);
+        let host = text(headers, "host").unwrap_or_default();
+        return public || (!host.is_empty() && origin == format!("http://{host}"));
+    }
+    text(headers, "x-requested-with").is_some_and(|value| !value.is_empty())
+}

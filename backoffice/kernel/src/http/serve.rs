@@ -1,0 +1,122 @@
+//! Listeners and connections: bounded, timed, ended gracefully.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::Service as _;
+
+use crate::error::{Error, Result};
+use crate::service::{Service, Shutdown};
+
+/// Connections of one listener; more wait in the kernel's backlog.
+const CONNECTIONS_MAX: usize = 1_024;
+/// A connection that sends no complete header in this time is closed.
+const HEADER_WAIT: Duration = Duration::from_secs(10);
+/// What was accepted is answered within this time after the signal.
+const END_WAIT: Duration = Duration::from_secs(10);
+/// Pause after a failed accept (out of descriptors), so that the loop does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Both listeners, bound; the addresses are known before anything is served.
+pub struct Listeners {
+    public: TcpListener,
+    internal: TcpListener,
+}
+
+impl Listeners {
+    pub async fn bind(service: &Service) -> Result<Self> {
+        let listen = &service.settings().listen;
+        let public = SocketAddr::new(listen.bind, listen.port);
+        let internal = SocketAddr::new(listen.internal_bind, listen.internal_port);
+        Ok(Self { public: bind(public).await?, internal: bind(internal).await? })
+    }
+
+    /// Address of the public listener.
+    pub fn public(&self) -> Result<SocketAddr> {
+        address(&self.public)
+    }
+
+    pub fn internal(&self) -> Result<SocketAddr> {
+        address(&self.internal)
+    }
+
+    /// Serves both until shutdown, then answers what was accepted.
+    pub async fn serve(self, service: &Service, shutdown: Shutdown) -> Result<()> {
+        tokio::join!(
+            accept(self.public, super::router(service), shutdown.clone()),
+            accept(self.internal, super::internal_router(service), shutdown),
+        );
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|cause| Error::internal(format!("cannot listen at {address}: {cause}")))
+}
+
+fn address(listener: &TcpListener) -> Result<SocketAddr> {
+    listener.local_addr().map_err(|cause| Error::internal(cause.to_string()))
+}
+
+async fn accept(listener: TcpListener, router: Router, mut shutdown: Shutdown) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            () = shutdown.wait() => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, peer, router.clone());
+                let watched = graceful.watch(connection);
+                tokio::spawn(async move {
+                    if let Err(cause) = watched.await {
+                        tracing::debug!(%cause, "a connection ended early");
+                    }
+                    drop(place);
+                });
+            }
+            Err(cause) => {
+                tracing::warn!(%cause, "accepting failed");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(END_WAIT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("connections did not end in time and are dropped");
+    }
+}
+
+fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send {
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        router.clone().call(request)
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WAIT)
+        .serve_connection(TokioIo::new(stream), service)
+}

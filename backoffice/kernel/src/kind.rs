@@ -1,0 +1,305 @@
+//! What each kind is in JSON and on the wire to the database: reading and checking a value, and
+//! writing one into a buffer. What it is in SQL stands in `kind_sql`.
+
+mod encode;
+mod form;
+
+use data_encoding::BASE64;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::entity::Kind;
+use crate::error::Code;
+use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX};
+use crate::money;
+use crate::param::Param;
+
+pub(crate) use encode::{encode, write_text};
+
+/// Why a value is not one of its kind.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    /// Below the field: `.amount`, `[2]`, or empty.
+    pub(crate) below: String,
+}
+
+type Decoded<T> = Result<T, Refusal>;
+
+fn refuse<T>(code: Code, message: impl Into<String>) -> Decoded<T> {
+    Err(Refusal { code, message: message.into(), below: String::new() })
+}
+
+fn below(mut refusal: Refusal, path: &str) -> Refusal {
+    refusal.below = format!("{path}{}", refusal.below);
+    refusal
+}
+
+/// Type of the kind's (first) column.
+pub(crate) fn pg_type(kind: Kind) -> Type {
+    match kind {
+        Kind::Text { .. }
+        | Kind::Slug
+        | Kind::Email
+        | Kind::Phone
+        | Kind::Url
+        | Kind::Currency
+        | Kind::Country
+        | Kind::Language
+        | Kind::TimeZone
+        | Kind::Choice(_) => Type::TEXT,
+        Kind::Bool => Type::BOOL,
+        Kind::Integer { .. } => Type::INT8,
+        Kind::Money | Kind::Decimal { .. } => Type::NUMERIC,
+        Kind::Date => Type::DATE,
+        Kind::Instant => Type::TIMESTAMPTZ,
+        Kind::Link { .. } | Kind::Id => Type::UUID,
+        Kind::Json => Type::JSONB,
+        Kind::Bytes { .. } => Type::BYTEA,
+        Kind::TextList { .. } => Type::TEXT_ARRAY,
+    }
+}
+
+/// Type of an array of the kind, for `in` filters.
+pub(crate) fn pg_array_type(kind: Kind) -> Type {
+    let one = pg_type(kind);
+    match one {
+        Type::BOOL => Type::BOOL_ARRAY,
+        Type::INT8 => Type::INT8_ARRAY,
+        Type::NUMERIC => Type::NUMERIC_ARRAY,
+        Type::DATE => Type::DATE_ARRAY,
+        Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
+        Type::UUID => Type::UUID_ARRAY,
+        _ => Type::TEXT_ARRAY,
+    }
+}
+
+/// A value that is not null. Money is read by `decode_money`.
+pub(crate) fn decode(kind: Kind, value: &Value) -> Decoded<Param> {
+    match kind {
+        Kind::Bool => match value {
+            Value::Bool(yes) => Ok(Param::Bool(*yes)),
+            _ => refuse(Code::WrongType, "must be true or false"),
+        },
+        Kind::Integer { min, max } => match value.as_i64() {
+            Some(number) => integer(number, min, max),
+            None if value.is_number() => refuse(Code::OutOfRange, "must be a whole 64-bit number"),
+            None => refuse(Code::WrongType, "must be a whole number"),
+        },
+        Kind::Decimal { .. } => match value {
+            Value::Number(number) if number.is_i64() => read(kind, &number.to_string()),
+            Value::String(text) => read(kind, text),
+            _ => refuse(Code::WrongType, "must be a decimal number as a string"),
+        },
+        Kind::Json => json(value),
+        Kind::TextList { max_items } => text_list(value, max_items),
+        Kind::Money => refuse(Code::WrongType, "must be an amount with a currency"),
+        _ => match value {
+            Value::String(text) => read(kind, text),
+            _ => refuse(Code::WrongType, "must be a string"),
+        },
+    }
+}
+
+/// A value from its text, as filters and cursors give it.
+pub(crate) fn read(kind: Kind, text: &str) -> Decoded<Param> {
+    match kind {
+        Kind::Text { max } => form::text(text, max).map(Param::Text),
+        Kind::Slug => form::slug(text).map(Param::Text),
+        Kind::Email => form::email(text).map(Param::Text),
+        Kind::Phone => form::phone(text).map(Param::Text),
+        Kind::Url => form::url(text).map(Param::Text),
+        Kind::Currency => form::currency(text).map(Param::Text),
+        Kind::Country => form::country(text).map(Param::Text),
+        Kind::Language => form::language(text).map(Param::Text),
+        Kind::TimeZone => form::time_zone(text).map(Param::Text),
+        Kind::Choice(options) if options.contains(&text) => Ok(Param::Text(text.to_owned())),
+        Kind::Choice(options) => {
+            refuse(Code::NotAnOption, format!("must be one of: {}", options.join(", ")))
+        }
+        Kind::Bool => match text {
+            "true" => Ok(Param::Bool(true)),
+            "false" => Ok(Param::Bool(false)),
+            _ => refuse(Code::WrongType, "must be true or false"),
+        },
+        Kind::Integer { min, max } => match text.parse() {
+            Ok(number) => integer(number, min, max),
+            Err(_) => refuse(Code::WrongType, "must be a whole number"),
+        },
+        Kind::Money => amount(text).map(Param::Decimal),
+        Kind::Decimal { scale } => decimal(text, scale).map(Param::Decimal),
+        Kind::Date => date(text).map(Param::Date),
+        Kind::Instant => instant(text).map(Param::Instant),
+        Kind::Link { .. } | Kind::Id => uuid(text).map(Param::Uuid),
+        Kind::Bytes { max } => bytes(text, max).map(Param::Bytes),
+        Kind::TextList { .. } => form::text(text, list_chars_max()).map(Param::Text),
+        Kind::Json => refuse(Code::WrongType, "cannot be compared"),
+    }
+}
+
+fn list_chars_max() -> u32 {
+    u32::try_from(LIST_TEXT_CHARS_MAX).unwrap_or(u32::MAX)
+}
+
+/// `{"amount": "42.50", "currency": "EUR"}`, never finer than the currency's minor unit.
+pub(crate) fn decode_money(value: &Value) -> Decoded<(Decimal, String)> {
+    let Value::Object(parts) = value else {
+        return refuse(Code::WrongType, "must be an object with amount and currency");
+    };
+    if let Some(stranger) = parts.keys().find(|key| *key != "amount" && *key != "currency") {
+        let fault = refuse(Code::UnknownField, "money has an amount and a currency");
+        return fault.map_err(|refusal| below(refusal, &format!(".{stranger}")));
+    }
+    let part = |name: &str| match parts.get(name) {
+        Some(Value::String(text)) => Ok(text.as_str()),
+        Some(Value::Null) | None => refuse(Code::Required, "a value is required"),
+        Some(_) => refuse(Code::WrongType, "must be a string"),
+    };
+    let at = |name: &'static str| move |refusal| below(refusal, name);
+    let currency =
+        part("currency").and_then(form::currency).map_err(at(".currency"))?;
+    let number = part("amount").and_then(amount).map_err(at(".amount"))?;
+    let digits = money::exponent(&currency);
+    if number.normalize().scale() > digits {
+        let fault = refuse(
+            Code::InvalidFormat,
+            format!("{currency} has {digits} digits after the point"),
+        );
+        return fault.map_err(at(".amount"));
+    }
+    Ok((number, currency))
+}
+
+fn integer(number: i64, min: i64, max: i64) -> Decoded<Param> {
+    if (min..=max).contains(&number) {
+        return Ok(Param::Int(number));
+    }
+    refuse(Code::OutOfRange, format!("must be between {min} and {max}"))
+}
+
+fn amount(text: &str) -> Decoded<Decimal> {
+    let number = plain_decimal(text)?;
+    if !money::fits(number) {
+        return refuse(
+            Code::OutOfRange,
+            format!("must have at most 15 digits before and {} after the point", money::SCALE_MAX),
+        );
+    }
+    Ok(number)
+}
+
+fn decimal(text: &str, scale: u8) -> Decoded<Decimal> {
+    let number = plain_decimal(text)?;
+    if number.normalize().scale() > u32::from(scale) {
+        return refuse(Code::InvalidFormat, format!("has at most {scale} digits after the point"));
+    }
+    // numeric(28, scale): whole digits are what remains of 28.
+    let whole = 28_u32.saturating_sub(u32::from(scale));
+    let limit = 10_i128.checked_pow(whole).unwrap_or(i128::MAX);
+    if number.trunc().mantissa().abs() >= limit {
+        return refuse(Code::OutOfRange, format!("has at most {whole} digits before the point"));
+    }
+    Ok(number)
+}
+
+/// Digits, one point, an optional minus: no exponent, no separators, no spaces.
+fn plain_decimal(text: &str) -> Decoded<Decimal> {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = if all(whole) && all(part) && text.len() <= 40 {
+        Decimal::from_str_exact(text).ok()
+    } else {
+        None
+    };
+    number.map_or_else(|| refuse(Code::InvalidFormat, "must be a number like 42.50"), Ok)
+}
+
+fn date(text: &str) -> Decoded<Date> {
+    let date = if text.len() == 10 { text.parse::<Date>().ok() } else { None };
+    match date.filter(|date| date.year() > 0) {
+        Some(date) => Ok(date),
+        None => refuse(Code::InvalidFormat, "must be a date like 2026-11-21"),
+    }
+}
+
+fn instant(text: &str) -> Decoded<Timestamp> {
+    let at = if text.len() <= 40 { text.parse::<Timestamp>().ok() } else { None };
+    match at.filter(|at| at.subsec_nanosecond() % 1_000 == 0 && at.as_second() > -62_135_596_800) {
+        Some(at) => Ok(at),
+        None => refuse(
+            Code::InvalidFormat,
+            "must be an instant like 2026-11-21T19:05:00Z, to the microsecond at most",
+        ),
+    }
+}
+
+fn uuid(text: &str) -> Decoded<Uuid> {
+    let id = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
+    id.map_or_else(|| refuse(Code::InvalidFormat, "must be a UUID"), Ok)
+}
+
+fn bytes(text: &str, max: u32) -> Decoded<Vec<u8>> {
+    let Ok(bytes) = BASE64.decode(text.as_bytes()) else {
+        return refuse(Code::InvalidFormat, "must be base64 (RFC 4648, with padding)");
+    };
+    if bytes.len() as u64 > u64::from(max) {
+        return refuse(Code::TooLong, format!("has at most {max} bytes"));
+    }
+    Ok(bytes)
+}
+
+fn json(value: &Value) -> Decoded<Param> {
+    // The database's own spacing makes its text longer than ours, so a part of the room is kept.
+    let length = value.to_string().len();
+    if length > JSON_BYTES_MAX / 2 {
+        return refuse(Code::TooLong, format!("has at most {} bytes", JSON_BYTES_MAX / 2));
+    }
+    if has_nul(value) {
+        return refuse(Code::InvalidFormat, "must not hold the character U+0000");
+    }
+    Ok(Param::Json(value.clone()))
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, item)| key.contains('\0') || has_nul(item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+fn text_list(value: &Value, max_items: u32) -> Decoded<Param> {
+    let Value::Array(items) = value else {
+        return refuse(Code::WrongType, "must be a list of strings");
+    };
+    if items.len() as u64 > u64::from(max_items) {
+        return refuse(Code::TooLong, format!("has at most {max_items} items"));
+    }
+    let mut texts = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        let text = match item {
+            Value::String(text) => form::text(text, list_chars_max()),
+            _ => refuse(Code::WrongType, "must be a string"),
+        };
+        texts.push(Param::Text(text.map_err(|refusal| below(refusal, &format!("[{index}]")))?));
+    }
+    Ok(Param::List(texts))
+}
+
+/// An object, or `wrong_type` said in the caller's words.
+pub(crate) fn object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(map) => Some(map),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

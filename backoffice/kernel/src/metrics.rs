@@ -1,0 +1,91 @@
+//! Figures for Prometheus. Labels have few values: no ids, no addresses, no paths of callers.
+
+use std::sync::Mutex;
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry as Figures;
+
+use crate::error::{Error, Result};
+
+type Labels = Vec<(&'static str, String)>;
+
+pub struct Metrics {
+    figures: Mutex<Figures>,
+    requests: Family<Labels, Counter>,
+    seconds: Family<Labels, Histogram>,
+    shed: Counter,
+    restarts: Family<Labels, Counter>,
+    connections: Family<Labels, Gauge>,
+    counters: Family<Labels, Counter>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut figures = Figures::with_prefix("atlvs_backoffice");
+        let requests = Family::<Labels, Counter>::default();
+        figures.register("requests", "Requests answered, by route and status", requests.clone());
+        // 1 ms to 16 s.
+        let seconds = Family::<Labels, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.001, 2.0, 15))
+        });
+        figures.register("request_seconds", "Time to the answer, by route", seconds.clone());
+        let shed = Counter::default();
+        figures.register("requests_shed", "Requests refused because too many ran", shed.clone());
+        let restarts = Family::<Labels, Counter>::default();
+        figures.register("loop_restarts", "Loops that ended with an error", restarts.clone());
+        let connections = Family::<Labels, Gauge>::default();
+        figures.register("db_connections", "Connections by pool and state", connections.clone());
+        let counters = Family::<Labels, Counter>::default();
+        figures.register("domain_events", "What domains count, by name", counters.clone());
+        Self {
+            figures: Mutex::new(figures),
+            requests,
+            seconds,
+            shed,
+            restarts,
+            connections,
+            counters,
+        }
+    }
+
+    pub(crate) fn request(&self, route: &str, method: &str, status: u16, seconds: f64) {
+        let place = vec![("route", route.to_owned()), ("method", method.to_owned())];
+        self.seconds.get_or_create(&place).observe(seconds);
+        let mut labels = place;
+        labels.push(("status", status.to_string()));
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn shed(&self) {
+        self.shed.inc();
+    }
+
+    pub(crate) fn loop_restarted(&self, name: &'static str) {
+        self.restarts.get_or_create(&vec![("loop", name.to_owned())]).inc();
+    }
+
+    /// Counts something of a domain; `name` is one of few constants: `journal_stopped`.
+    pub fn count(&self, name: &'static str, by: u64) {
+        self.counters.get_or_create(&vec![("name", name.to_owned())]).inc_by(by);
+    }
+
+    /// OpenMetrics text.
+    pub(crate) fn render(&self, pools: &[(&'static str, usize, usize)]) -> Result<String> {
+        for (name, busy, open) in pools {
+            let set = |state: &str, value: usize| {
+                let labels = vec![("pool", (*name).to_owned()), ("state", state.to_owned())];
+                self.connections.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+            };
+            set("busy", *busy);
+            set("open", *open);
+        }
+        let figures = self.figures.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut text = String::new();
+        encode(&mut text, &figures).map_err(|cause| Error::internal(cause.to_string()))?;
+        Ok(text)
+    }
+}

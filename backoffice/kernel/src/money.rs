@@ -1,0 +1,52 @@
+//! Amounts: exact decimals with an ISO 4217 currency. The only place that rounds.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// `numeric(19,4)`: digits after the point that the database keeps.
+pub const SCALE_MAX: u32 = 4;
+/// Largest whole part of `numeric(19,4)`: 15 digits.
+const WHOLE_MAX: i64 = 999_999_999_999_999;
+
+/// Digits after the point of a currency's minor unit (ISO 4217, list one); 2 unless listed.
+pub fn exponent(currency: &str) -> u32 {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
+        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
+        _ => 2,
+    }
+}
+
+/// Three upper-case letters, as in ISO 4217.
+pub fn is_currency(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_uppercase())
+}
+
+/// Whether `numeric(19,4)` holds the number exactly.
+pub fn fits(amount: Decimal) -> bool {
+    amount.normalize().scale() <= SCALE_MAX && amount.abs().trunc() <= Decimal::from(WHOLE_MAX)
+}
+
+/// Minor units to an amount: 4250 EUR is 42.50.
+pub fn from_minor(units: i64, currency: &str) -> Decimal {
+    Decimal::new(units, exponent(currency))
+}
+
+/// As the API shows it: at least the currency's digits, more only where they are not zero.
+pub fn show(amount: Decimal, currency: &str) -> String {
+    let mut shown = amount.normalize();
+    let digits = exponent(currency);
+    if shown.scale() < digits {
+        shown.rescale(digits);
+    }
+    shown.to_string()
+}
+
+/// To the currency's minor unit, half to even.
+pub fn round(amount: Decimal, currency: &str) -> Decimal {
+    amount.round_dp_with_strategy(exponent(currency), RoundingStrategy::MidpointNearestEven)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! Operations: what each path takes and answers.
+
+use serde_json::{Map, Value, json};
+
+use super::schemas;
+use crate::action::{Action, Answers, On};
+use crate::dispatch::{self, AccountRoute};
+use crate::entity::{Entity, Kind};
+use crate::filter;
+use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::registry::{Member, Registry};
+
+type Paths = Map<String, Value>;
+
+pub(super) fn problem_response() -> Value {
+    json!({
+        "description": "The request was refused or failed.",
+        "content": {"application/problem+json": {"schema": reference("problem")}},
+    })
+}
+
+pub(super) fn entity(
+    registry: &Registry,
+    member: &Member,
+    paths: &mut Paths,
+    schemas: &mut Map<String, Value>,
+) {
+    if !dispatch::is_served(registry, member) {
+        return;
+    }
+    let entity = member.entity;
+    schemas.insert(entity.name.to_owned(), schemas::row(entity));
+    if entity.operations.create {
+        schemas.insert(format!("{}.create", entity.name), schemas::create(entity));
+    }
+    if entity.operations.patch {
+        schemas.insert(format!("{}.patch", entity.name), schemas::patch(entity));
+    }
+    collection(registry, member, &format!("/{}", member.route), &[], paths);
+    one(member, paths);
+    for action in dispatch::actions(registry, entity) {
+        act(member, action, paths);
+    }
+    for child in registry.children(entity) {
+        let Some(below) = registry.member(child.entity.name) else { continue };
+        if entity.operations.read && dispatch::is_served(registry, below) {
+            let path = format!("/{}/{{id}}/{}", member.route, below.route);
+            collection(registry, below, &path, &[id_parameter()], paths);
+        }
+    }
+}
+
+pub(super) fn account(route: &AccountRoute, paths: &mut Paths) {
+    let mut operation = json!({
+        "summary": route.about,
+        "operationId": id_of(route.method.name(), &format!("/{}", route.path)),
+        "tags": ["accounts"],
+        "responses": responses(route.status, (route.status != 204).then(|| json!({"type": "object"}))),
+    });
+    if route.path.contains("{id}") {
+        set(&mut operation, "parameters", json!([id_parameter()]));
+    }
+    if !route.input.is_empty() {
+        set(&mut operation, "requestBody", body(schemas::input(route.input.iter())));
+    }
+    if route.public {
+        set(&mut operation, "security", json!([]));
+    }
+    put(paths, &format!("/{}", route.path), route.method.name(), operation);
+}
+
+fn collection(
+    registry: &Registry,
+    member: &Member,
+    path: &str,
+    above: &[Value],
+    paths: &mut Paths,
+) {
+    let entity = member.entity;
+    if entity.operations.read {
+        let mut parameters = above.to_vec();
+        parameters.extend(list_parameters(entity));
+        let page = json!({
+            "type": "object",
+            "required": ["data", "page"],
+            "properties": {
+                "data": {"type": "array", "items": reference(entity.name)},
+                "page": reference("page"),
+            },
+        });
+        let mut operation = described(member, "GET", path, &format!("Lists {}.", spoken(entity)));
+        set(&mut operation, "parameters", json!(parameters));
+        set(&mut operation, "responses", responses(200, Some(page)));
+        put(paths, path, "GET", operation);
+    }
+    let creates = dispatch::actions(registry, entity).find(|action| action.on == On::Create);
+    let input = match creates {
+        Some(action) => schemas::input(action.input.iter()),
+        None if entity.operations.create => reference(&format!("{}.create", entity.name)),
+        None => return,
+    };
+    let about = creates.map_or_else(|| format!("Creates one of {}.", spoken(entity)), |a| a.about.to_owned());
+    let mut operation = described(member, "POST", path, &about);
+    if !above.is_empty() {
+        set(&mut operation, "parameters", json!(above));
+    }
+    set(&mut operation, "requestBody", body(input));
+    let answer = creates.map_or_else(|| Some(reference(entity.name)), |action| answer(action));
+    set(&mut operation, "responses", responses(201, answer));
+    put(paths, path, "POST", operation);
+}
+
+fn one(member: &Member, paths: &mut Paths) {
+    let entity = member.entity;
+    let path = format!("/{}/{{id}}", member.route);
+    let operations = entity.operations;
+    let mut add = |allowed: bool, method: &str, about: &str, status: u16, input: Option<Value>| {
+        if !allowed {
+            return;
+        }
+        let mut operation = described(member, method, &path, about);
+        let mut parameters = vec![id_parameter()];
+        if method != "GET" {
+            parameters.push(json!({
+                "name": "If-Match", "in": "header", "schema": {"type": "string"},
+                "description": "ETag of the row as it was read; 412 when it was changed since.",
+            }));
+        }
+        set(&mut operation, "parameters", json!(parameters));
+        if let Some(input) = input {
+            set(&mut operation, "requestBody", body(input));
+        }
+        let answer = (status == 200).then(|| reference(entity.name));
+        set(&mut operation, "responses", responses(status, answer));
+        put(paths, &path, method, operation);
+    };
+    let patch = reference(&format!("{}.patch", entity.name));
+    let spoken = spoken(entity);
+    add(operations.read, "GET", &format!("Shows one of {spoken}."), 200, None);
+    add(operations.patch, "PATCH", &format!("Changes fields of one of {spoken}."), 200, Some(patch));
+    add(operations.delete, "DELETE", &format!("Deletes one of {spoken}."), 204, None);
+}
+
+fn act(member: &Member, action: &Action, paths: &mut Paths) {
+    let (path, parameters) = match action.on {
+        On::Row => (format!("/{}/{{id}}/{}", member.route, action.name), vec![id_parameter()]),
+        On::Collection => (format!("/{}/{}", member.route, action.name), Vec::new()),
+        // Create stands with the collection; internal ones are not served.
+        On::Create | On::Internal => return,
+    };
+    let mut operation = described(member, "POST", &path, action.about);
+    if !parameters.is_empty() {
+        set(&mut operation, "parameters", json!(parameters));
+    }
+    if !action.input.is_empty() {
+        set(&mut operation, "requestBody", body(schemas::input(action.input.iter())));
+    }
+    let answer = answer(action);
+    let status = if answer.is_none() { 204 } else { 200 };
+    set(&mut operation, "responses", responses(status, answer));
+    put(paths, &path, "POST", operation);
+}
+
+fn answer(action: &Action) -> Option<Value> {
+    match action.answers {
+        Answers::Row => Some(reference(action.entity.name)),
+        Answers::Object(fields) => Some(schemas::input(fields.iter())),
+        Answers::Nothing => None,
+    }
+}
+
+fn described(member: &Member, method: &str, path: &str, about: &str) -> Value {
+    json!({
+        "summary": about,
+        "operationId": id_of(method, path),
+        "tags": [member.domain.name],
+        "x-grant": member.entity.grant,
+    })
+}
+
+/// `GET /events/{id}/ticket-types` is `get_events_id_ticket_types`.
+fn id_of(method: &str, path: &str) -> String {
+    let path: String =
+        path.chars().filter(|c| !matches!(c, '{' | '}')).map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    format!("{}{path}", method.to_lowercase())
+}
+
+fn list_parameters(entity: &'static Entity) -> Vec<Value> {
+    let text = |name: &str, about: &str| {
+        json!({"name": name, "in": "query", "schema": {"type": "string"}, "description": about})
+    };
+    let mut parameters = vec![
+        text("sort", "Fields by comma, - in front for descending: -created_at,name."),
+        text("cursor", "From page.next of the page before; fits the same sort and filters."),
+        json!({"name": "limit", "in": "query", "schema": {
+            "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT,
+        }}),
+    ];
+    let shown = crate::engine::shown(entity);
+    parameters.extend(shown.iter().map(|(name, kind)| {
+        let names: Vec<&str> = filter::operators(*kind).iter().map(|one| one.name()).collect();
+        let plain = if matches!(kind, Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. }) {
+            String::new()
+        } else {
+            format!("filter[{name}]=value, or ")
+        };
+        json!({
+            "name": format!("filter[{name}]"),
+            "in": "query",
+            "style": "deepObject",
+            "schema": {"type": ["object", "string"]},
+            "description": format!("{plain}filter[{name}][operator]=value with: {}.", names.join(", ")),
+        })
+    }));
+    parameters
+}
+
+fn id_parameter() -> Value {
+    json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}})
+}
+
+fn responses(status: u16, schema: Option<Value>) -> Value {
+    let good = match schema {
+        Some(schema) => json!({
+            "description": "Done.",
+            "content": {"application/json": {"schema": schema}},
+        }),
+        None => json!({"description": "Done; there is nothing to show."}),
+    };
+    let mut all = Map::new();
+    all.insert(status.to_string(), good);
+    all.insert("default".to_owned(), json!({"$ref": "#/components/responses/problem"}));
+    Value::Object(all)
+}
+
+fn body(schema: Value) -> Value {
+    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn spoken(entity: &Entity) -> String {
+    entity.name.replace('_', " ")
+}
+
+fn set(operation: &mut Value, key: &str, value: Value) {
+    if let Some(map) = operation.as_object_mut() {
+        map.insert(key.to_owned(), value);
+    }
+}
+
+fn put(paths: &mut Paths, path: &str, method: &str, operation: Value) {
+    let item = paths.entry(path).or_insert_with(|| json!({}));
+    set(item, &method.to_lowercase(), operation);
+}

@@ -1,0 +1,213 @@
+//! Schemas: what each kind is in JSON, and an entity's three shapes (row, create, patch).
+
+use serde_json::{Map, Value, json};
+
+use crate::ddl;
+use crate::entity::{Access, Entity, Field, Kind};
+use crate::kind_sql::LIST_TEXT_CHARS_MAX;
+
+/// Schemas that all entities share.
+pub(super) fn common() -> Map<String, Value> {
+    let mut all = Map::new();
+    all.insert(
+        "money".to_owned(),
+        json!({
+            "type": "object",
+            "required": ["amount", "currency"],
+            "additionalProperties": false,
+            "properties": {
+                "amount": {"type": "string", "pattern": "^-?\\d{1,15}(\\.\\d{1,4})?$"},
+                "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            },
+        }),
+    );
+    all.insert(
+        "page".to_owned(),
+        json!({
+            "type": "object",
+            "required": ["next", "count"],
+            "properties": {
+                "next": {"type": ["string", "null"], "description": "Cursor of the next page."},
+                "count": {
+                    "type": "object",
+                    "required": ["value", "exact"],
+                    "properties": {"value": {"type": "integer"}, "exact": {"type": "boolean"}},
+                },
+            },
+        }),
+    );
+    all.insert(
+        "problem".to_owned(),
+        json!({
+            "type": "object",
+            "description": "RFC 9457 problem details.",
+            "required": ["type", "title", "status", "detail", "code", "errors", "request_id"],
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "code": {"type": "string", "enum": codes()},
+                "errors": {"type": "array", "items": {
+                    "type": "object",
+                    "required": ["field", "code", "message"],
+                    "properties": {
+                        "field": {"type": "string"},
+                        "code": {"type": "string"},
+                        "message": {"type": "string"},
+                    },
+                }},
+                "request_id": {"type": "string", "format": "uuid"},
+            },
+        }),
+    );
+    all
+}
+
+fn codes() -> Vec<&'static str> {
+    crate::error::Code::ALL.iter().map(|code| code.name()).collect()
+}
+
+/// A row as the API shows it.
+pub(super) fn row(entity: &'static Entity) -> Value {
+    let mut properties = Map::new();
+    let mut required = vec!["id", "created_at"];
+    properties.insert("id".to_owned(), json!({"type": "string", "format": "uuid"}));
+    properties.insert("created_at".to_owned(), json!({"type": "string", "format": "date-time"}));
+    if ddl::is_versioned(entity) {
+        properties.insert("version".to_owned(), json!({"type": "integer"}));
+        properties
+            .insert("updated_at".to_owned(), json!({"type": "string", "format": "date-time"}));
+        required.extend(["version", "updated_at"]);
+    }
+    for field in entity.fields.iter().filter(|field| !field.secret) {
+        properties.insert(field.name.to_owned(), property(field, Shape::Row));
+        required.push(field.name);
+    }
+    json!({
+        "type": "object",
+        "description": entity.about,
+        "required": required,
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// The body of a create.
+pub(super) fn create(entity: &'static Entity) -> Value {
+    let fields = entity.fields.iter().filter(|field| {
+        !field.secret && matches!(field.access, Access::Writable | Access::WriteOnce)
+    });
+    let mut body = input(fields);
+    if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
+        properties.insert("id".to_owned(), json!({"type": "string", "format": "uuid"}));
+    }
+    body
+}
+
+/// The body of a patch: nothing is required, null empties what may be empty.
+pub(super) fn patch(entity: &'static Entity) -> Value {
+    let fields =
+        entity.fields.iter().filter(|f| !f.secret && matches!(f.access, Access::Writable));
+    let mut body = input(fields);
+    if let Some(body) = body.as_object_mut() {
+        body.remove("required");
+    }
+    body
+}
+
+/// An object of input fields, as validation takes it.
+pub(super) fn input(fields: impl Iterator<Item = &'static Field>) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for field in fields {
+        properties.insert(field.name.to_owned(), property(field, Shape::Input));
+        if field.required && field.default.is_none() {
+            required.push(field.name);
+        }
+    }
+    json!({
+        "type": "object",
+        "required": required,
+        "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    Row,
+    Input,
+}
+
+fn property(field: &Field, shape: Shape) -> Value {
+    let mut schema = kind(field.kind);
+    if !field.required {
+        schema = nullable(schema);
+    }
+    let Some(map) = schema.as_object_mut() else { return schema };
+    if !field.about.is_empty() {
+        map.insert("description".to_owned(), json!(field.about));
+    }
+    if field.personal {
+        map.insert("x-personal".to_owned(), json!(true));
+    }
+    if let Kind::Link { to, .. } = field.kind {
+        map.insert("x-link".to_owned(), json!(to));
+    }
+    let read_only = matches!(field.access, Access::ByAction | Access::Computed(_));
+    if shape == Shape::Row && read_only {
+        map.insert("readOnly".to_owned(), json!(true));
+    }
+    schema
+}
+
+fn nullable(schema: Value) -> Value {
+    let plain = schema.get("type").and_then(Value::as_str).map(str::to_owned);
+    match (plain, schema) {
+        // Any JSON is nullable as it is.
+        (None, Value::Object(map)) if map.is_empty() => Value::Object(map),
+        (Some(name), Value::Object(mut map)) => {
+            map.insert("type".to_owned(), json!([name, "null"]));
+            if let Some(Value::Array(options)) = map.get_mut("enum") {
+                options.push(Value::Null);
+            }
+            Value::Object(map)
+        }
+        (_, other) => json!({"anyOf": [other, {"type": "null"}]}),
+    }
+}
+
+fn kind(kind: Kind) -> Value {
+    match kind {
+        Kind::Text { max } => json!({"type": "string", "maxLength": max}),
+        Kind::Slug => json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}),
+        Kind::Email => json!({"type": "string", "format": "email", "maxLength": 254}),
+        Kind::Phone => json!({"type": "string", "maxLength": 40}),
+        Kind::Url => json!({"type": "string", "format": "uri", "maxLength": 2000}),
+        Kind::Bool => json!({"type": "boolean"}),
+        Kind::Integer { min, max } => json!({
+            "type": "integer", "format": "int64", "minimum": min, "maximum": max,
+        }),
+        Kind::Money => json!({"$ref": "#/components/schemas/money"}),
+        Kind::Decimal { scale: 0 } => json!({"type": "string", "pattern": "^-?\\d+$"}),
+        Kind::Decimal { scale } => {
+            json!({"type": "string", "pattern": format!("^-?\\d+(\\.\\d{{1,{scale}}})?$")})
+        }
+        Kind::Currency => json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
+        Kind::Country => json!({"type": "string", "pattern": "^[A-Z]{2}$"}),
+        Kind::Language => json!({"type": "string", "maxLength": 35}),
+        Kind::TimeZone => json!({"type": "string", "maxLength": 64}),
+        Kind::Date => json!({"type": "string", "format": "date"}),
+        Kind::Instant => json!({"type": "string", "format": "date-time"}),
+        Kind::Choice(options) => json!({"type": "string", "enum": options}),
+        Kind::Link { .. } | Kind::Id => json!({"type": "string", "format": "uuid"}),
+        Kind::Json => json!({}),
+        Kind::Bytes { .. } => json!({"type": "string", "contentEncoding": "base64"}),
+        Kind::TextList { max_items } => json!({
+            "type": "array",
+            "maxItems": max_items,
+            "items": {"type": "string", "maxLength": LIST_TEXT_CHARS_MAX},
+        }),
+    }
+}

@@ -1,0 +1,46 @@
+use super::*;
+use crate::registry::Registry;
+
+fn kernel() -> Value {
+    let registry = Registry::new(&[&crate::accounts::DOMAIN]).unwrap();
+    document(&registry)
+}
+
+/// Every `$ref` of the document leads somewhere.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(map) => {
+            found.extend(map.get("$ref").and_then(Value::as_str));
+            map.values().for_each(|value| references(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn references_lead_somewhere_and_operation_ids_are_unique() {
+    let document = kernel();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(found.len() > 10);
+    for reference in found {
+        assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
+    }
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap();
+            assert!(ids.insert(id.to_owned()), "{method} {path} has the id of another: {id}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_not_described_and_personal_fields_say_so() {
+    let document = kernel();
+    assert!(!document.to_string().contains("token_hash"));
+    assert!(!document.to_string().contains("password_hash"));
+    let user = document.pointer("/paths/~1memberships/post/requestBody/content/application~1json/schema/properties/email");
+    assert_eq!(user.unwrap()["x-personal"], true);
+}

@@ -1,0 +1,133 @@
+//! The process as a value: pools, registry, settings, clock, outgoing HTTP. Built once by the
+//! binary or a test, cloned everywhere; there are no globals.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::accounts::Accounts;
+use crate::clock::{self, SharedClock};
+use crate::cx::{Actor, Cx, Mode, WorkTx};
+use crate::db;
+use crate::egress::HttpClient;
+use crate::error::{Code, Error, Result};
+use crate::metrics::Metrics;
+use crate::registry::Registry;
+use crate::settings::Settings;
+
+pub use crate::shutdown::{Shutdown, Trigger};
+
+/// Everything that a request or a loop needs; cheap to clone.
+#[derive(Clone)]
+pub struct Service(Arc<Inner>);
+
+struct Inner {
+    registry: &'static Registry,
+    settings: Settings,
+    clock: SharedClock,
+    app: Pool,
+    /// Absent when no URL for the work role was given.
+    work: Option<Pool>,
+    http: HttpClient,
+    accounts: Accounts,
+    metrics: Metrics,
+}
+
+impl Service {
+    /// Builds the pools without connecting: the service starts while the database is away and says
+    /// so in `/ready`.
+    pub fn new(
+        registry: &'static Registry,
+        settings: Settings,
+        clock: SharedClock,
+    ) -> Result<Self> {
+        let database = &settings.database;
+        if database.app_url.is_empty() {
+            return Err(Error::internal("DATABASE_URL is not set"));
+        }
+        let app = db::pool(&database.app_url, "app", database.connections_max)?;
+        let work = if database.work_url.is_empty() {
+            None
+        } else {
+            Some(db::pool(&database.work_url, "work", database.connections_max)?)
+        };
+        let http = HttpClient::new(&settings)?;
+        let accounts = Accounts::new()?;
+        let metrics = Metrics::new();
+        Ok(Self(Arc::new(Inner { registry, settings, clock, app, work, http, accounts, metrics })))
+    }
+
+    pub fn registry(&self) -> &'static Registry {
+        self.0.registry
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// A fresh UUIDv7 of now.
+    pub fn new_id(&self) -> Uuid {
+        clock::new_id(self.now())
+    }
+
+    pub fn http(&self) -> &HttpClient {
+        &self.0.http
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// A unit of work in an organization: role app, READ COMMITTED, opened with its first query.
+    pub async fn begin(&self, actor: Actor, org: Uuid) -> Result<Cx> {
+        self.open(actor, org, self.new_id(), Mode::Write).await
+    }
+
+    pub(crate) async fn open(
+        &self,
+        actor: Actor,
+        org: Uuid,
+        request_id: Uuid,
+        mode: Mode,
+    ) -> Result<Cx> {
+        let client = db::take(&self.0.app).await?;
+        Ok(Cx::new(self.clone(), client, actor, org, request_id, mode))
+    }
+
+    /// A transaction of role work on machine tables, without an organization.
+    pub async fn work(&self) -> Result<WorkTx> {
+        let pool = self
+            .0
+            .work
+            .as_ref()
+            .ok_or_else(|| Error::new(Code::Unavailable, "DATABASE_WORK_URL is not set"))?;
+        WorkTx::begin(self.clone(), db::take(pool).await?).await
+    }
+
+    /// A connection of role app outside any transaction: for definer functions that answer who
+    /// someone is.
+    pub(crate) async fn app_client(&self) -> Result<db::Pooled> {
+        db::take(&self.0.app).await
+    }
+
+    /// Connections in use and open, for the metrics.
+    pub(crate) fn pool_figures(&self) -> Vec<(&'static str, usize, usize)> {
+        let figures = |name, pool: &Pool| {
+            let status = pool.status();
+            (name, status.size.saturating_sub(status.available), status.size)
+        };
+        let mut all = vec![figures("app", &self.0.app)];
+        all.extend(self.0.work.as_ref().map(|pool| figures("work", pool)));
+        all
+    }
+}

@@ -1,0 +1,235 @@
+//! What the process is told from outside, read once and checked at start. Secrets print as nothing.
+//! The only room that reads the environment.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use data_encoding::BASE64;
+use zeroize::Zeroize;
+
+/// A text that never shows in logs or debug output.
+#[derive(Clone, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// 32 bytes that wrap other keys.
+#[derive(Clone)]
+pub struct MasterKeyBytes(pub [u8; 32]);
+
+impl fmt::Debug for MasterKeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+impl Drop for MasterKeyBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: ListenSettings,
+    pub database: DatabaseSettings,
+    pub peers: PeerSettings,
+    /// Wraps signing keys and event secrets; needed by what issues or rotates keys.
+    pub master_key: Option<MasterKeyBytes>,
+}
+
+/// Where to listen. Port 0 takes any free one.
+#[derive(Debug, Clone)]
+pub struct ListenSettings {
+    /// `BACKOFFICE_BIND`, default 127.0.0.1.
+    pub bind: IpAddr,
+    /// `BACKOFFICE_PORT`, default 8080.
+    pub port: u16,
+    /// `BACKOFFICE_INTERNAL_BIND`, default 127.0.0.1.
+    pub internal_bind: IpAddr,
+    /// `BACKOFFICE_INTERNAL_PORT`, default 8083.
+    pub internal_port: u16,
+    /// `PUBLIC_BACKOFFICE_URL`: origin that browsers see, for the same-origin check.
+    pub public_url: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+pub struct DatabaseSettings {
+    /// `DATABASE_URL`: role app.
+    pub app_url: Secret,
+    /// `DATABASE_WORK_URL`: role work; needed by loops and feeds.
+    pub work_url: Secret,
+    /// `DATABASE_MIGRATE_URL`: role migrate; only for migrations, schema and seed.
+    pub migrate_url: Secret,
+    /// `DATABASE_CONNECTIONS`: connections per pool, default 16.
+    pub connections_max: usize,
+}
+
+/// The gate, and the tokens of the internal listeners (one for each direction).
+#[derive(Debug, Clone)]
+pub struct PeerSettings {
+    /// `GATE_INTERNAL_URL`.
+    pub gate_internal_url: Option<String>,
+    /// `PUBLIC_GATE_URL`.
+    pub public_gate_url: Option<String>,
+    /// `CATALOGUE_TOKEN`: the gate shows it to us.
+    pub catalogue_token: Secret,
+    /// `JOURNAL_TOKEN`: we show it to the gate.
+    pub journal_token: Secret,
+}
+
+/// A bearer token between services is at least this long.
+pub const SERVICE_TOKEN_CHARS_MIN: usize = 16;
+const CONNECTIONS_DEFAULT: usize = 16;
+
+/// Everything that is wrong with the environment, in one message.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SettingFaults(pub Vec<String>);
+
+impl fmt::Display for SettingFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for SettingFaults {}
+
+/// Where settings come from: the environment, or a table in a test.
+pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+impl Settings {
+    pub fn from_env() -> Result<Self, SettingFaults> {
+        Self::read(&environment)
+    }
+
+    /// Reads and checks; every fault is named with its variable.
+    pub fn read(lookup: Lookup<'_>) -> Result<Self, SettingFaults> {
+        let mut reader = Reader { lookup, faults: Vec::new() };
+        let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let settings = Self {
+            listen: ListenSettings {
+                bind: reader.parsed("BACKOFFICE_BIND", "an IP address").unwrap_or(loopback),
+                port: reader.parsed("BACKOFFICE_PORT", "a port number").unwrap_or(8080),
+                internal_bind: reader
+                    .parsed("BACKOFFICE_INTERNAL_BIND", "an IP address")
+                    .unwrap_or(loopback),
+                internal_port: reader
+                    .parsed("BACKOFFICE_INTERNAL_PORT", "a port number")
+                    .unwrap_or(8083),
+                public_url: reader.url("PUBLIC_BACKOFFICE_URL"),
+            },
+            database: DatabaseSettings {
+                app_url: reader.secret("DATABASE_URL"),
+                work_url: reader.secret("DATABASE_WORK_URL"),
+                migrate_url: reader.secret("DATABASE_MIGRATE_URL"),
+                connections_max: reader
+                    .parsed("DATABASE_CONNECTIONS", "a number of connections")
+                    .unwrap_or(CONNECTIONS_DEFAULT),
+            },
+            peers: PeerSettings {
+                gate_internal_url: reader.url("GATE_INTERNAL_URL"),
+                public_gate_url: reader.url("PUBLIC_GATE_URL"),
+                catalogue_token: reader.token("CATALOGUE_TOKEN"),
+                journal_token: reader.token("JOURNAL_TOKEN"),
+            },
+            master_key: reader.master_key(),
+        };
+        if reader.faults.is_empty() { Ok(settings) } else { Err(SettingFaults(reader.faults)) }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the settings module")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+struct Reader<'a> {
+    lookup: Lookup<'a>,
+    faults: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn secret(&self, name: &str) -> Secret {
+        Secret::new(self.text(name).unwrap_or_default())
+    }
+
+    fn parsed<T: std::str::FromStr>(&mut self, name: &str, form: &str) -> Option<T> {
+        let text = self.text(name)?;
+        let parsed = text.parse().ok();
+        if parsed.is_none() {
+            self.faults.push(format!("{name} must be {form}, not {text:?}"));
+        }
+        parsed
+    }
+
+    fn url(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        let origin = text.trim_end_matches('/').to_owned();
+        if !origin.starts_with("http://") && !origin.starts_with("https://") {
+            self.faults.push(format!("{name} must begin with http:// or https://, not {text:?}"));
+        }
+        Some(origin)
+    }
+
+    fn token(&mut self, name: &str) -> Secret {
+        let token = self.secret(name);
+        if !token.is_empty() && token.expose().len() < SERVICE_TOKEN_CHARS_MIN {
+            self.faults.push(format!("{name} must have {SERVICE_TOKEN_CHARS_MIN} characters or more"));
+        }
+        token
+    }
+
+    fn master_key(&mut self) -> Option<MasterKeyBytes> {
+        let (name, mut text) = match self.text("ATLVS_MASTER_KEY") {
+            Some(text) => ("ATLVS_MASTER_KEY", text),
+            None => {
+                let path = self.text("ATLVS_MASTER_KEY_FILE")?;
+                match std::fs::read_to_string(&path) {
+                    Ok(text) => ("ATLVS_MASTER_KEY_FILE", text.trim().to_owned()),
+                    Err(cause) => {
+                        self.faults.push(format!("ATLVS_MASTER_KEY_FILE {path}: {cause}"));
+                        return None;
+                    }
+                }
+            }
+        };
+        let bytes = BASE64.decode(text.as_bytes()).ok();
+        text.zeroize();
+        let key = bytes.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        if key.is_none() {
+            self.faults.push(format!("{name} must be the base64 of 32 bytes"));
+        }
+        key.map(MasterKeyBytes)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! One transaction on one pooled connection. BEGIN, the settings that row-level security reads and
+//! the first statement leave in one pipeline. Dropped without an end, the connection is closed, so
+//! the server rolls back and no half-used session returns to the pool. Knows no entity.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::Object;
+
+use crate::db::{Pooled, Row, ToSql, Type};
+use crate::error::{Error, Result, from_database};
+use crate::param::Bound;
+use crate::registry::Registry;
+
+type PgResult<T> = std::result::Result<T, tokio_postgres::Error>;
+
+const BEGIN_WRITE: &str = "begin isolation level read committed";
+const BEGIN_READ: &str = "begin isolation level read committed read only";
+
+const SETTINGS: &str = "select set_config('app.org_id', $1, true), \
+     set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
+     set_config('app.request_id', $4, true), set_config('app.reason', $5, true)";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Write,
+    /// READ ONLY: what GET opens.
+    Read,
+}
+
+/// Transaction-local settings, all as text; empty means absent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TxSettings {
+    pub(crate) org_id: String,
+    pub(crate) actor_kind: String,
+    pub(crate) actor_id: String,
+    pub(crate) request_id: String,
+    pub(crate) reason: String,
+}
+
+pub(crate) struct Tx {
+    /// Absent only while it is being dropped.
+    client: Option<Pooled>,
+    registry: &'static Registry,
+    mode: Mode,
+    settings: TxSettings,
+    opened: AtomicBool,
+    /// A statement failed: COMMIT would answer ROLLBACK without an error.
+    failed: AtomicBool,
+}
+
+impl Tx {
+    pub(crate) fn new(
+        client: Pooled,
+        registry: &'static Registry,
+        mode: Mode,
+        settings: TxSettings,
+    ) -> Self {
+        let opened = AtomicBool::new(false);
+        let failed = AtomicBool::new(false);
+        Self { client: Some(client), registry, mode, settings, opened, failed }
+    }
+
+    fn client(&self) -> Result<&Pooled> {
+        self.client.as_ref().ok_or_else(|| Error::internal("the transaction has ended"))
+    }
+
+    /// `sql` is one of a bounded number of texts: it is prepared once per connection.
+    pub(crate) async fn query(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>> {
+        let client = self.client()?;
+        let statement = self.noted(client.prepare_cached(sql).await)?;
+        self.first(client, client.query(&statement, params)).await
+    }
+
+    pub(crate) async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+        let client = self.client()?;
+        let statement = self.noted(client.prepare_cached(sql).await)?;
+        self.first(client, client.execute(&statement, params)).await
+    }
+
+    /// For texts composed per request: not prepared, so that callers cannot grow the cache.
+    pub(crate) async fn query_typed(&self, sql: &str, params: &[Bound]) -> Result<Vec<Row>> {
+        let client = self.client()?;
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> = params
+            .iter()
+            .map(|bound| (&bound.value as &(dyn ToSql + Sync), bound.ty.clone()))
+            .collect();
+        self.first(client, client.query_typed(sql, &typed)).await
+    }
+
+    /// Sends BEGIN and the settings in front of the transaction's first statement. Each future
+    /// sends at its first poll, so the order of the pipeline is the order here.
+    async fn first<T>(
+        &self,
+        client: &Pooled,
+        statement: impl Future<Output = PgResult<T>>,
+    ) -> Result<T> {
+        if self.opened.swap(true, Ordering::AcqRel) {
+            return self.noted(statement.await);
+        }
+        let begin = match self.mode {
+            Mode::Write => BEGIN_WRITE,
+            Mode::Read => BEGIN_READ,
+        };
+        let set = &self.settings;
+        let values =
+            [&set.org_id, &set.actor_kind, &set.actor_id, &set.request_id, &set.reason];
+        let settings = values.map(|text| (text as &(dyn ToSql + Sync), Type::TEXT));
+        let all = tokio::try_join!(
+            biased;
+            client.batch_execute(begin),
+            client.query_typed(SETTINGS, &settings),
+            statement,
+        );
+        self.noted(all.map(|((), _, answer)| answer))
+    }
+
+    fn noted<T>(&self, answer: PgResult<T>) -> Result<T> {
+        answer.map_err(|cause| {
+            self.failed.store(true, Ordering::Release);
+            from_database(Some(self.registry), &cause)
+        })
+    }
+
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        if !self.opened.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if self.failed.load(Ordering::Acquire) {
+            self.end("rollback").await?;
+            return Err(Error::internal("commit after a statement had failed"));
+        }
+        self.end("commit").await
+    }
+
+    pub(crate) async fn rollback(mut self) -> Result<()> {
+        if !self.opened.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.end("rollback").await
+    }
+
+    async fn end(&mut self, word: &str) -> Result<()> {
+        let client = self.client()?;
+        let answer = client.batch_execute(word).await;
+        self.noted(answer)?;
+        self.opened.store(false, Ordering::Release);
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if !self.opened.load(Ordering::Acquire) {
+            return;
+        }
+        if let Some(client) = self.client.take() {
+            // Out of the pool and closed: the server rolls the transaction back.
+            drop(Object::take(client));
+        }
+    }
+}
