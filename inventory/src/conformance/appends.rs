@@ -133,7 +133,8 @@ async fn malformed(log: &dyn Log) -> Result<()> {
         last.prev_hash = Hash([9; 32]);
     }
     let too_large = format!("\"{}\"", "x".repeat(ENTRY_BYTES_MAX));
-    let too_many = entries_after(genesis, ENTRIES_PER_APPEND_MAX as u64 + 1, "many");
+    let too_many =
+        entries_after(genesis, (ENTRIES_PER_APPEND_MAX as u64).saturating_add(1), "many");
     let cases = [
         ("a gap inside", pick(&[0, 2])),
         ("a gap before", pick(&[1, 2])),
@@ -148,7 +149,10 @@ async fn malformed(log: &dyn Log) -> Result<()> {
     }
     let stranger = Head { seq: 0, hash: Hash([1; 32]) };
     let refused = log.append(event, stranger, &batch(&entries_after(stranger, 1, "no"))).await;
-    assert!(matches!(refused, Err(LogError::Refused(_))), "a false genesis is refused: {refused:?}");
+    assert!(
+        matches!(refused, Err(LogError::Refused(_))),
+        "a false genesis is refused: {refused:?}"
+    );
     assert_eq!(log.head(event).await?, genesis, "refused appends wrote nothing");
     Ok(())
 }
@@ -169,7 +173,10 @@ async fn exact(log: &dyn Log) -> Result<()> {
     ] {
         let entry = entry_after(head, data);
         assert_eq!(entry.data.get(), data, "the case is JSON");
-        assert_done("append", &log.append(event, head, &batch(&[entry.clone()])).await?);
+        assert_done(
+            "append",
+            &log.append(event, head, &batch(std::slice::from_ref(&entry))).await?,
+        );
         head = entry.head();
         written.push(entry);
     }
@@ -184,9 +191,9 @@ async fn big(log: &dyn Log) -> Result<()> {
     assert_done("1,000 entries", &log.append(event, genesis, &batch(&many)).await?);
     let head = head_after(genesis, &many);
     let large = entry_after(head, &format!("\"{}\"", "x".repeat(1 << 20)));
-    assert_done("1 MiB", &log.append(event, head, &batch(&[large.clone()])).await?);
+    assert_done("1 MiB", &log.append(event, head, &batch(std::slice::from_ref(&large))).await?);
     assert_entries("1,000 entries", &log.read(event, 0, 1_000).await?, &many);
-    assert_entries("1 MiB", &log.read(event, 1_000, 10).await?, &[large.clone()]);
+    assert_entries("1 MiB", &log.read(event, 1_000, 10).await?, std::slice::from_ref(&large));
     match log.append(event, genesis, &batch(&entries_after(genesis, 1, "late"))).await? {
         Appended::Lost { missing } => {
             let want = many.get(..ENTRIES_PER_READ_MAX).unwrap_or_default();

@@ -74,7 +74,10 @@ async fn trimming(log: &dyn Log) -> Result<()> {
     let kept = log.read(event, 20, 100).await?;
     assert_entries("never past the snapshot's head", &kept, after(20));
     let first = log.read(event, 0, 1).await?.first().map_or(0, |entry| entry.seq);
-    assert!((1..=21).contains(&first), "a reader from the start sees where the log begins: {first}");
+    assert!(
+        (1..=21).contains(&first),
+        "a reader from the start sees where the log begins: {first}"
+    );
     assert_eq!(log.head(event).await?, thirty, "trimming does not move the head");
 
     match log.append(event, twenty, &batch(&entries_after(twenty, 1, "late"))).await? {

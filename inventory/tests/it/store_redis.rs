@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use inventory::conformance::{self, assert_entries, batch, entries_after, head_after};
 use inventory::entry::Head;
-use inventory::log::{Appended, DataKey, Log, LogError, SharedLog};
+use inventory::log::{Appended, DataKey, Log, LogError, SharedLog, Snapshot};
 use inventory::store::redis::{Durability, RedisLog, RedisOptions};
 use inventory::testing::RedisServer;
 use uuid::Uuid;
@@ -124,7 +124,8 @@ async fn a_full_server_refuses_and_writes_nothing() {
         }
         assert!(written.len() < 100, "8 MiB do not hold 20");
     };
-    let out_of_memory = matches!(&refused, Err(LogError::Refused(text)) if text.contains("maxmemory"));
+    let out_of_memory =
+        matches!(&refused, Err(LogError::Refused(text)) if text.contains("maxmemory"));
     assert!(out_of_memory, "{refused:?}");
     assert_eq!(log.head(event).await.unwrap(), head, "nothing of it was written");
     assert_entries("what was", &log.read(event, 0, 1_000).await.unwrap(), &written);
@@ -154,8 +155,14 @@ async fn functions_are_loaded_again_when_they_are_gone() {
     flush.unwrap();
     let event = Uuid::new_v4();
     let genesis = Head::genesis(event);
-    let appended = log.append(event, genesis, &batch(&entries_after(genesis, 1, "a"))).await;
+    let entries = entries_after(genesis, 1, "a");
+    let appended = log.append(event, genesis, &batch(&entries)).await;
     assert!(matches!(appended, Ok(Appended::Done)), "{appended:?}");
+    let flush = redis::cmd("FUNCTION").arg("FLUSH").query_async::<()>(&mut connection).await;
+    flush.unwrap();
+    let head = head_after(genesis, &entries);
+    log.save_snapshot(event, &Snapshot { head, bytes: vec![1] }).await.unwrap();
+    assert_eq!(log.load_snapshot(event).await.unwrap().unwrap().head, head);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::log::LogError;
+use crate::log::{LogError, Result};
 
 /// Writing, making durable and cutting one file. Every file of a log is changed through this.
 pub trait Disk: Debug + Send + Sync {
@@ -43,15 +43,16 @@ pub(crate) fn replace(
     directory: &Path,
     name: &str,
     parts: &[&[u8]],
-) -> io::Result<()> {
+) -> Result<()> {
     let temporary = directory.join(format!(".{name}.tmp"));
-    let written = write_new(disk, &temporary, parts)
-        .and_then(|()| fs::rename(&temporary, directory.join(name)));
-    if written.is_err() {
+    let path = directory.join(name);
+    let written = write_new(disk, &temporary, parts).and_then(|()| fs::rename(&temporary, &path));
+    if let Err(error) = written {
         // What is left of it is overwritten by the next attempt; the error to tell is the first.
         let _ = fs::remove_file(&temporary);
+        return Err(refused("writing", &path, &error));
     }
-    written.and_then(|()| sync_directory(directory))
+    sync_directory(directory).map_err(|error| unavailable("writing", &path, &error))
 }
 
 fn write_new(disk: &dyn Disk, path: &Path, parts: &[&[u8]]) -> io::Result<()> {

@@ -45,6 +45,8 @@ pub(crate) struct Writer {
     vault: Vault,
     /// Head of the stored snapshot.
     snapshot: Option<Head>,
+    /// Keeps the directory this process's until the last write has ended.
+    _lock: Arc<File>,
 }
 
 impl Writer {
@@ -54,6 +56,7 @@ impl Writer {
         directory: PathBuf,
         event: Uuid,
         segment_bytes: u64,
+        lock: Arc<File>,
     ) -> Result<Self> {
         let (vault, keys) = Vault::open(&*disk, &directory)?;
         let snapshot = snapshot::head(&directory)?;
@@ -73,6 +76,7 @@ impl Writer {
             torn: false,
             vault,
             snapshot,
+            _lock: lock,
         };
         let paths = segment_paths(&writer.directory)?;
         let last = paths.len().saturating_sub(1);

@@ -38,6 +38,8 @@ use crate::store::{Encoded, check_document_name};
 
 /// Longest wait for the disk in one call; then it is `Unavailable` and its outcome unknown.
 const DISK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for an event's files to be read and checked, which is all that is not trimmed.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 /// A segment that reached this many bytes is followed by a new one.
 const SEGMENT_BYTES: u64 = 64 << 20;
 
@@ -53,8 +55,8 @@ struct Inner {
     events: Mutex<HashMap<Uuid, Arc<Slot>>>,
     /// Held by the one who replaces a document.
     documents: Arc<tokio::sync::Mutex<()>>,
-    /// Holds the directory for this process as long as it is open.
-    _lock: File,
+    /// Holds the directory for this process as long as it is open anywhere.
+    lock: Arc<File>,
 }
 
 /// An event, read from disk when it is first needed.
@@ -88,7 +90,7 @@ impl FileLog {
             segment_bytes,
             events: Mutex::default(),
             documents: Arc::default(),
-            _lock: lock,
+            lock: Arc::new(lock),
         })))
     }
 
@@ -105,8 +107,9 @@ impl FileLog {
         let open = slot.0.get_or_try_init(|| async {
             let directory = self.event_directory(event);
             let (disk, segment_bytes) = (self.0.disk.clone(), self.0.segment_bytes);
-            let writer =
-                blocking(move || Writer::open(disk, directory, event, segment_bytes)).await?;
+            let lock = self.0.lock.clone();
+            let open = move || Writer::open(disk, directory, event, segment_bytes, lock);
+            let writer = blocking_for(OPEN_TIMEOUT, open).await?;
             let shared = writer.shared();
             Ok(Open { shared, writer: Arc::new(tokio::sync::Mutex::new(writer)) })
         });
@@ -135,7 +138,7 @@ impl FileLog {
     ) -> Result<T> {
         let open = self.event(event).await?;
         let turn = tokio::time::timeout(DISK_TIMEOUT, open.writer.lock_owned());
-        let mut writer = turn.await.map_err(|_| late())?;
+        let mut writer = turn.await.map_err(|_| late(DISK_TIMEOUT))?;
         blocking(move || work(&mut writer)).await
     }
 
@@ -167,15 +170,22 @@ impl FileLog {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    match tokio::time::timeout(DISK_TIMEOUT, tokio::task::spawn_blocking(work)).await {
+    blocking_for(DISK_TIMEOUT, work).await
+}
+
+async fn blocking_for<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::time::timeout(limit, tokio::task::spawn_blocking(work)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) => Err(LogError::Unavailable(format!("file work ended early: {error}"))),
-        Err(_) => Err(late()),
+        Err(_) => Err(late(limit)),
     }
 }
 
-fn late() -> LogError {
-    LogError::Unavailable(format!("the disk did not answer within {} s", DISK_TIMEOUT.as_secs()))
+fn late(limit: Duration) -> LogError {
+    LogError::Unavailable(format!("the disk did not answer within {} s", limit.as_secs()))
 }
 
 /// Takes the directory for this process.
@@ -304,13 +314,13 @@ impl Log for FileLog {
         Box::pin(async move {
             check_document_name(name)?;
             let turn = tokio::time::timeout(DISK_TIMEOUT, self.0.documents.clone().lock_owned());
-            let turn = turn.await.map_err(|_| late())?;
+            let turn = turn.await.map_err(|_| late(DISK_TIMEOUT))?;
             let directory = self.0.root.join("documents");
             let (disk, name, bytes) = (self.0.disk.clone(), name.to_owned(), bytes.to_vec());
+            let lock = self.0.lock.clone();
             blocking(move || {
-                let _turn = turn;
+                let _until_written = (turn, lock);
                 replace(&*disk, &directory, &name, &[&bytes])
-                    .map_err(|error| refused("writing", &directory.join(&name), &error))
             })
             .await
         })

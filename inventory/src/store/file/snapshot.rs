@@ -20,9 +20,8 @@ pub(crate) fn save(disk: &dyn Disk, directory: &Path, snapshot: &Snapshot) -> Re
     header.extend_from_slice(&snapshot.head.hash.0);
     let check = crc32c::crc32c_append(crc32c::crc32c(&header), &snapshot.bytes);
     header.extend_from_slice(&check.to_be_bytes());
-    create_directory(directory)
-        .and_then(|()| replace(disk, directory, NAME, &[&header, &snapshot.bytes]))
-        .map_err(|error| refused("writing", &directory.join(NAME), &error))
+    create_directory(directory).map_err(|error| refused("creating", directory, &error))?;
+    replace(disk, directory, NAME, &[&header, &snapshot.bytes])
 }
 
 pub(crate) fn load(directory: &Path) -> Result<Option<Snapshot>> {

@@ -63,8 +63,7 @@ impl Vault {
         let path = self.directory.join(NAME);
         let records: Vec<u8> = keys.iter().flat_map(|(order, key)| record(*order, key)).collect();
         let Some(file) = &self.file else {
-            replace(disk, &self.directory, NAME, &[&MAGIC, &records])
-                .map_err(|error| refused("writing", &path, &error))?;
+            replace(disk, &self.directory, NAME, &[&MAGIC, &records])?;
             return self.reopen(&path);
         };
         let written = disk.write_at(file, &records, self.length).and_then(|()| disk.sync(file));
@@ -92,7 +91,7 @@ impl Vault {
         let old_length = self.length;
         let replaced = replace(disk, &self.directory, NAME, &[&bytes]);
         self.reopen(&path)?;
-        replaced.map_err(|error| unavailable("writing", &path, &error))?;
+        replaced?;
         if let Some(old) = old {
             let zeros = vec![0; usize::try_from(old_length).unwrap_or(0)];
             disk.write_at(&old, &zeros, 0)

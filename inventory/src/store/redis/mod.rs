@@ -121,8 +121,8 @@ impl RedisLog {
         Ok(Self(Arc::new(Inner { appends, connections, listed, tail, tailing })))
     }
 
-    /// Calls a function on the connection of appends. All functions may be repeated, so one whose
-    /// connection turns out to be dead is called again, once, as is one that the server lacks.
+    /// Calls the function of appends, on their connection. It may be repeated, so one call whose
+    /// connection turns out to be dead is made again, once, as is one whose function is missing.
     async fn call(&self, command: &Cmd) -> Result<Value> {
         let mut connection = self.0.appends.clone();
         match command.query_async(&mut connection).await {
@@ -134,6 +134,17 @@ impl RedisLog {
             outcome => outcome,
         }
         .map_err(|error| classify(&error))
+    }
+
+    /// Calls another function, beside the appends.
+    async fn call_beside(&self, command: &Cmd) -> Result<Value> {
+        match self.0.connections.ask(command).await? {
+            Err(error) if lacks_function(&error) => {
+                load_functions(&self.0.connections).await?;
+                self.0.connections.query(command).await
+            }
+            outcome => outcome.map_err(|error| classify(&error)),
+        }
     }
 
     async fn append_now(&self, event: Uuid, expected: Head, batch: &Batch) -> Result<Appended> {
@@ -223,7 +234,7 @@ impl RedisLog {
         call.arg(SNAPSHOT).arg(3);
         call.arg(keys::log(event)).arg(keys::head(event)).arg(keys::snapshot(event));
         call.arg(snapshot.head.seq).arg(&snapshot.head.hash.0).arg(&snapshot.bytes);
-        match parse::text(&self.call(&call).await?) {
+        match parse::text(&self.call_beside(&call).await?) {
             Some("kept" | "older") => Ok(()),
             Some("astray") => Err(LogError::Refused(format!(
                 "snapshot at {} is not on the log",
@@ -258,9 +269,9 @@ async fn load_functions(connections: &Connections) -> Result<()> {
     let mut load = redis::cmd("FUNCTION");
     load.arg("LOAD").arg("REPLACE").arg(FUNCTIONS);
     match connections.query::<()>(&load).await {
-        Err(LogError::Unavailable(text)) if text.contains("unknown command") => Err(
-            LogError::Refused(format!("Redis 7 or newer is needed, for its functions: {text}")),
-        ),
+        Err(LogError::Unavailable(text)) if text.contains("unknown command") => {
+            Err(LogError::Refused(format!("Redis 7 or newer is needed, for its functions: {text}")))
+        }
         outcome => outcome,
     }
 }
@@ -360,7 +371,7 @@ impl Log for RedisLog {
         Box::pin(async move {
             let mut call = redis::cmd("FCALL");
             call.arg(TRIM).arg(2).arg(keys::log(event)).arg(keys::snapshot(event)).arg(through);
-            self.call(&call).await.map(drop)
+            self.call_beside(&call).await.map(drop)
         })
     }
 

@@ -75,20 +75,30 @@ impl Connections {
     /// The command's answer. Every command that comes here may be repeated, so one whose connection
     /// turns out to be dead is repeated once on a new one.
     pub(crate) async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        self.ask(command).await?.map_err(|error| classify(&error))
+    }
+
+    /// The same with the server's own error, for who knows what to do about it.
+    pub(crate) async fn ask<T: FromRedisValue>(
+        &self,
+        command: &Cmd,
+    ) -> Result<std::result::Result<T, RedisError>> {
         self.twice(Request::One(command)).await
     }
 
     /// The same for several commands at once.
     pub(crate) async fn query_all<T: FromRedisValue>(&self, commands: &Pipeline) -> Result<T> {
-        self.twice(Request::All(commands)).await
+        self.twice(Request::All(commands)).await?.map_err(|error| classify(&error))
     }
 
-    async fn twice<T: FromRedisValue>(&self, request: Request<'_>) -> Result<T> {
+    async fn twice<T: FromRedisValue>(
+        &self,
+        request: Request<'_>,
+    ) -> Result<std::result::Result<T, RedisError>> {
         match self.once(request).await? {
-            Err(error) if is_dead(&error) => self.once(request).await?,
-            outcome => outcome,
+            Err(error) if is_dead(&error) => self.once(request).await,
+            outcome => Ok(outcome),
         }
-        .map_err(|error| classify(&error))
     }
 
     async fn once<T: FromRedisValue>(

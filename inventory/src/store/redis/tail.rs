@@ -66,8 +66,11 @@ impl Tail {
     }
 
     /// One blocking read over all events; the first new number of each that has one.
-    async fn round(&self, connections: &Connections, wanted: &[(Uuid, u64)])
-    -> Result<Vec<(Uuid, u64)>> {
+    async fn round(
+        &self,
+        connections: &Connections,
+        wanted: &[(Uuid, u64)],
+    ) -> Result<Vec<(Uuid, u64)>> {
         let mut read = redis::cmd("XREAD");
         read.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MS).arg("STREAMS");
         for (event, _) in wanted {
