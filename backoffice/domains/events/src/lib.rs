@@ -1,1 +1,81 @@
-//! (to be written)
+//! Events: what, when, where, in which currency, and whether it is on sale. Knows nothing of
+//! tickets: what a sale needs is asked of ticketing through `contracts`.
+
+mod actions;
+
+use kernel::entity::{
+    Check, Domain, Entity, Flow, Group, View, currency, instant, integer, link, long_text, text,
+    time_zone,
+};
+use kernel::error::Code;
+
+pub static EVENTS: Entity = Entity::new("events")
+    .grant("events.events")
+    .group(Group::Events)
+    .label("name")
+    .about("An event: one occasion that people attend.")
+    .fields(&[
+        text("name").required(),
+        integer("number", 0, 4_294_967_295)
+            .required()
+            .by_action()
+            .default("0")
+            .about("Unique over the installation; stands in every credential."),
+        long_text("description"),
+        instant("starts_at").required(),
+        instant("ends_at").required(),
+        instant("doors_at"),
+        instant("admission_ends_at").about("Admission closes; the end of the event when absent."),
+        time_zone("time_zone").required().about("Zone of the venue; rules in local time use it."),
+        currency("currency").required().once().about("Every price of the event is in it."),
+        link("legal_entity_id", "identity.legal_entities").about("Who sells and invoices."),
+        link("location_id", "identity.locations"),
+        kernel::entity::choice("status", STATES).required().by_action().default("'draft'"),
+        instant("sales_opened_at").by_action(),
+        instant("canceled_at").by_action(),
+        text("cancel_reason").by_action(),
+    ])
+    .indexes(&[&["starts_at"], &["status"]])
+    .checks(&[
+        Check {
+            name: "events_end_after_start",
+            sql: "ends_at > starts_at",
+            code: Code::InvalidValue,
+            field: "ends_at",
+        },
+        Check {
+            name: "events_doors_before_end",
+            sql: "doors_at < ends_at",
+            code: Code::InvalidValue,
+            field: "doors_at",
+        },
+    ])
+    .constraints(&[
+        ("events_number_key", Code::AlreadyExists),
+        ("events_delete_draft", Code::InvalidTransition),
+    ])
+    .flow(&FLOW)
+    .views(&[View::Board("status"), View::Calendar("starts_at", "ends_at")]);
+
+const STATES: &[&str] = &["draft", "on_sale", "sale_closed", "completed", "canceled"];
+
+pub static FLOW: Flow = Flow {
+    field: "status",
+    initial: "draft",
+    states: STATES,
+    moves: &[
+        ("open-sales", &["draft", "sale_closed"], "on_sale"),
+        ("close-sales", &["on_sale"], "sale_closed"),
+        ("complete", &["on_sale", "sale_closed"], "completed"),
+        ("cancel", &["draft", "on_sale", "sale_closed"], "canceled"),
+    ],
+};
+
+pub static DOMAIN: Domain = Domain {
+    name: "events",
+    entities: &[&EVENTS],
+    actions: actions::ACTIONS,
+    sql: &[("events.sql", include_str!("../sql/events.sql"))],
+    internal: &[],
+    loops: &[],
+};

@@ -1,0 +1,89 @@
+//! How an organization is built: units as a tree, places as a tree, legal entities that keep books.
+
+use kernel::entity::{
+    Check, Entity, Group, Unique, View, choice, country, currency, decimal, integer, link, slug,
+    text, time_zone,
+};
+use kernel::error::Code;
+
+pub(crate) static UNITS: Entity = Entity::new("units")
+    .grant("identity.structure")
+    .group(Group::Organizations)
+    .label("name")
+    .about("A part of the organization; rights and reports may follow the tree.")
+    .fields(&[
+        text("name").required(),
+        slug("code").required(),
+        choice("kind", &["company", "division", "department", "team", "other"])
+            .required()
+            .default("'department'"),
+        link("parent_id", "identity.units"),
+    ])
+    .uniques(&[Unique { name: "units_code_key", fields: &["code"], code: Code::AlreadyExists }])
+    .constraints(&[("units_parent_acyclic", Code::Cycle)])
+    .views(&[View::Tree("parent_id")]);
+
+pub(crate) static LOCATIONS: Entity = Entity::new("locations")
+    .grant("identity.structure")
+    .group(Group::Organizations)
+    .label("name")
+    .about("A place: a venue, its halls and rooms, an office, a warehouse.")
+    .fields(&[
+        text("name").required(),
+        choice("kind", &["venue", "hall", "room", "area", "office", "warehouse", "other"])
+            .required()
+            .default("'venue'"),
+        link("parent_id", "identity.locations"),
+        text("line1"),
+        text("line2"),
+        text("postal_code"),
+        text("city"),
+        text("region"),
+        country("country"),
+        decimal("latitude", 6),
+        decimal("longitude", 6),
+        time_zone("time_zone"),
+        integer("capacity", 0, 10_000_000).about("People at once."),
+        link("calendar_id", "identity.calendars").about("Holidays observed here."),
+    ])
+    .checks(&[
+        Check {
+            name: "locations_latitude_range",
+            sql: "latitude BETWEEN -90 AND 90",
+            code: Code::OutOfRange,
+            field: "latitude",
+        },
+        Check {
+            name: "locations_longitude_range",
+            sql: "longitude BETWEEN -180 AND 180",
+            code: Code::OutOfRange,
+            field: "longitude",
+        },
+    ])
+    .constraints(&[("locations_parent_acyclic", Code::Cycle)])
+    .views(&[View::Tree("parent_id")]);
+
+pub(crate) static LEGAL_ENTITIES: Entity = Entity::new("legal_entities")
+    .grant("identity.structure")
+    .group(Group::Finance)
+    .label("name")
+    .about("A company or person of ours that contracts, invoices and keeps books.")
+    .fields(&[
+        link("party_id", "identity.parties").required().once(),
+        text("name").required(),
+        country("country").required().about("Where it is registered and taxed."),
+        currency("functional_currency").required().once().about("Currency of its books."),
+        integer("fiscal_year_start_month", 1, 12).required().default("1"),
+        integer("fiscal_year_start_day", 1, 28).required().default("1"),
+        time_zone("time_zone").required().about("Decides on which day a posting falls."),
+        link("calendar_id", "identity.calendars").about("Working days and holidays."),
+        link("unit_id", "identity.units").about("Top of the part of the tree it runs."),
+    ])
+    .uniques(&[
+        Unique {
+            name: "legal_entities_party_key",
+            fields: &["party_id"],
+            code: Code::AlreadyExists,
+        },
+        Unique { name: "legal_entities_name_key", fields: &["name"], code: Code::AlreadyExists },
+    ]);

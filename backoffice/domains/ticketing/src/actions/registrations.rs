@@ -1,0 +1,281 @@
+//! Registrations made and changed by staff. The gate decides; each of these sends an instruction
+//! and answers when the journal has ended it.
+
+use inventory::command::{Channel, Instruction, OrderCreateItem};
+use inventory::personal::{Person, Personal};
+use kernel::action::{Args, Reply};
+use kernel::cx::{Actor, Cx};
+use kernel::error::{Code, Error, Fault, Result};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::gate::{event_number, id_of, instruct, is_known, text_of};
+use crate::journal::registration_id;
+use crate::tables::orders::EVENT_REGISTRATIONS;
+
+/// Tickets of one order by staff.
+pub(super) const TICKETS_MAX: i64 = 500;
+const ITEMS_MAX: usize = 50;
+const NAME_CHARS_MAX: usize = 300;
+const EMAIL_CHARS_MAX: usize = 254;
+
+#[derive(Deserialize)]
+struct Register {
+    event_id: Uuid,
+    #[serde(default)]
+    ticket_type_id: Option<Uuid>,
+    #[serde(default)]
+    quantity: Option<u32>,
+    #[serde(default)]
+    items: Option<Value>,
+    #[serde(default)]
+    attendees: Option<Value>,
+    #[serde(default)]
+    buyer_name: Option<String>,
+    #[serde(default)]
+    buyer_email: Option<String>,
+    #[serde(default)]
+    channel: Option<String>,
+}
+
+pub(super) async fn create(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let input: Register = args.parse()?;
+    let mut faults = Vec::new();
+    let items = items(&input, &mut faults);
+    let tickets: u64 = items.iter().map(|item| u64::from(item.quantity)).sum();
+    if i64::try_from(tickets).is_ok_and(|tickets| tickets > TICKETS_MAX) {
+        let message = format!("an order has at most {TICKETS_MAX} tickets");
+        faults.push(Fault::new("items", Code::TooLong, message));
+    }
+    let attendees = attendees(input.attendees.as_ref(), tickets, &mut faults);
+    if !faults.is_empty() {
+        return Err(Error::faults(faults));
+    }
+    event_number(cx, input.event_id).await?;
+    check_types(cx, input.event_id, &items).await?;
+    if !is_known(cx, input.event_id).await? {
+        let detail = "the event was never put on sale, so nothing can be registered";
+        return Err(Error::field(Code::NotReady, "event_id", detail));
+    }
+    // Version 4: orders are named by random ids at the gate.
+    let order = Uuid::new_v4();
+    let instruction = Instruction::OrderCreate {
+        order,
+        items,
+        channel: match input.channel.as_deref() {
+            Some("box_office") => Channel::BoxOffice,
+            _ => Channel::Comp,
+        },
+        buyer: None,
+        personal: Personal {
+            buyer: Person {
+                name: input.buyer_name.unwrap_or_default(),
+                email: input.buyer_email.unwrap_or_default(),
+            },
+            attendees,
+        },
+        sealed: None,
+        secret_hash: [0; 32],
+    };
+    let operation = instruct(cx, input.event_id, Some(order), &instruction).await?;
+    Ok(Reply::Await { operation, row: Some(registration_id(order, 1)) })
+}
+
+pub(super) async fn check_in(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    let row = cx.load(&EVENT_REGISTRATIONS, id, "check-in").await?;
+    if text_of(&row, "status") == "canceled" {
+        return Err(Error::new(Code::InvalidTransition, "the registration was canceled"));
+    }
+    let instruction = Instruction::CheckIn {
+        ticket: ticket(&row)?,
+        zone: args.input.get("zone").and_then(Value::as_str).map(str::to_owned),
+        by: actor(cx),
+        force: args.input.get("force").and_then(Value::as_bool).unwrap_or(false),
+    };
+    let (event, order) = (id_of(&row, "event_id")?, id_of(&row, "order_id")?);
+    let operation = instruct(cx, event, Some(order), &instruction).await?;
+    Ok(Reply::Await { operation, row: Some(id) })
+}
+
+pub(super) async fn cancel(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    let row = cx.load(&EVENT_REGISTRATIONS, id, "cancel").await?;
+    if text_of(&row, "status") == "canceled" {
+        return Err(Error::new(Code::InvalidTransition, "the registration was canceled before"));
+    }
+    let (event, order) = (id_of(&row, "event_id")?, id_of(&row, "order_id")?);
+    let instruction = Instruction::OrderCancel { order, positions: vec![ticket(&row)?] };
+    let operation = instruct(cx, event, Some(order), &instruction).await?;
+    Ok(Reply::Await { operation, row: Some(id) })
+}
+
+/// Orders are free or invoiced, and no invoice is recorded as paid: there is no payment to give
+/// back, whatever the registration.
+pub(super) async fn refund(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    cx.load(&EVENT_REGISTRATIONS, id, "refund").await?;
+    Err(Error::new(Code::NothingToRefund, "nothing was paid for this registration"))
+}
+
+/// `items`, or `ticket_type_id` with `quantity`; one of the two.
+fn items(input: &Register, faults: &mut Vec<Fault>) -> Vec<OrderCreateItem> {
+    match (&input.items, input.ticket_type_id) {
+        (None, Some(ticket_type)) => {
+            vec![OrderCreateItem { ticket_type, quantity: input.quantity.unwrap_or(1) }]
+        }
+        (Some(items), None) => {
+            if input.quantity.is_some() {
+                let message = "stands within the items";
+                faults.push(Fault::new("quantity", Code::InvalidValue, message));
+            }
+            listed(items, faults)
+        }
+        (None, None) => {
+            let message = "say what to register: ticket_type_id or items";
+            faults.push(Fault::new("ticket_type_id", Code::Required, message));
+            Vec::new()
+        }
+        (Some(_), Some(_)) => {
+            let message = "give either ticket_type_id or items";
+            faults.push(Fault::new("items", Code::InvalidValue, message));
+            Vec::new()
+        }
+    }
+}
+
+fn listed(items: &Value, faults: &mut Vec<Fault>) -> Vec<OrderCreateItem> {
+    let rows = match items.as_array() {
+        Some(rows) if (1..=ITEMS_MAX).contains(&rows.len()) => rows,
+        _ => {
+            let message = format!("must be a list of 1 to {ITEMS_MAX} items");
+            faults.push(Fault::new("items", Code::WrongType, message));
+            return Vec::new();
+        }
+    };
+    let mut found = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let path = |field: &str| format!("items[{index}].{field}");
+        unknown_fields(row, &["ticket_type_id", "quantity"], &format!("items[{index}]"), faults);
+        let ticket_type = row
+            .get("ticket_type_id")
+            .and_then(Value::as_str)
+            .and_then(|text| Uuid::try_parse(text).ok());
+        let quantity = row.get("quantity").map_or(Some(1), Value::as_u64);
+        let quantity = quantity
+            .and_then(|quantity| u32::try_from(quantity).ok())
+            .filter(|quantity| (1..=TICKETS_MAX).contains(&i64::from(*quantity)));
+        match (ticket_type, quantity) {
+            (Some(ticket_type), Some(quantity)) => {
+                found.push(OrderCreateItem { ticket_type, quantity });
+            }
+            (None, _) => {
+                faults.push(Fault::new(path("ticket_type_id"), Code::InvalidId, "must be a UUID"));
+            }
+            (_, None) => {
+                let message = format!("must be a whole number from 1 to {TICKETS_MAX}");
+                faults.push(Fault::new(path("quantity"), Code::OutOfRange, message));
+            }
+        }
+    }
+    found
+}
+
+/// None, or one a ticket.
+fn attendees(input: Option<&Value>, tickets: u64, faults: &mut Vec<Fault>) -> Vec<Person> {
+    let rows = match input {
+        None | Some(Value::Null) => return Vec::new(),
+        Some(Value::Array(rows)) => rows,
+        Some(_) => {
+            faults.push(Fault::new("attendees", Code::WrongType, "must be a list"));
+            return Vec::new();
+        }
+    };
+    if u64::try_from(rows.len()).ok() != Some(tickets) && !rows.is_empty() {
+        let message = format!("give none, or one for each of the {tickets} tickets");
+        faults.push(Fault::new("attendees", Code::InvalidValue, message));
+    }
+    let mut found = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let path = format!("attendees[{index}]");
+        unknown_fields(row, &["name", "email"], &path, faults);
+        let name = person_text(row, "name", NAME_CHARS_MAX, &path, faults);
+        let email = person_text(row, "email", EMAIL_CHARS_MAX, &path, faults);
+        if !email.is_empty() && email.find('@').is_none_or(|at| at == 0) {
+            let field = format!("{path}.email");
+            faults.push(Fault::new(field, Code::InvalidFormat, "must be an e-mail address"));
+        }
+        found.push(Person { name, email });
+    }
+    found
+}
+
+fn person_text(
+    row: &Value,
+    field: &str,
+    chars_max: usize,
+    path: &str,
+    faults: &mut Vec<Fault>,
+) -> String {
+    match row.get(field) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text))
+            if text.chars().count() <= chars_max && !text.chars().any(char::is_control) =>
+        {
+            text.trim().to_owned()
+        }
+        Some(_) => {
+            let message = format!("must be a text of at most {chars_max} characters");
+            faults.push(Fault::new(format!("{path}.{field}"), Code::WrongType, message));
+            String::new()
+        }
+    }
+}
+
+fn unknown_fields(row: &Value, known: &[&str], path: &str, faults: &mut Vec<Fault>) {
+    let Some(fields) = row.as_object() else {
+        faults.push(Fault::new(path, Code::WrongType, "must be an object"));
+        return;
+    };
+    for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
+        let field: String = format!("{path}.{name}").chars().take(100).collect();
+        faults.push(Fault::new(field, Code::UnknownField, "there is no such field"));
+    }
+}
+
+/// Types of another event, or of nobody's, are the same unknown reference.
+async fn check_types(cx: &Cx, event: Uuid, items: &[OrderCreateItem]) -> Result<()> {
+    let wanted: Vec<Uuid> = items.iter().map(|item| item.ticket_type).collect();
+    let sql = "select id from ticket_types \
+                where event_id = $1 and id = any($2) and deleted_at is null";
+    let mut known = Vec::new();
+    for row in cx.query(sql, &[&event, &wanted]).await? {
+        known.push(row.try_get::<_, Uuid>(0)?);
+    }
+    match wanted.iter().find(|id| !known.contains(id)) {
+        None => Ok(()),
+        Some(id) => {
+            let detail = format!("the event has no ticket type {id}");
+            Err(Error::field(Code::UnknownReference, "ticket_type_id", detail))
+        }
+    }
+}
+
+fn ticket(row: &Map<String, Value>) -> Result<u64> {
+    row.get("ticket_number")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| Error::internal("the registration has no ticket number"))
+}
+
+/// Who lets a person in, as the journal keeps it; a service has no id of a person.
+fn actor(cx: &Cx) -> Uuid {
+    match &cx.actor {
+        Actor::User { id, .. } => *id,
+        Actor::Token { user, .. } => *user,
+        Actor::Service(_) | Actor::Public => Uuid::nil(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

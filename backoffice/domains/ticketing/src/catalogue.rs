@@ -1,0 +1,8 @@
+//! What the gate is shown: documents made from rows, numbered in commit order, read by cursor.
+
+mod documents;
+mod publisher;
+mod route;
+
+pub(crate) use publisher::publish;
+pub(crate) use route::ROUTES;

@@ -1,0 +1,151 @@
+//! Stored entries into rows, in order, each in its own savepoint: an entry that fails is parked
+//! with its cause, later ones of its order wait behind it, the others go on. The position moves in
+//! the same transaction as the rows, so that every entry counts once whenever the process dies.
+
+use inventory::fact::Fact;
+use jiff::Timestamp;
+use kernel::cx::Cx;
+use kernel::error::{Code, Error, Result};
+use uuid::Uuid;
+
+use super::facts::{self, COLUMNS, StoredEntry, Subject};
+use super::parked::{self, Blocked};
+use super::{instructions, orders, raw, scans};
+
+/// Entries of one transaction.
+const BATCH_ENTRIES: i64 = 200;
+
+/// What a call of `project` did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub projected_seq: u64,
+    /// There are stored entries behind `projected_seq`.
+    pub more: bool,
+    /// When the next parked entry is due.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Projects one batch of an event's stored entries and what is due of the parked ones. The caller
+/// commits.
+pub async fn project(cx: &Cx, event: Uuid) -> Result<Progress> {
+    let cursor = raw::lock(cx, event).await?;
+    let mut blocked = retry(cx, event).await?;
+    let after = raw::signed(cursor.projected_seq)?;
+    let sql = format!(
+        "select {COLUMNS} from gate_journal j where j.event_id = $1 and j.seq > $2 \
+          order by j.seq limit $3"
+    );
+    let rows = cx.query(&sql, &[&event, &after, &BATCH_ENTRIES]).await?;
+    let mut last = after;
+    for row in &rows {
+        let entry = StoredEntry::read(row)?;
+        last = entry.seq;
+        next(cx, &entry, &mut blocked).await?;
+    }
+    if last > after {
+        let sql = "update gate_cursors set projected_seq = $2 where id = $1";
+        cx.execute(sql, &[&event, &last]).await?;
+    }
+    let projected_seq = raw::unsigned(last)?;
+    let more = projected_seq < cursor.head.seq;
+    Ok(Progress { projected_seq, more, retry_at: parked::next_retry(cx, event).await? })
+}
+
+/// A new entry: projected, or parked behind others or for its own fault.
+async fn next(cx: &Cx, entry: &StoredEntry, blocked: &mut Blocked) -> Result<()> {
+    let fact = match entry.fact() {
+        Ok(fact) => fact,
+        Err(cause) => return parked::park(cx, entry, None, &cause.log_text()).await,
+    };
+    let subject = facts::subject(cx, entry.event, &fact).await?;
+    if let Some(order) = blocked.by(subject) {
+        blocked.add(order, Some(&fact));
+        return parked::wait(cx, entry, order).await;
+    }
+    if let Some(cause) = attempt(cx, entry, &fact).await? {
+        let order = match subject {
+            Subject::Order(order) => Some(order),
+            Subject::Ticket(_) | Subject::Nothing => None,
+        };
+        if let Some(order) = order {
+            blocked.add(order, Some(&fact));
+        }
+        parked::park(cx, entry, order, &cause).await?;
+    }
+    Ok(())
+}
+
+/// Tries parked entries again, oldest first: those that are due, and those that only waited for an
+/// earlier one which has gone. Answers who still blocks.
+async fn retry(cx: &Cx, event: Uuid) -> Result<Blocked> {
+    let mut blocked = Blocked::default();
+    for parked in parked::open(cx, event).await? {
+        let due = parked.waits || parked.retry_at <= cx.now;
+        let waits = parked.order.is_some_and(|order| blocked.by(Subject::Order(order)).is_some());
+        let fact = parked.entry.fact();
+        let cause = match &fact {
+            _ if waits || !due => None,
+            Ok(fact) => attempt(cx, &parked.entry, fact).await?,
+            Err(cause) => Some(cause.log_text()),
+        };
+        match (cause, waits || !due) {
+            (None, false) => parked::resolve(cx, &parked).await?,
+            (cause, _) => {
+                if let Some(cause) = cause {
+                    parked::postpone(cx, &parked, &cause).await?;
+                }
+                if let Some(order) = parked.order {
+                    blocked.add(order, fact.as_ref().ok());
+                }
+            }
+        }
+    }
+    Ok(blocked)
+}
+
+/// Applies a fact in a savepoint; `Some` is the cause of a failure that left no trace. What would
+/// fail for every entry (the database is gone) is an error of the whole batch.
+async fn attempt(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<Option<String>> {
+    cx.execute("savepoint entry", &[]).await?;
+    match apply(cx, entry, fact).await {
+        Ok(()) => {
+            cx.execute("release savepoint entry", &[]).await?;
+            Ok(None)
+        }
+        Err(cause) if concerns_all(&cause) => Err(cause),
+        Err(cause) => {
+            cx.execute("rollback to savepoint entry", &[]).await?;
+            cx.execute("release savepoint entry", &[]).await?;
+            Ok(Some(cause.log_text()))
+        }
+    }
+}
+
+fn concerns_all(cause: &Error) -> bool {
+    cause.is_retryable()
+        || matches!(cause.code(), Code::Unavailable | Code::Overloaded | Code::TimedOut)
+}
+
+async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
+    match fact {
+        Fact::OrderConfirmed(confirmed) => orders::confirmed(cx, entry, confirmed).await,
+        Fact::OrderCanceled { order, positions, .. } => {
+            orders::canceled(cx, entry, *order, positions).await
+        }
+        Fact::TicketBlocked { ticket } => orders::block(cx, entry, *ticket, true).await,
+        Fact::TicketUnblocked { ticket } => orders::block(cx, entry, *ticket, false).await,
+        Fact::TicketReissued { ticket, revision } => {
+            orders::reissued(cx, entry, *ticket, *revision).await
+        }
+        Fact::ScanDecided(scan) => scans::decided(cx, entry, scan).await,
+        Fact::InstructionDone { id, refused } => {
+            instructions::done(cx, *id, refused.as_ref()).await
+        }
+        Fact::CatalogueApplied { .. }
+        | Fact::HoldCreated { .. }
+        | Fact::HoldRenewed { .. }
+        | Fact::HoldReleased { .. }
+        | Fact::HoldsExpired { .. }
+        | Fact::EventCanceled {} => Ok(()),
+    }
+}
