@@ -27,7 +27,7 @@ pub static DOMAIN: Domain = Domain {
     actions: actions::ALL,
     sql: &[("accounts.sql", include_str!("../sql/accounts.sql"))],
     internal: &[],
-    loops: &[],
+    loops: &[crate::partitions::KEEP],
 };
 
 /// What sign-in needs beside the database.

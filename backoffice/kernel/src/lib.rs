@@ -27,6 +27,7 @@ pub mod money;
 pub mod openapi;
 pub mod page;
 mod param;
+mod partitions;
 pub mod registry;
 pub mod rights;
 pub mod schema;

@@ -1,10 +1,16 @@
 //! For tests of this crate and of its users: a database a process, an organization a test, rows of
-//! any entity made from its descriptor. Built only with feature `testkit`.
+//! any entity made from its descriptor, a server and its callers. Built only with feature `testkit`.
 
+mod client;
 mod database;
+mod organization;
 mod plant;
 mod sample;
+mod server;
 
+pub use client::{Client, Reply};
 pub use database::TestDb;
+pub use organization::{PASSWORD, TestOrg};
 pub use plant::{Planter, plant};
 pub use sample::{Links, sample, value};
+pub use server::{CATALOGUE_TOKEN, JOURNAL_TOKEN, TestServer, settings};

@@ -21,6 +21,8 @@ pub struct Planter<'a> {
     pub org: Uuid,
     /// Next number; tests that share a database begin at different ones.
     pub number: u32,
+    /// Values that a kind alone cannot know: table, column, JSON.
+    pub hints: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// A row of `entity` in `org`, with the rows that it must link to.
@@ -31,7 +33,7 @@ pub async fn plant(
     number: u32,
     entity: &'static Entity,
 ) -> Result<Uuid> {
-    Planter { registry, admin, org, number }.row(entity).await
+    Planter { registry, admin, org, number, hints: &[] }.row(entity).await
 }
 
 impl Planter<'_> {
@@ -81,6 +83,14 @@ impl Planter<'_> {
                 continue;
             }
             row.extend(sample::columns(field, self.number, place));
+        }
+        for (table, column, hint) in self.hints {
+            if *table == entity.name {
+                let value = serde_json::from_str(hint).map_err(|cause| {
+                    Error::internal(format!("the hint for {table}.{column} is no JSON: {cause}"))
+                })?;
+                row.insert((*column).to_owned(), value);
+            }
         }
         row.extend(given);
         self.insert(entity, row).await

@@ -96,7 +96,7 @@ impl House {
 
     fn planter(&self) -> Planter<'_> {
         let number = u32::from_be_bytes(self.org.as_bytes()[12..].try_into().unwrap()) % 1_000_000;
-        Planter { registry: registry(), admin: &self.admin, org: self.org, number }
+        Planter { registry: registry(), admin: &self.admin, org: self.org, number, hints: &[] }
     }
 
     async fn person(&self) -> Uuid {

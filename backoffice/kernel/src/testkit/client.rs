@@ -1,0 +1,106 @@
+//! A caller of the API: one token, JSON in and out.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+
+/// A reply that takes longer fails the test.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// What came back; `body` is null when there was none or it was not JSON.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub body: Value,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Member `code` of a problem; empty for anything else.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// Fields that a problem names.
+    pub fn fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().filter_map(|error| error["field"].as_str()).collect()
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    bearer: Option<String>,
+}
+
+impl Client {
+    /// `base` is `http://127.0.0.1:port`.
+    pub fn new(base: &str) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(WAIT)
+            .build()
+            .map_err(|cause| Error::internal(format!("no HTTP client: {cause}")))?;
+        Ok(Self { http, base: base.to_owned(), bearer: None })
+    }
+
+    /// The same caller with this token.
+    #[must_use]
+    pub fn with_bearer(&self, token: &str) -> Self {
+        Self { bearer: Some(token.to_owned()), ..self.clone() }
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Reply> {
+        self.send("GET", path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.send("POST", path, Some(body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Reply> {
+        self.send("PATCH", path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Result<Reply> {
+        self.send("DELETE", path, None).await
+    }
+
+    /// `path` begins with a slash.
+    pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
+        let failed = |cause: &dyn std::fmt::Display| {
+            Error::internal(format!("{method} {path} was not answered: {cause}"))
+        };
+        let verb = Method::from_bytes(method.as_bytes()).map_err(|cause| failed(&cause))?;
+        let mut request = self.http.request(verb, format!("{}{path}", self.base));
+        if let Some(token) = &self.bearer {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|cause| failed(&cause))?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        let bytes = response.bytes().await.map_err(|cause| failed(&cause))?;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        Ok(Reply { status, body, headers })
+    }
+}

@@ -1,0 +1,5 @@
+//! The kernel against a real PostgreSQL, over small registries of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod database;
