@@ -461,9 +461,18 @@ async fn the_writer_that_is_killed() {
     assert_eq!(head.seq - start, 150, "fifty rounds of one to five");
 }
 
-/// Starts the writer; returns it and a reader of what it says.
-fn start_writer(directory: &Path) -> (Child, impl Iterator<Item = u64>) {
-    let mut writer = Command::new(std::env::current_exe().unwrap())
+/// Starts the writer, by a shell if one is given, with a reader of what it says.
+fn start_writer(directory: &Path, shell: &[&str]) -> (Child, impl Iterator<Item = u64> + use<>) {
+    let program = std::env::current_exe().unwrap();
+    let mut command = match shell.split_first() {
+        Some((shell, words)) => {
+            let mut command = Command::new(shell);
+            command.args(words).arg(program);
+            command
+        }
+        None => Command::new(program),
+    };
+    let mut writer = command
         .args(["--exact", "store_file::the_writer_that_is_killed", "--nocapture"])
         .env(WRITE_INTO, directory)
         .stdout(Stdio::piped())
@@ -482,7 +491,7 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
     let directory = TestDirectory::new().unwrap();
     let mut stored = Vec::new();
     for round in 0..5 {
-        let (mut writer, mut numbers) = start_writer(directory.path());
+        let (mut writer, mut numbers) = start_writer(directory.path(), &[]);
         let mut acknowledged = numbers.nth(20 + round * 7).unwrap();
         writer.kill().unwrap();
         writer.wait().unwrap();
@@ -507,4 +516,20 @@ async fn nothing_acknowledged_is_lost_when_the_process_is_killed() {
         let first = Uuid::from_u128(1);
         assert_eq!(log.data_keys(EVENT, &[first]).await.unwrap().len(), 1, "keys too");
     }
+}
+
+/// The operating system itself refuses: no file of the writer may become
+/// longer than 16 blocks, which is less than a segment.
+#[tokio::test]
+async fn a_limit_of_the_system_loses_nothing_either() {
+    let directory = TestDirectory::new().unwrap();
+    let limited = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
+    let (mut writer, numbers) = start_writer(directory.path(), &["sh", "-c", limited]);
+    let acknowledged = numbers.last().unwrap();
+    assert!(!writer.wait().unwrap().success(), "the writer was refused in the end");
+    let log = FileLog::open(directory.path()).unwrap();
+    let head = log.head(EVENT).await.unwrap();
+    assert_eq!(head.seq, acknowledged, "what was refused is not there");
+    let next = batch(&entries_after(head, 1, "next"));
+    assert!(matches!(log.append(EVENT, head, &next).await, Ok(Appended::Done)));
 }

@@ -60,6 +60,68 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     }
 }
 
+/// A server of a cluster refuses a call whose keys lie in several slots, so this proves that all keys
+/// of an event lie in one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keeps_every_promise_with_the_keys_of_an_event_in_one_slot() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).unwrap();
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut add = redis::cmd("CLUSTER");
+    add.arg("ADDSLOTSRANGE").arg(0).arg(16_383);
+    add.query_async::<()>(&mut connection).await.unwrap();
+    let mut info = redis::cmd("CLUSTER");
+    info.arg("INFO");
+    let ready = async {
+        while !info.query_async::<String>(&mut connection).await.unwrap().contains("state:ok") {}
+    };
+    tokio::time::timeout(Duration::from_secs(30), ready).await.unwrap();
+    let open = async || Ok(Arc::new(connect(&server).await) as SharedLog);
+    conformance::run(open).await.unwrap();
+}
+
+/// A node that repeats an append whose outcome it does not know, while the server is killed at any
+/// moment: each batch is in the log, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repeating_an_unknown_outcome_writes_once() {
+    const BATCHES: usize = 400;
+    let mut server = RedisServer::start().unwrap();
+    let log = connect(&server).await;
+    let event = Uuid::new_v4();
+    let (progress, mut seen) = tokio::sync::watch::channel(0);
+    let writer = tokio::spawn({
+        let log = log.clone();
+        async move {
+            let mut written = Vec::new();
+            let mut head = Head::genesis(event);
+            let mut unknown = 0;
+            for number in 0..BATCHES {
+                let next = batch(&entries_after(head, 2, "loop"));
+                loop {
+                    match log.append(event, head, &next).await {
+                        Ok(Appended::Done) => break,
+                        Err(LogError::Unavailable(_)) => unknown += 1,
+                        other => panic!("batch {number}: {other:?}"),
+                    }
+                }
+                head = head_after(head, &next.entries);
+                written.extend(next.entries);
+                progress.send_replace(number);
+            }
+            (written, unknown)
+        }
+    });
+    for kill_at in [50, 120, 200, 290] {
+        seen.wait_for(|number| *number >= kill_at).await.unwrap();
+        server.kill().unwrap();
+        server.restart().unwrap();
+    }
+    let (written, unknown) = writer.await.unwrap();
+    assert!(unknown > 0, "the writer met a dead server");
+    let stored = log.read(event, 0, 1_000).await.unwrap();
+    assert_entries("each batch, once", &stored, &written);
+}
+
 #[tokio::test]
 async fn after_a_fail_over_that_lost_a_tail_nodes_append_it_again() {
     let mut server = RedisServer::start().unwrap();

@@ -2,9 +2,9 @@
 //! not know what they mean.
 
 use std::fmt::Debug;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::log::{LogError, Result};
@@ -56,7 +56,7 @@ pub(crate) fn replace(
 }
 
 fn write_new(disk: &dyn Disk, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-    let file = File::create(path)?;
+    let file = create_file(path)?;
     let mut offset = 0;
     for part in parts {
         disk.write_at(&file, part, offset)?;
@@ -65,14 +65,20 @@ fn write_new(disk: &dyn Disk, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     disk.sync(&file)
 }
 
+/// Creates a file, or empties it, readable by nobody else: some hold data keys.
+pub(crate) fn create_file(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Creates a directory and makes its name durable; one that is there already is fine.
+/// Creates a directory, for nobody else, and makes its name durable; one that is there already is
+/// fine.
 pub(crate) fn create_directory(directory: &Path) -> io::Result<()> {
-    match fs::create_dir(directory) {
+    match DirBuilder::new().mode(0o700).create(directory) {
         Ok(()) => directory.parent().map_or(Ok(()), sync_directory),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => Ok(()),
         Err(error) => Err(error),

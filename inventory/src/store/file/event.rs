@@ -11,7 +11,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::disk::{Disk, create_directory, refused, sync_directory, unavailable};
+use super::Lock;
+use super::disk::{Disk, create_directory, create_file, refused, sync_directory, unavailable};
 use super::index::{Index, Segment};
 use super::read::read_frames;
 use super::segment::{self, Fault, HEADER_BYTES, Preamble};
@@ -46,7 +47,7 @@ pub(crate) struct Writer {
     /// Head of the stored snapshot.
     snapshot: Option<Head>,
     /// Keeps the directory this process's until the last write has ended.
-    _lock: Arc<File>,
+    _lock: Arc<Lock>,
 }
 
 impl Writer {
@@ -56,7 +57,7 @@ impl Writer {
         directory: PathBuf,
         event: Uuid,
         segment_bytes: u64,
-        lock: Arc<File>,
+        lock: Arc<Lock>,
     ) -> Result<Self> {
         let (vault, keys) = Vault::open(&*disk, &directory)?;
         let snapshot = snapshot::head(&directory)?;
@@ -229,7 +230,7 @@ impl Writer {
         }
         let path = segment_path(&self.directory, head.seq.saturating_add(1));
         let header = segment::header(self.shared.event, head);
-        let created = File::create(&path).and_then(|file| {
+        let created = create_file(&path).and_then(|file| {
             self.disk.write_at(&file, &header, 0)?;
             self.disk.sync(&file)?;
             sync_directory(&self.directory)?;

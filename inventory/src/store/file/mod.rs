@@ -20,8 +20,9 @@ mod snapshot;
 mod vault;
 
 use std::collections::HashMap;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -56,7 +57,19 @@ struct Inner {
     /// Held by the one who replaces a document.
     documents: Arc<tokio::sync::Mutex<()>>,
     /// Holds the directory for this process as long as it is open anywhere.
-    lock: Arc<File>,
+    lock: Arc<Lock>,
+}
+
+/// A directory held for this process. Given back explicitly: a process that is just being started by
+/// this one shares the open file until it runs its own program.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it gives it back too.
+        let _ = self.0.unlock();
+    }
 }
 
 /// An event, read from disk when it is first needed.
@@ -78,7 +91,9 @@ impl FileLog {
 
     /// The same with a disk and a segment size of the caller's choice.
     pub fn open_on(directory: &Path, disk: Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
-        fs::create_dir_all(directory).map_err(|error| refused("creating", directory, &error))?;
+        let mut builder = DirBuilder::new();
+        let created = builder.recursive(true).mode(0o700).create(directory);
+        created.map_err(|error| refused("creating", directory, &error))?;
         let lock = lock(directory)?;
         for name in ["events", "documents"] {
             let path = directory.join(name);
@@ -189,12 +204,12 @@ fn late(limit: Duration) -> LogError {
 }
 
 /// Takes the directory for this process.
-fn lock(directory: &Path) -> Result<File> {
+fn lock(directory: &Path) -> Result<Lock> {
     let path = directory.join("lock");
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| refused("opening", &path, &error))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(LogError::Refused(format!(
             "the directory {} is in use by another process",
             directory.display()

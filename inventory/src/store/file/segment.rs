@@ -181,3 +181,6 @@ fn frame_at(bytes: &[u8], offset: usize) -> Option<Frame> {
 fn next_good(bytes: &[u8], from: usize) -> Option<usize> {
     (from..bytes.len()).find(|offset| frame_at(bytes, *offset).is_some())
 }
+
+#[cfg(test)]
+mod tests;

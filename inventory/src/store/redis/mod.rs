@@ -202,14 +202,16 @@ impl RedisLog {
         wait: Duration,
     ) -> Result<Vec<Entry>> {
         let deadline = tokio::time::Instant::now().checked_add(wait);
-        let entries = self.read_now(event, after, limit).await?;
-        let Some(deadline) = deadline.filter(|_| entries.is_empty() && !wait.is_zero()) else {
-            return Ok(entries);
-        };
-        let woken = self.0.tail.wait(event, after)?;
-        // Both outcomes are fine: somebody appended, or the wait is over.
-        let _ = tokio::time::timeout_at(deadline, woken).await;
-        self.read_now(event, after, limit).await
+        loop {
+            let entries = self.read_now(event, after, limit).await?;
+            let over = deadline.is_none_or(|deadline| deadline <= tokio::time::Instant::now());
+            let Some(deadline) = deadline.filter(|_| entries.is_empty() && !over) else {
+                return Ok(entries);
+            };
+            let woken = self.0.tail.wait(event, after)?;
+            // Both outcomes are fine: there may be something to read, or the wait is over.
+            let _ = tokio::time::timeout_at(deadline, woken).await;
+        }
     }
 
     async fn events_now(&self) -> Result<Vec<Uuid>> {

@@ -3,17 +3,21 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use redis::Value;
+use redis::{ErrorKind, ServerErrorKind, Value};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
+use super::error::classify;
 use super::keys;
 use super::pool::Connections;
 use crate::log::{LogError, Result};
 
 /// Longest blocking read: an event that somebody begins to wait for joins the next one.
 const BLOCK_MS: u64 = 100;
+/// Pause between two looks where blocking is not possible, and after an error.
+const PAUSE: Duration = Duration::from_millis(50);
 /// Most waits at a time; one more is `Unavailable`.
 const WAITERS_MAX: usize = 4_096;
 
@@ -51,36 +55,35 @@ impl Tail {
 
     /// Reads as long as anybody waits; never returns.
     pub(crate) async fn run(self: Arc<Self>, connections: Connections) {
+        let mut one_slot = true;
         loop {
             let wanted = self.wanted();
             if wanted.is_empty() {
                 self.joined.notified().await;
                 continue;
             }
-            match self.round(&connections, &wanted).await {
+            let found = if one_slot {
+                match block(&connections, &wanted).await {
+                    // A cluster: one command cannot read streams of several slots.
+                    Ok(None) => {
+                        one_slot = false;
+                        continue;
+                    }
+                    Ok(Some(found)) => Ok(found),
+                    Err(error) => Err(error),
+                }
+            } else {
+                look(&connections, &wanted).await
+            };
+            match found {
                 Ok(found) => found.into_iter().for_each(|(event, seq)| self.wake(event, seq)),
-                // All look for themselves and tell their callers what is wrong.
-                Err(_) => self.waiters().clear(),
+                Err(_) => {
+                    // All look for themselves and tell their callers what is wrong.
+                    self.waiters().clear();
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
-    }
-
-    /// One blocking read over all events; the first new number of each that has one.
-    async fn round(
-        &self,
-        connections: &Connections,
-        wanted: &[(Uuid, u64)],
-    ) -> Result<Vec<(Uuid, u64)>> {
-        let mut read = redis::cmd("XREAD");
-        read.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MS).arg("STREAMS");
-        for (event, _) in wanted {
-            read.arg(keys::log(*event));
-        }
-        for (_, after) in wanted {
-            read.arg(format!("{after}-0"));
-        }
-        let reply = connections.query(&read).await?;
-        Ok(parse(reply, wanted))
     }
 
     /// Events with the lowest number that somebody waits after.
@@ -106,6 +109,42 @@ impl Tail {
     fn waiters(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Vec<Waiter>>> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// One blocking read over all events; the first new number of each that has one. None when the events
+/// lie in several slots.
+async fn block(
+    connections: &Connections,
+    wanted: &[(Uuid, u64)],
+) -> Result<Option<Vec<(Uuid, u64)>>> {
+    let mut read = redis::cmd("XREAD");
+    read.arg("COUNT").arg(1).arg("BLOCK").arg(BLOCK_MS).arg("STREAMS");
+    for (event, _) in wanted {
+        read.arg(keys::log(*event));
+    }
+    for (_, after) in wanted {
+        read.arg(format!("{after}-0"));
+    }
+    match connections.ask(&read).await? {
+        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::CrossSlot) => Ok(None),
+        Err(error) => Err(classify(&error)),
+        Ok(reply) => Ok(Some(parse(reply, wanted))),
+    }
+}
+
+/// The same by one command an event, without blocking, then a pause if there was nothing.
+async fn look(connections: &Connections, wanted: &[(Uuid, u64)]) -> Result<Vec<(Uuid, u64)>> {
+    let mut reads = redis::pipe();
+    for (event, after) in wanted {
+        let read = reads.cmd("XREAD").arg("COUNT").arg(1).arg("STREAMS");
+        read.arg(keys::log(*event)).arg(format!("{after}-0"));
+    }
+    let replies: Vec<Value> = connections.query_all(&reads).await?;
+    let found: Vec<_> = replies.into_iter().flat_map(|reply| parse(reply, wanted)).collect();
+    if found.is_empty() {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(found)
 }
 
 /// `[[key, [[id, fields] …]] …]`, or nil when nothing came.
