@@ -16,7 +16,9 @@ const ROUNDS: u8 = 4;
 /// network over the number's bits, keyed by the event id, so a bijection within each length.
 pub fn order_code(event: Uuid, number: u64) -> String {
     let mut characters = 6_u32;
-    while characters < 12 && bits(characters) < number.checked_ilog2().map_or(0, |log| log.saturating_add(1)) {
+    while characters < 12
+        && bits(characters) < number.checked_ilog2().map_or(0, |log| log.saturating_add(1))
+    {
         characters = characters.saturating_add(2);
     }
     let scrambled = feistel(event, number, bits(characters) / 2);

@@ -16,15 +16,29 @@ pub struct Digest16(pub [u8; 16]);
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Take over the catalogue's view of the event; older or equal cursors change nothing.
-    Configure { cursor: u64, config: Box<EventConfig> },
+    Configure {
+        cursor: u64,
+        config: Box<EventConfig>,
+    },
     Hold(HoldRequest),
-    Renew { hold: Uuid },
-    Release { hold: Uuid },
+    Renew {
+        hold: Uuid,
+    },
+    Release {
+        hold: Uuid,
+    },
     Order(OrderRequest),
     /// Whole when `positions` is empty; ticket numbers otherwise.
-    Cancel { order: Uuid, positions: Vec<u64>, key: Option<IdempotencyKey> },
+    Cancel {
+        order: Uuid,
+        positions: Vec<u64>,
+        key: Option<IdempotencyKey>,
+    },
     Scan(ScanRequest),
-    Instruct { id: Uuid, instruction: Box<Instruction> },
+    Instruct {
+        id: Uuid,
+        instruction: Box<Instruction>,
+    },
     /// Let time pass: expired holds are returned.
     Tick,
 }

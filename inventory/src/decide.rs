@@ -18,8 +18,6 @@ use crate::time::Millis;
 mod admission;
 mod instruction;
 mod sale;
-#[cfg(test)]
-mod tests;
 
 pub use admission::nonce_digest;
 pub use instruction::BACK_OFFICE_LANE;
@@ -41,11 +39,23 @@ pub struct Decision {
 /// How to answer, once the facts are applied: a repeated request is then answered alike.
 #[derive(Debug)]
 pub enum Outcome {
-    Held { hold: Uuid, replayed: bool },
-    Ordered { order: Uuid, replayed: bool },
-    Canceled { order: Uuid, replayed: bool },
+    Held {
+        hold: Uuid,
+        replayed: bool,
+    },
+    Ordered {
+        order: Uuid,
+        replayed: bool,
+    },
+    Canceled {
+        order: Uuid,
+        replayed: bool,
+    },
     /// By the digest of device and nonce.
-    Scanned { nonce: Digest16, replay: bool },
+    Scanned {
+        nonce: Digest16,
+        replay: bool,
+    },
     Reply(Reply),
 }
 

@@ -41,7 +41,7 @@ pub mod conformance;
 pub mod log;
 #[cfg(feature = "store")]
 pub mod store;
-#[cfg(feature = "testing")]
-pub mod testing;
 #[cfg(feature = "store")]
 pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -90,11 +90,7 @@ impl Node {
         made
     }
 
-    fn try_propose(
-        &mut self,
-        clock: Millis,
-        commands: &[Command],
-    ) -> Result<Proposal, ApplyError> {
+    fn try_propose(&mut self, clock: Millis, commands: &[Command]) -> Result<Proposal, ApplyError> {
         let now = clock.min(Millis::MAX).max(self.state.now());
         let expected = self.durable;
         let mut proposal = Proposal { expected, batch: Batch::default(), replies: Vec::new() };

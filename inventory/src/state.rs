@@ -20,8 +20,6 @@ mod check;
 mod image;
 mod render;
 mod tables;
-#[cfg(test)]
-mod tests;
 mod undo;
 
 pub use apply::ApplyError;
@@ -29,8 +27,8 @@ pub use image::{IMAGE_VERSION, ImageError};
 pub use tables::{ROWS_MAX, ZONE_NUMBER_MAX};
 
 pub(crate) use render::total;
-pub(crate) use tables::conflict;
 use tables::Tables;
+pub(crate) use tables::conflict;
 use undo::Undo;
 
 /// How long a request's idempotency key is remembered, and a hold after its end.

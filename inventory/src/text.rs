@@ -23,8 +23,7 @@ fn unhex<const N: usize>(text: &str) -> Result<[u8; N], String> {
     if HEXLOWER_PERMISSIVE.decode_len(text.len()) != Ok(N) {
         return Err(wrong());
     }
-    let written =
-        HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut out).map_err(|_| wrong())?;
+    let written = HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut out).map_err(|_| wrong())?;
     if written == N { Ok(out) } else { Err(wrong()) }
 }
 
@@ -59,9 +58,8 @@ where
         fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<[u8; N], A::Error> {
             let mut out = [0; N];
             for (index, byte) in out.iter_mut().enumerate() {
-                *byte = seq
-                    .next_element()?
-                    .ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                *byte =
+                    seq.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))?;
             }
             Ok(out)
         }

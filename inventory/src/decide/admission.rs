@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{Decision, Outcome};
 use crate::command::{
-    Digest16, Direction, FirstScan, Reason, Reply, ScanRequest, ScanVerdict, Subject,
-    TicketStatus, Verdict,
+    Digest16, Direction, FirstScan, Reason, Reply, ScanRequest, ScanVerdict, Subject, TicketStatus,
+    Verdict,
 };
 use crate::config::{ZoneConfig, ZonePolicy};
 use crate::fact::{Fact, ScanDecided};

@@ -72,6 +72,7 @@ fn unknown_kinds_and_broken_data_are_named() {
     let error = Fact::from_entry(&entry).unwrap_err();
     assert!(error.contains("unknown variant"), "{error}");
     entry.kind = "ticket.blocked".to_owned();
+    entry.data = RawValue::from_string("{}".to_owned()).unwrap();
     let error = Fact::from_entry(&entry).unwrap_err();
     assert!(error.starts_with("ticket.blocked: missing field `ticket`"), "{error}");
 }

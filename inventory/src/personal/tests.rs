@@ -1,8 +1,7 @@
 use super::*;
 
 fn ada() -> Personal {
-    let person =
-        Person { name: "Ada Lovelace".to_owned(), email: "ada@example.org".to_owned() };
+    let person = Person { name: "Ada Lovelace".to_owned(), email: "ada@example.org".to_owned() };
     Personal { buyer: person.clone(), attendees: vec![person] }
 }
 

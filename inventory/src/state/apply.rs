@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::tables::conflict;
 use super::undo::Catalogue;
 use super::{
     Admission, Hold, HoldStatus, KeyOutcome, KeyRecord, Line, Order, QuotaCount, Scan, State,
@@ -14,7 +15,6 @@ use crate::command::{Direction, IdempotencyKey, LineView, Refusal, TicketStatus,
 use crate::config::EventConfig;
 use crate::entry::{Entry, VERSION};
 use crate::fact::{Fact, OrderConfirmed, ScanDecided};
-use super::tables::conflict;
 use crate::time::Millis;
 
 /// Outdated records of each kind that one entry clears away.
@@ -108,8 +108,8 @@ impl State {
                 || config.organization != self.config.organization);
         // What was sold was sold in the former currency.
         let traded = !self.orders.is_empty() || !self.due.is_empty();
-        let recoined = config.currency != self.config.currency
-            || config.exponent != self.config.exponent;
+        let recoined =
+            config.currency != self.config.currency || config.exponent != self.config.exponent;
         if config.event != self.event || changed || (traded && recoined) {
             return Err(conflict("event", config.event));
         }

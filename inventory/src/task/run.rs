@@ -219,11 +219,7 @@ impl Task {
         Err(Failed::Store("other nodes were always first".to_owned()))
     }
 
-    async fn append(
-        &mut self,
-        proposal: &Proposal,
-        patience: Duration,
-    ) -> Result<Settled, Failed> {
+    async fn append(&mut self, proposal: &Proposal, patience: Duration) -> Result<Settled, Failed> {
         let started = Instant::now();
         let event = self.shared.event;
         let mut repairs = 0_usize;
@@ -382,12 +378,12 @@ impl Task {
 
     async fn return_overdue(&mut self) {
         let due = self.node.state().next_due();
-        if self.trouble.is_none() && due.is_some_and(|due| due <= self.clock.now()) {
-            if let Err(Failed::Contradiction(why)) =
+        if self.trouble.is_none()
+            && due.is_some_and(|due| due <= self.clock.now())
+            && let Err(Failed::Contradiction(why)) =
                 self.carry(&[], self.options.append_patience).await
-            {
-                self.lose_touch(why);
-            }
+        {
+            self.lose_touch(why);
         }
     }
 

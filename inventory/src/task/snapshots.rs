@@ -36,10 +36,7 @@ async fn start(log: &dyn Log, event: Uuid) -> Result<State, LogError> {
     }
 }
 
-async fn replay_tail(
-    log: &dyn Log,
-    state: &mut State,
-) -> Result<Result<(), ApplyError>, LogError> {
+async fn replay_tail(log: &dyn Log, state: &mut State) -> Result<Result<(), ApplyError>, LogError> {
     loop {
         let entries = log.read(state.event(), state.head().seq, ENTRIES_PER_READ_MAX).await?;
         if entries.is_empty() {

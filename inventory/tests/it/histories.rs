@@ -1,0 +1,248 @@
+//! Random histories through one node: after every entry every invariant holds, what is taken back
+//! leaves no trace, and the journal replays to the same state from its start and from a snapshot.
+
+use std::collections::HashMap;
+
+use inventory::command::{
+    Command, Direction, HoldView, LineView, OrderView, Reason, Reply, ScanVerdict, Verdict,
+};
+use inventory::entry::{Entry, Head};
+use inventory::fact::Fact;
+use inventory::log::Appended;
+use inventory::node::{Node, Settled};
+use inventory::state::State;
+use inventory::time::Millis;
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::harness::{EVENT, LOUNGE, SEATS, STANDARD, START, VIP, config};
+use crate::steps::{Names, Step, jump, scan_request, step};
+
+/// What no history may break, whoever wrote it: counted over the journal alone.
+#[derive(Default)]
+pub(crate) struct Auditor {
+    admitted: HashMap<(u64, String), usize>,
+    instructions: HashMap<Uuid, usize>,
+}
+
+impl Auditor {
+    /// `after` is the state with the entry applied.
+    pub(crate) fn audit(&mut self, entry: &Entry, after: &State) {
+        after.check().unwrap();
+        match Fact::from_entry(entry).unwrap() {
+            Fact::ScanDecided(scan) => {
+                let entered = scan.verdict == Verdict::Admit && scan.direction == Direction::Entry;
+                if entered && !scan.forced {
+                    let times = self.admitted.entry((scan.ticket.unwrap(), scan.zone)).or_default();
+                    *times += 1;
+                    assert_eq!(*times, 1, "a second admission at {}", entry.seq);
+                }
+            }
+            Fact::InstructionDone { id, .. } => {
+                let times = self.instructions.entry(id).or_default();
+                *times += 1;
+                assert_eq!(*times, 1, "an instruction twice at {}", entry.seq);
+            }
+            // Only these take stock; a quota that staff made smaller must not be among theirs.
+            Fact::HoldCreated { lines, .. } => no_oversale(&lines, after),
+            Fact::OrderConfirmed(order) if order.hold.is_none() => {
+                no_oversale(&order.lines, after);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn no_oversale(lines: &[LineView], after: &State) {
+    let view = after.view();
+    for line in lines {
+        let quotas: &[Uuid] = match line.ticket_type {
+            STANDARD => &[SEATS],
+            VIP => &[SEATS, LOUNGE],
+            _ => &[],
+        };
+        for id in quotas {
+            let quota = view.quotas.iter().find(|quota| quota.id == *id).unwrap();
+            assert!(0 <= quota.free.unwrap(), "sold more than there is: {quota:?}");
+        }
+    }
+}
+
+/// Repeated keys and nonces are answered like the first time, as long as they are kept.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Some answers never came: a first one may be missing here.
+    pub(crate) gaps: bool,
+    scans: HashMap<(Uuid, String), ScanVerdict>,
+    holds: HashMap<u8, HoldView>,
+    orders: HashMap<u8, OrderView>,
+}
+
+impl Memory {
+    pub(crate) fn compare(&mut self, step: &Step, reply: &Reply) {
+        match (step, reply) {
+            (Step::Scan(scan), Reply::Scanned(verdict)) => {
+                let request = scan_request(scan);
+                let first = self.scans.entry((request.device, request.nonce));
+                match first {
+                    std::collections::hash_map::Entry::Occupied(mut slot) if !verdict.replay => {
+                        if verdict.reason != Some(Reason::NonceReused) {
+                            slot.insert(verdict.clone());
+                        }
+                    }
+                    std::collections::hash_map::Entry::Occupied(slot) => {
+                        let kept = |v: &ScanVerdict| {
+                            (v.verdict, v.reason, v.scan, v.at, v.first_scan.clone(), v.forced)
+                        };
+                        assert_eq!(kept(verdict), kept(slot.get()));
+                    }
+                    std::collections::hash_map::Entry::Vacant(slot) => {
+                        assert!(!verdict.replay || self.gaps, "a replay of nothing");
+                        slot.insert(verdict.clone());
+                    }
+                }
+            }
+            (Step::Hold { key: Some((scope, _)), .. }, Reply::Held(view)) => {
+                if let Some(first) = self.holds.get(scope).filter(|_| view.replayed) {
+                    assert_eq!((view.id, &view.lines), (first.id, &first.lines));
+                } else {
+                    assert!(!view.replayed || self.gaps, "a replay of nothing");
+                    self.holds.insert(*scope, view.clone());
+                }
+            }
+            (Step::Order { key: Some((scope, _)), .. }, Reply::Ordered(view)) => {
+                if let Some(first) = self.orders.get(scope).filter(|_| view.replayed) {
+                    let kept = |v: &OrderView| {
+                        let tickets: Vec<u64> = v.tickets.iter().map(|t| t.number).collect();
+                        (v.id, v.number, v.code.clone(), v.lines.clone(), v.total, tickets)
+                    };
+                    assert_eq!(kept(view), kept(first));
+                } else {
+                    assert!(!view.replayed || self.gaps, "a replay of nothing");
+                    self.orders.insert(*scope, view.clone());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn replayed(journal: &[Entry]) -> State {
+    let mut state = State::new(EVENT);
+    for entry in journal {
+        state.apply(entry).unwrap();
+        state.commit();
+    }
+    state
+}
+
+fn image_of(state: &State) -> State {
+    State::from_bytes(EVENT, &state.to_bytes().unwrap()).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn one_node(
+        steps in proptest::collection::vec((jump(), step()), 1..160),
+        snapshot_at in 0..200_usize,
+    ) {
+        let mut node = Node::new(State::new(EVENT));
+        let (mut names, mut now) = (Names::configured(), START);
+        let (mut auditor, mut memory) = (Auditor::default(), Memory::default());
+        let mut journal: Vec<Entry> = Vec::new();
+        let mut snapshot = State::new(EVENT);
+        let first = Command::Configure { cursor: 1, config: Box::new(config()) };
+        let commands = steps.iter().map(|(jump, step)| (*jump, Some(step)));
+        for (jump, step) in std::iter::once((0, None)).chain(commands) {
+            now = now.plus_ms(jump);
+            let command = step.map_or_else(|| first.clone(), |step| names.command(step));
+            let before = node.state().hash().unwrap();
+            let taken_back = node.propose(now, std::slice::from_ref(&command)).unwrap();
+            node.abandon();
+            prop_assert_eq!(node.state().hash().unwrap(), before, "rollback left a trace");
+            let proposal = node.propose(now, &[command]).unwrap();
+            prop_assert_eq!(&proposal.replies, &taken_back.replies, "decided otherwise");
+            // The auditor wants the state after every entry, not after the batch.
+            let mut step_by_step = image_of(&snapshot_before(&journal, &snapshot));
+            for entry in &proposal.batch.entries {
+                step_by_step.apply(entry).unwrap();
+                auditor.audit(entry, &step_by_step);
+            }
+            prop_assert!(matches!(node.settle(&proposal, Appended::Done), Settled::Durable));
+            prop_assert_eq!(node.state().hash().unwrap(), step_by_step.hash().unwrap());
+            node.state().check().unwrap();
+            if let Some(step) = step {
+                memory.compare(step, &proposal.replies[0]);
+            }
+            journal.extend(proposal.batch.entries);
+            if journal.len() <= snapshot_at || snapshot.head().seq == 0 {
+                snapshot = image_of(node.state());
+            }
+        }
+        let hash = node.state().hash().unwrap();
+        prop_assert_eq!(replayed(&journal).hash().unwrap(), hash, "replay");
+        prop_assert_eq!(image_of(node.state()).hash().unwrap(), hash, "image");
+        prop_assert_eq!(snapshot_before(&journal, &snapshot).hash().unwrap(), hash, "tail");
+    }
+}
+
+/// Snapshot and the tail after it.
+fn snapshot_before(journal: &[Entry], snapshot: &State) -> State {
+    let mut state = image_of(snapshot);
+    for entry in journal.iter().filter(|entry| snapshot.head().seq < entry.seq) {
+        state.apply(entry).unwrap();
+        state.commit();
+    }
+    state.check().unwrap();
+    state
+}
+
+/// A state that was built from a snapshot keeps on like the one that wrote it.
+#[test]
+fn a_snapshot_is_of_one_event_and_layout() {
+    let mut node = Node::new(State::new(EVENT));
+    let first = [Command::Configure { cursor: 1, config: Box::new(config()) }];
+    let proposal = node.propose(START, &first).unwrap();
+    node.settle(&proposal, Appended::Done);
+    let bytes = node.state().to_bytes().unwrap();
+    assert!(State::from_bytes(Uuid::from_u128(1), &bytes).is_err());
+    assert!(State::from_bytes(EVENT, &bytes[..bytes.len() - 1]).is_err());
+    assert!(State::from_bytes(EVENT, &[]).is_err());
+    let mut other = bytes.clone();
+    other[1] ^= 1;
+    assert!(State::from_bytes(EVENT, &other).is_err());
+    assert_eq!(State::from_bytes(EVENT, &bytes).unwrap().head(), node.durable());
+}
+
+/// Entries that do not belong at the journal's end are refused and leave no trace.
+#[test]
+fn foreign_entries_are_refused() {
+    let mut node = Node::new(State::new(EVENT));
+    let first = [Command::Configure { cursor: 1, config: Box::new(config()) }];
+    let proposal = node.propose(START, &first).unwrap();
+    node.settle(&proposal, Appended::Done);
+    let mut state = image_of(node.state());
+    let hash = state.hash().unwrap();
+    let head = state.head();
+    let at = state.now();
+    let mut refuse = |fact: Fact, seq: u64, prev: Head, at: Millis, v: u16| {
+        let mut entry = fact.entry(seq, prev.hash, at).unwrap();
+        entry.v = v;
+        let error = state.apply(&entry).unwrap_err().to_string();
+        assert_eq!(state.hash().unwrap(), hash, "{error} left a trace");
+        error
+    };
+    let blocked = || Fact::TicketBlocked { ticket: 1 };
+    assert!(refuse(blocked(), 2, head, at, 1).contains("no such live ticket"));
+    assert!(refuse(blocked(), 2, head, at, 2).contains("version 2"));
+    assert!(refuse(blocked(), 3, head, at, 1).contains("does not follow"));
+    assert!(refuse(blocked(), 2, Head::genesis(EVENT), at, 1).contains("does not follow"));
+    let early = at.plus_ms(-1);
+    assert!(refuse(Fact::EventCanceled {}, 2, head, early, 1).contains("time runs backward"));
+    let holds = vec![Uuid::from_u128(1)];
+    assert!(refuse(Fact::HoldsExpired { holds }, 2, head, at, 1).contains("hold is not live"));
+    let again = Fact::CatalogueApplied { cursor: 1, config: Box::new(config()) };
+    assert!(refuse(again, 2, head, at, 1).contains("catalogue runs backward"));
+}

@@ -1,0 +1,18 @@
+//! One binary for the crate's tests: rules, histories, the task, and the stores.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that panics fails, which is what a test is for"
+)]
+
+mod competing;
+mod harness;
+mod histories;
+mod rules_admission;
+mod rules_catalogue;
+mod rules_sale;
+mod steps;
+mod store_file;
+mod store_memory;
+mod store_redis;
+mod tasks;

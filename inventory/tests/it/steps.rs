@@ -1,0 +1,279 @@
+//! Commands at random: with small numbers in place of ids, so that they meet again and again, and
+//! clocks that jump.
+
+use inventory::command::{
+    Channel, Command, Direction, HoldItem, HoldRequest, Instruction, OrderCreateItem, OrderRequest,
+    PaymentMethod, ScanRequest, Subject,
+};
+use inventory::config::{EventConfig, EventStatus};
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use crate::harness::{DAY, FREE, HOUR, MINUTE, STANDARD, START, VIP, config, digest, sealed};
+
+/// A command with small numbers in place of ids, so that they meet again and again.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Hold { items: Vec<(u8, u32)>, key: Option<(u8, u8)>, id: Option<u8> },
+    Renew(u8),
+    Release(u8),
+    Order { hold: u8, payment: PaymentMethod, key: Option<(u8, u8)> },
+    Cancel { order: u8, positions: Vec<u64>, key: Option<(u8, u8)> },
+    Scan(Scan),
+    Instruct { id: u8, what: What },
+    Configure { ahead: u8, seats: u64, closed: bool, closes: bool, without_vip: bool },
+    Tick,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Scan {
+    pub(crate) device: u8,
+    pub(crate) nonce: u8,
+    pub(crate) ticket: u64,
+    pub(crate) revision: u16,
+    pub(crate) lounge: bool,
+    pub(crate) exit: bool,
+    pub(crate) force: bool,
+    pub(crate) look_up: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    Create(u8, u32),
+    Cancel(u8, Vec<u64>),
+    Block(u64),
+    Unblock(u64),
+    Reissue(u64),
+    CheckIn(u64, bool),
+    CallOff,
+}
+
+pub(crate) fn item() -> impl Strategy<Value = (u8, u32)> {
+    (0..4_u8, prop_oneof![9 => 1..3_u32, 1 => 0..12_u32])
+}
+
+pub(crate) fn idempotency() -> impl Strategy<Value = Option<(u8, u8)>> {
+    proptest::option::of((0..6_u8, prop_oneof![6 => Just(0_u8), 1 => Just(1)]))
+}
+
+pub(crate) fn scan() -> impl Strategy<Value = Scan> {
+    let flag = |odds: f64| proptest::bool::weighted(odds);
+    let who = (0..2_u8, 0..12_u8, 0..14_u64, prop_oneof![8 => Just(0_u16), 1 => Just(1)]);
+    (who, flag(0.2), flag(0.25), flag(0.1), flag(0.1)).prop_map(
+        |((device, nonce, ticket, revision), lounge, exit, force, look_up)| Scan {
+            device,
+            nonce,
+            ticket,
+            revision,
+            lounge,
+            exit,
+            force,
+            look_up,
+        },
+    )
+}
+
+pub(crate) fn what() -> impl Strategy<Value = What> {
+    let tickets = || proptest::collection::vec(0..12_u64, 0..3);
+    prop_oneof![
+        4 => (0..4_u8, 1..4_u32).prop_map(|(kind, quantity)| What::Create(kind, quantity)),
+        2 => (0..8_u8, tickets()).prop_map(|(order, tickets)| What::Cancel(order, tickets)),
+        2 => (0..12_u64).prop_map(What::Block),
+        2 => (0..12_u64).prop_map(What::Unblock),
+        2 => (0..12_u64).prop_map(What::Reissue),
+        4 => (0..12_u64, any::<bool>()).prop_map(|(ticket, force)| What::CheckIn(ticket, force)),
+        1 => Just(What::CallOff),
+    ]
+}
+
+pub(crate) fn step() -> impl Strategy<Value = Step> {
+    let items = proptest::collection::vec(item(), 1..3);
+    let payment = prop_oneof![8 => Just(PaymentMethod::Invoice), 2 => Just(PaymentMethod::Free), 1 => Just(PaymentMethod::Card)];
+    let tickets = proptest::collection::vec(1..12_u64, 0..3);
+    let flag = proptest::bool::weighted;
+    prop_oneof![
+        8 => (items, idempotency(), proptest::option::weighted(0.05, 0..8_u8))
+            .prop_map(|(items, key, id)| Step::Hold { items, key, id }),
+        3 => (0..8_u8).prop_map(Step::Renew),
+        2 => (0..8_u8).prop_map(Step::Release),
+        8 => (0..8_u8, payment, idempotency())
+            .prop_map(|(hold, payment, key)| Step::Order { hold, payment, key }),
+        3 => (0..8_u8, tickets, idempotency())
+            .prop_map(|(order, positions, key)| Step::Cancel { order, positions, key }),
+        16 => scan().prop_map(Step::Scan),
+        4 => (0..24_u8, what()).prop_map(|(id, what)| Step::Instruct { id, what }),
+        2 => (0..3_u8, 3..14_u64, flag(0.1), flag(0.5), flag(0.2)).prop_map(
+            |(ahead, seats, closed, closes, without_vip)| {
+                Step::Configure { ahead, seats, closed, closes, without_vip }
+            }
+        ),
+        1 => Just(Step::Tick),
+    ]
+}
+
+/// How far the clock moves before a step; backward too.
+pub(crate) fn jump() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        10 => 0..MINUTE,
+        4 => 0..12 * MINUTE,
+        2 => -HOUR..HOUR,
+        1 => 0..9 * DAY,
+    ]
+}
+
+/// Ids of a history: the newest few are spoken of again.
+#[derive(Default)]
+pub(crate) struct Names {
+    given: u128,
+    holds: Vec<Uuid>,
+    orders: Vec<Uuid>,
+    cursor: u64,
+}
+
+impl Names {
+    /// After the first configuration, which has cursor 1.
+    pub(crate) fn configured() -> Self {
+        Self { cursor: 1, ..Self::default() }
+    }
+
+    pub(crate) fn fresh(&mut self) -> Uuid {
+        self.given += 1;
+        Uuid::from_u128(0x5_0000 + self.given)
+    }
+
+    pub(crate) fn recent(list: &[Uuid], n: u8) -> Uuid {
+        let back = list.len().checked_sub(usize::from(n) + 1);
+        back.map_or(Uuid::from_u128(0xBAD), |index| list[index])
+    }
+
+    pub(crate) fn command(&mut self, step: &Step) -> Command {
+        let key_of = |route: u8, key: &Option<(u8, u8)>| {
+            key.map(|(scope, body)| crate::harness::key(route * 16 + scope, body))
+        };
+        match step {
+            Step::Hold { items, key, id } => {
+                let id = match id {
+                    Some(n) => Self::recent(&self.holds, *n),
+                    None => self.fresh(),
+                };
+                self.holds.push(id);
+                let item = |(kind, quantity): &(u8, u32)| HoldItem {
+                    ticket_type: kind_of(*kind),
+                    quantity: *quantity,
+                };
+                let items = items.iter().map(item).collect();
+                Command::Hold(HoldRequest { id, items, buyer: None, key: key_of(0, key) })
+            }
+            Step::Renew(n) => Command::Renew { hold: Self::recent(&self.holds, *n) },
+            Step::Release(n) => Command::Release { hold: Self::recent(&self.holds, *n) },
+            Step::Order { hold, payment, key } => {
+                let id = self.fresh();
+                self.orders.push(id);
+                Command::Order(OrderRequest {
+                    id,
+                    hold: Self::recent(&self.holds, *hold),
+                    payment: *payment,
+                    buyer: Some(digest(1)),
+                    secret_hash: [5; 32],
+                    personal: sealed(),
+                    attendees: 0,
+                    key: key_of(1, key),
+                })
+            }
+            Step::Cancel { order, positions, key } => Command::Cancel {
+                order: Self::recent(&self.orders, *order),
+                positions: positions.clone(),
+                key: key_of(2, key),
+            },
+            Step::Scan(scan) => Command::Scan(scan_request(scan)),
+            Step::Instruct { id, what } => Command::Instruct {
+                id: Uuid::from_u128(0x9000 + u128::from(*id)),
+                instruction: Box::new(self.instruction(what)),
+            },
+            Step::Configure { ahead, seats, closed, closes, without_vip } => {
+                self.cursor += u64::from(*ahead);
+                let config = changed(*seats, *closed, *closes, *without_vip);
+                Command::Configure { cursor: self.cursor, config: Box::new(config) }
+            }
+            Step::Tick => Command::Tick,
+        }
+    }
+
+    pub(crate) fn instruction(&mut self, what: &What) -> Instruction {
+        match what {
+            What::Create(kind, quantity) => {
+                let order = self.fresh();
+                self.orders.push(order);
+                Instruction::OrderCreate {
+                    order,
+                    items: vec![OrderCreateItem {
+                        ticket_type: kind_of(*kind),
+                        quantity: *quantity,
+                    }],
+                    channel: if *quantity == 1 { Channel::Comp } else { Channel::BoxOffice },
+                    buyer: None,
+                    personal: Default::default(),
+                    sealed: Some(sealed()),
+                    secret_hash: [6; 32],
+                }
+            }
+            What::Cancel(order, positions) => Instruction::OrderCancel {
+                order: Self::recent(&self.orders, *order),
+                positions: positions.clone(),
+            },
+            What::Block(ticket) => Instruction::TicketBlock { ticket: *ticket },
+            What::Unblock(ticket) => Instruction::TicketUnblock { ticket: *ticket },
+            What::Reissue(ticket) => Instruction::TicketReissue { ticket: *ticket },
+            What::CheckIn(ticket, force) => Instruction::CheckIn {
+                ticket: *ticket,
+                zone: None,
+                by: Uuid::from_u128(0xBB),
+                force: *force,
+            },
+            What::CallOff => Instruction::EventCancel {},
+        }
+    }
+}
+
+pub(crate) fn kind_of(n: u8) -> Uuid {
+    [STANDARD, VIP, FREE, Uuid::from_u128(0xBAD)][usize::from(n)]
+}
+
+pub(crate) fn scan_request(scan: &Scan) -> ScanRequest {
+    let subject = if scan.look_up {
+        Subject::Ticket { ticket: scan.ticket }
+    } else {
+        Subject::Credential { ticket: scan.ticket, revision: scan.revision, stale_code: false }
+    };
+    let mut request = [u8::from(scan.lounge), u8::from(scan.exit), 0, 0];
+    request[2] = u8::try_from(scan.ticket).unwrap();
+    request[3] = u8::try_from(scan.revision).unwrap();
+    let mut digest = digest(0);
+    digest.0[..4].copy_from_slice(&request);
+    ScanRequest {
+        device: Uuid::from_u128(0xD0 + u128::from(scan.device)),
+        lane: format!("Lane {}", scan.device),
+        zone: if scan.lounge { "lounge" } else { "main" }.to_owned(),
+        direction: if scan.exit { Direction::Exit } else { Direction::Entry },
+        nonce: format!("nonce-{:03}", scan.nonce),
+        request: digest,
+        subject,
+        force: scan.force,
+    }
+}
+
+pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool) -> EventConfig {
+    let mut config = config();
+    config.quotas[0].size = Some(seats);
+    config.ticket_types[0].valid_until = Some(START.plus_ms(20 * DAY));
+    if closed {
+        config.status = EventStatus::SaleClosed;
+    }
+    if closes {
+        config.closes_at = Some(START.plus_ms(DAY));
+    }
+    if without_vip {
+        config.ticket_types.retain(|kind| kind.id != VIP);
+    }
+    config
+}
