@@ -56,7 +56,7 @@ async fn open_sales(cx: &mut Cx, args: Args) -> Result<Reply> {
     let status = next_status(cx, id, "open-sales").await?;
     let input = contracts::ticketing::PrepareSales { event_id: id };
     call(cx, contracts::ticketing::PREPARE_SALES, &input).await?;
-    let now = json!(cx.now.to_string());
+    let now = json!(cx.now);
     cx.set(&EVENTS, id, &[("status", json!(status)), ("sales_opened_at", now)]).await?;
     Ok(Reply::Row(id))
 }
@@ -79,7 +79,7 @@ async fn cancel(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
     let status = next_status(cx, id, "cancel").await?;
     let reason = args.input.get("reason").cloned().unwrap_or(Value::Null);
-    let now = json!(cx.now.to_string());
+    let now = json!(cx.now);
     let fields = [("status", json!(status)), ("canceled_at", now), ("cancel_reason", reason)];
     cx.set(&EVENTS, id, &fields).await?;
     let input = contracts::ticketing::CancelAdmission { event_id: id };

@@ -1,0 +1,230 @@
+//! `backoffice`: one binary, a subcommand for each role. Reads arguments and settings, calls the
+//! rooms, writes what they answer; decides nothing.
+
+mod logging;
+mod seed;
+
+use std::fmt;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use kernel::clock::SystemClock;
+use kernel::error::{Code, Error};
+use kernel::http::Listeners;
+use kernel::registry::Registry;
+use kernel::service::{Service, Shutdown};
+use kernel::settings::Settings;
+use serde_json::json;
+
+const USAGE: &str = "\
+usage: backoffice COMMAND
+
+  serve [--work]      answer the API; with --work run the background loops too
+  work                run the background loops
+  migrate             bring the database up to this version
+  seed [--out FILE]   make the demonstration organization; FILE keeps ids and tokens
+  schema diff         what the next migration has to say (empty: nothing)
+  schema print        the whole schema as SQL
+  openapi             the API's description as JSON
+  check               whether settings and database serve this version
+
+Settings come from the environment: see docs/architecture.md.
+";
+
+/// Why the process ends with a failure; shown on standard error.
+pub(crate) struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Failure {
+    pub(crate) fn new(cause: impl fmt::Display) -> Self {
+        Self(cause.to_string())
+    }
+}
+
+impl From<Error> for Failure {
+    /// The operator reads what the log would say.
+    fn from(error: Error) -> Self {
+        Self(format!("{error} [{}]", error.log_text()))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(cause: std::io::Error) -> Self {
+        Self::new(cause)
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+enum Command {
+    Serve { work: bool },
+    Work,
+    Migrate,
+    Seed { out: Option<std::path::PathBuf> },
+    SchemaDiff,
+    SchemaPrint,
+    OpenApi,
+    Check,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let outcome = command().and_then(|command| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(run(command))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Nothing is left to be done when even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "backoffice: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Outcome {
+    match command {
+        Command::Serve { work } => serve(work).await,
+        Command::Work => work().await,
+        Command::Migrate => migrate().await,
+        Command::Seed { out } => seed::seed(&service()?, out.as_deref()).await,
+        Command::SchemaDiff => {
+            let settings = settings()?;
+            let url = &settings.database.migrate_url;
+            let scripts = migrations::scripts();
+            print(&kernel::schema::pending(url, registry()?, &scripts).await?)
+        }
+        Command::SchemaPrint => print(&kernel::ddl::script(registry()?)),
+        Command::OpenApi => print(&format!("{:#}\n", kernel::openapi::document(registry()?))),
+        Command::Check => check().await,
+        Command::Help => print(USAGE),
+    }
+}
+
+async fn serve(with_loops: bool) -> Outcome {
+    logging::start()?;
+    let service = service()?;
+    demand_schema(&service).await?;
+    let shutdown = Shutdown::on_signals()?;
+    let listeners = Listeners::bind(&service).await?;
+    let (public, internal) = (listeners.public()?, listeners.internal()?);
+    let ready = json!({
+        "listening": format!("http://{public}"),
+        "internal": format!("http://{internal}"),
+    });
+    print(&format!("{ready}\n"))?;
+    let loops = async {
+        match with_loops {
+            true => service.run_loops(shutdown.clone()).await,
+            false => Ok(()),
+        }
+    };
+    let (served, looped) = tokio::join!(listeners.serve(&service, shutdown.clone()), loops);
+    served?;
+    looped?;
+    Ok(())
+}
+
+async fn work() -> Outcome {
+    logging::start()?;
+    let service = service()?;
+    demand_schema(&service).await?;
+    service.run_loops(Shutdown::on_signals()?).await?;
+    Ok(())
+}
+
+async fn migrate() -> Outcome {
+    logging::start()?;
+    let settings = settings()?;
+    let report = migrations::run(&settings.database.migrate_url).await.map_err(Failure::new)?;
+    for name in &report.applied {
+        print(&format!("applied {name}\n"))?;
+    }
+    if report.applied.is_empty() {
+        print("nothing to apply\n")?;
+    }
+    Ok(())
+}
+
+async fn check() -> Outcome {
+    let missing = kernel::startup::missing(&service()?).await?;
+    match missing.is_empty() {
+        true => print("settings and database serve this version\n"),
+        false => Err(Failure::new(missing.join("\n"))),
+    }
+}
+
+/// A database that lacks something is refused; one that does not answer yet is waited for by
+/// `/ready`.
+async fn demand_schema(service: &Service) -> Outcome {
+    match kernel::startup::missing(service).await {
+        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) => {
+            let list = missing.join("; ");
+            Err(Failure::new(format!("the database does not serve this version: {list}")))
+        }
+        Err(cause) if matches!(cause.code(), Code::Unavailable | Code::Overloaded) => {
+            tracing::warn!(cause = %cause.log_text(), "the database does not answer yet");
+            Ok(())
+        }
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+fn service() -> Result<Service, Failure> {
+    Ok(Service::new(registry()?, settings()?, Arc::new(SystemClock))?)
+}
+
+fn settings() -> Result<Settings, Failure> {
+    Settings::from_env().map_err(Failure::new)
+}
+
+fn registry() -> Result<&'static Registry, Failure> {
+    Ok(backoffice::registry().map_err(Failure::new)?.leak())
+}
+
+pub(crate) fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+fn command() -> Result<Command, Failure> {
+    use lexopt::prelude::{Long, Short, Value};
+    let mut parser = lexopt::Parser::from_env();
+    let mut words: Vec<String> = Vec::new();
+    let (mut with_work, mut out) = (false, None);
+    while let Some(argument) = parser.next().map_err(usage)? {
+        match argument {
+            Value(word) => words.push(word.to_string_lossy().into_owned()),
+            Long("work") => with_work = true,
+            Long("out") => out = Some(parser.value().map_err(usage)?.into()),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            other => return Err(usage(other.unexpected())),
+        }
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (words.as_slice(), with_work, out) {
+        (["serve"], work, None) => Ok(Command::Serve { work }),
+        (["work"], false, None) => Ok(Command::Work),
+        (["migrate"], false, None) => Ok(Command::Migrate),
+        (["seed"], false, out) => Ok(Command::Seed { out }),
+        (["schema", "diff"], false, None) => Ok(Command::SchemaDiff),
+        (["schema", "print"], false, None) => Ok(Command::SchemaPrint),
+        (["openapi"], false, None) => Ok(Command::OpenApi),
+        (["check"], false, None) => Ok(Command::Check),
+        (["help"], false, None) => Ok(Command::Help),
+        _ => Err(usage("no such command")),
+    }
+}
+
+fn usage(cause: impl fmt::Display) -> Failure {
+    Failure::new(format!("{cause}\n\n{USAGE}"))
+}
