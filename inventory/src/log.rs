@@ -79,8 +79,12 @@ pub trait Log: Send + Sync {
     /// Appends the batch if the log ends at `expected`. The batch must follow `expected` without
     /// gap, else it is `Refused`. An empty batch only compares heads. All of a batch is durable, or
     /// none; its data keys before its entries. A key that was erased stays erased.
-    fn append<'a>(&'a self, event: Uuid, expected: Head, batch: &'a Batch)
-    -> BoxFuture<'a, Result<Appended>>;
+    fn append<'a>(
+        &'a self,
+        event: Uuid,
+        expected: Head,
+        batch: &'a Batch,
+    ) -> BoxFuture<'a, Result<Appended>>;
 
     /// Durable entries with seq > `after`, oldest first, at most `limit` (capped at
     /// `ENTRIES_PER_READ_MAX`). When those directly after `after` are trimmed, the first entry's
@@ -88,8 +92,13 @@ pub trait Log: Send + Sync {
     fn read(&self, event: Uuid, after: u64, limit: usize) -> BoxFuture<'_, Result<Vec<Entry>>>;
 
     /// Like `read`, but waits up to `wait` for the first entry; empty when none came.
-    fn follow(&self, event: Uuid, after: u64, limit: usize, wait: Duration)
-    -> BoxFuture<'_, Result<Vec<Entry>>>;
+    fn follow(
+        &self,
+        event: Uuid,
+        after: u64,
+        limit: usize,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Entry>>>;
 
     /// The durable end of the log; genesis when there is none.
     fn head(&self, event: Uuid) -> BoxFuture<'_, Result<Head>>;
@@ -99,8 +108,11 @@ pub trait Log: Send + Sync {
 
     /// Keeps a snapshot in place of an older one; one that is not newer changes nothing. `Refused`
     /// when its head is not on the log (past its end, or another hash).
-    fn save_snapshot<'a>(&'a self, event: Uuid, snapshot: &'a Snapshot)
-    -> BoxFuture<'a, Result<()>>;
+    fn save_snapshot<'a>(
+        &'a self,
+        event: Uuid,
+        snapshot: &'a Snapshot,
+    ) -> BoxFuture<'a, Result<()>>;
     fn load_snapshot(&self, event: Uuid) -> BoxFuture<'_, Result<Option<Snapshot>>>;
 
     /// Permits forgetting entries up to and including `through`, never past the stored snapshot's
@@ -108,8 +120,11 @@ pub trait Log: Send + Sync {
     fn trim(&self, event: Uuid, through: u64) -> BoxFuture<'_, Result<()>>;
 
     /// Data keys of these orders; erased and unknown ones are left out.
-    fn data_keys<'a>(&'a self, event: Uuid, orders: &'a [Uuid])
-    -> BoxFuture<'a, Result<Vec<(Uuid, DataKey)>>>;
+    fn data_keys<'a>(
+        &'a self,
+        event: Uuid,
+        orders: &'a [Uuid],
+    ) -> BoxFuture<'a, Result<Vec<(Uuid, DataKey)>>>;
     /// Erases one order's key for good. Idempotent.
     fn erase_key(&self, event: Uuid, order: Uuid) -> BoxFuture<'_, Result<()>>;
 

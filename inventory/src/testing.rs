@@ -128,7 +128,8 @@ impl RedisServer {
         let mut output = BufReader::new(output.ok_or_else(|| io::Error::other("no output"))?);
         let mut told = String::new();
         while output.read_line(&mut told)? > 0 {
-            if told.lines().last().is_some_and(|line| line.contains("Ready to accept connections")) {
+            if told.lines().last().is_some_and(|line| line.contains("Ready to accept connections"))
+            {
                 // Read on, so that it never waits for a reader; ends with the process.
                 std::thread::spawn(move || io::copy(&mut output.by_ref(), &mut io::sink()));
                 return Ok(());

@@ -248,6 +248,29 @@ async fn trimming_removes_whole_segments_behind_the_snapshot() {
     assert!(matches!(log.append(EVENT, end, &next).await.unwrap(), Appended::Done));
 }
 
+#[tokio::test]
+async fn a_log_that_is_trimmed_to_nothing_is_still_a_log() {
+    let directory = TestDirectory::new().unwrap();
+    let disk = FaultyDisk::default();
+    let log = FileLog::open_on(directory.path(), Arc::new(disk.clone()), 1).unwrap();
+    let written = write(&log, 2).await;
+    let head = head_after(Head::genesis(EVENT), &written);
+    // A new segment is begun, then the disk is full: it holds no entry, and the others go.
+    let next = batch(&entries_after(head, 1, "next"));
+    disk.set(Faults { room: Some(68), ..Faults::default() });
+    assert!(matches!(log.append(EVENT, head, &next).await, Err(LogError::Refused(_))));
+    disk.set(Faults::default());
+    log.save_snapshot(EVENT, &Snapshot { head, bytes: vec![1] }).await.unwrap();
+    log.trim(EVENT, u64::MAX).await.unwrap();
+    assert_eq!(segments(directory.path()).len(), 1);
+    assert!(log.read(EVENT, 0, 10).await.unwrap().is_empty());
+    drop(log);
+    let log = FileLog::open(directory.path()).unwrap();
+    assert_eq!(log.events().await.unwrap(), [EVENT]);
+    assert_eq!(log.head(EVENT).await.unwrap(), head);
+    assert!(matches!(log.append(EVENT, head, &next).await, Ok(Appended::Done)));
+}
+
 /// A disk with room for `room` more bytes: the append is refused, nothing of it is seen or found
 /// later, and with room again it succeeds.
 async fn check_full(room: usize, batch: &Batch, frame_bytes: usize) {

@@ -232,6 +232,7 @@ async fn a_server_that_would_lose_entries_is_refused() {
     for (settings, missing) in [
         (&["--appendonly", "no"][..], "appendonly yes"),
         (&["--appendfsync", "everysec"], "appendfsync always"),
+        (&["--no-appendfsync-on-rewrite", "yes"], "no-appendfsync-on-rewrite no"),
         (&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"], "noeviction"),
     ] {
         let server = RedisServer::start_with(settings).unwrap();

@@ -20,7 +20,7 @@ mod snapshot;
 mod vault;
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, DirEntry, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -119,16 +119,25 @@ impl FileLog {
             let mut events = self.0.events.lock().unwrap_or_else(PoisonError::into_inner);
             events.entry(event).or_default().clone()
         };
-        let open = slot.0.get_or_try_init(|| async {
-            let directory = self.event_directory(event);
-            let (disk, segment_bytes) = (self.0.disk.clone(), self.0.segment_bytes);
-            let lock = self.0.lock.clone();
-            let open = move || Writer::open(disk, directory, event, segment_bytes, lock);
-            let writer = blocking_for(OPEN_TIMEOUT, open).await?;
-            let shared = writer.shared();
-            Ok(Open { shared, writer: Arc::new(tokio::sync::Mutex::new(writer)) })
+        if let Some(open) = slot.0.get() {
+            return Ok(open.clone());
+        }
+        let directory = self.event_directory(event);
+        let (disk, segment_bytes) = (self.0.disk.clone(), self.0.segment_bytes);
+        let lock = self.0.lock.clone();
+        // In a task of its own: a caller may keep its future without polling it, and must not keep
+        // the others from the event that way.
+        let opening = tokio::spawn(async move {
+            let open = slot.0.get_or_try_init(|| async {
+                let open = move || Writer::open(disk, directory, event, segment_bytes, lock);
+                let writer = blocking_for(OPEN_TIMEOUT, open).await?;
+                let shared = writer.shared();
+                Ok(Open { shared, writer: Arc::new(tokio::sync::Mutex::new(writer)) })
+            });
+            open.await.cloned()
         });
-        open.await.cloned()
+        let ended = |error| LogError::Unavailable(format!("opening ended early: {error}"));
+        opening.await.map_err(ended)?
     }
 
     /// The same, but none for an event that nobody has written or waits for, so that asking for
@@ -218,7 +227,8 @@ fn lock(directory: &Path) -> Result<Lock> {
     }
 }
 
-/// Events whose directory has a segment with more than a header.
+/// Events whose directory has a segment with more than a header, or a snapshot: behind one, all
+/// entries may have been trimmed.
 fn list_events(root: &Path) -> Result<Vec<Uuid>> {
     let directory = root.join("events");
     let failed = |error: io::Error| unavailable("listing", &directory, &error);
@@ -229,17 +239,21 @@ fn list_events(root: &Path) -> Result<Vec<Uuid>> {
             continue;
         };
         for file in fs::read_dir(item.path()).map_err(failed)? {
-            let file = file.map_err(failed)?;
-            let is_segment = Path::new(&file.file_name()).extension().is_some_and(|e| e == "log");
-            // One that was trimmed after being listed has a successor.
-            let has_entries = || file.metadata().is_ok_and(|meta| meta.len() > HEADER_BYTES as u64);
-            if is_segment && has_entries() {
+            if shows_a_log(&file.map_err(failed)?) {
                 events.push(event);
                 break;
             }
         }
     }
     Ok(events)
+}
+
+fn shows_a_log(file: &DirEntry) -> bool {
+    let name = PathBuf::from(file.file_name());
+    // A segment that was trimmed after being listed has a successor.
+    let has_entries = || file.metadata().is_ok_and(|meta| meta.len() > HEADER_BYTES as u64);
+    name == Path::new(snapshot::NAME)
+        || name.extension().is_some_and(|e| e == "log") && has_entries()
 }
 
 impl Log for FileLog {

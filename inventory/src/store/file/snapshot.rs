@@ -11,7 +11,7 @@ use crate::entry::{Hash, Head};
 use crate::log::{LogError, Result, Snapshot};
 
 const MAGIC: [u8; 8] = *b"ATLVSSN1";
-const NAME: &str = "snapshot";
+pub(crate) const NAME: &str = "snapshot";
 const HEADER_BYTES: usize = 52;
 
 pub(crate) fn save(disk: &dyn Disk, directory: &Path, snapshot: &Snapshot) -> Result<()> {

@@ -285,7 +285,8 @@ async fn check_durability(connections: &Connections, wanted: Durability) -> Resu
         return Ok(());
     }
     let mut get = redis::cmd("CONFIG");
-    get.arg("GET").arg("appendonly").arg("appendfsync").arg("maxmemory").arg("maxmemory-policy");
+    get.arg("GET").arg("appendonly").arg("appendfsync").arg("no-appendfsync-on-rewrite");
+    get.arg("maxmemory").arg("maxmemory-policy");
     let settings: HashMap<String, String> = match connections.query(&get).await {
         Ok(settings) => settings,
         Err(LogError::Unavailable(text)) if !text.contains("unknown") => {
@@ -303,6 +304,9 @@ async fn check_durability(connections: &Connections, wanted: Durability) -> Resu
     }
     if !is("appendfsync", "always") {
         missing.push("appendfsync always");
+    }
+    if is("no-appendfsync-on-rewrite", "yes") {
+        missing.push("no-appendfsync-on-rewrite no");
     }
     // The volatile policies evict only keys with a time to live, which a log does not have.
     let evicts = settings.get("maxmemory-policy").is_some_and(|name| name.starts_with("allkeys"));
