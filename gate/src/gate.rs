@@ -17,7 +17,7 @@ use crate::devices::Devices;
 use crate::events::{Event, Registry};
 use crate::limits::RateLimits;
 use crate::measured::Measured;
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 use crate::people::People;
 use crate::problem::{Code, Problem};
 use crate::routes::Class;
@@ -91,9 +91,9 @@ impl Gate {
     /// Hands a command to the event's task and awaits its durable answer.
     pub async fn ask(&self, event: &Event, command: Command) -> Result<Answer, AskError> {
         let start = Instant::now();
-        self.metrics.decisions_waiting.inc();
+        let waiting = Counted::new(&self.metrics.decisions_waiting);
         let answer = event.handle.ask(command).await;
-        self.metrics.decisions_waiting.dec();
+        drop(waiting);
         self.metrics.decided(start.elapsed());
         answer
     }

@@ -80,6 +80,7 @@ async fn dispatch(
 ) -> Response {
     let start = Instant::now();
     let request_id = Uuid::new_v4();
+    let _in_work = gate.metrics.in_work();
     let (head, body) = request.into_parts();
     let mut call = Call::new(route, request_id, &head, gate.trusted_proxies.as_slice());
     // Shed first: a refused request must cost nothing.

@@ -68,9 +68,16 @@ impl Fields {
         self.optional(name, |v| as_text(v, 0, max))
     }
 
-    /// Text as it came, which its reader judges.
+    /// Text as it came, which its reader judges; empty after an error.
     pub fn raw_text(&mut self, name: &str) -> Option<String> {
-        self.optional(name, |v| v.as_str().map(str::to_owned).ok_or_else(|| wrong("text", v)))
+        let value = self.map.remove(name).filter(|value| !value.is_null())?;
+        match value {
+            Value::String(text) => Some(text),
+            other => {
+                self.push(self.at(name), wrong("text", &other));
+                Some(String::new())
+            }
+        }
     }
 
     /// Text that `valid` accepts; `rule` says what that is.

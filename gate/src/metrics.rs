@@ -55,6 +55,8 @@ pub struct Metrics {
     pub catalogue_age: Gauge<u64, AtomicU64>,
     pub instructions_pending: Gauge,
     pub connections: Gauge,
+    /// Requests whose head was read and that are not answered yet.
+    pub requests_in_work: Gauge,
     pub events: Gauge,
     pub events_stale: Gauge,
 }
@@ -82,6 +84,7 @@ impl Metrics {
             catalogue_age: Gauge::default(),
             instructions_pending: Gauge::default(),
             connections: Gauge::default(),
+            requests_in_work: Gauge::default(),
             events: Gauge::default(),
             events_stale: Gauge::default(),
         };
@@ -152,6 +155,7 @@ impl Metrics {
             self.instructions_pending.clone(),
         );
         r.register("connections", "Open connections", self.connections.clone());
+        r.register("requests_in_work", "Requests being answered", self.requests_in_work.clone());
         r.register("events", "Events served", self.events.clone());
         r.register("events_stale", "Events without fresh state", self.events_stale.clone());
     }
@@ -209,6 +213,11 @@ impl Metrics {
         }
     }
 
+    /// Counts one request in work until the guard goes, also when the client goes first.
+    pub fn in_work(&self) -> Counted {
+        Counted::new(&self.requests_in_work)
+    }
+
     /// OpenMetrics text.
     pub fn render(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
@@ -220,5 +229,21 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// One more on a gauge, until it is dropped.
+pub struct Counted(Gauge);
+
+impl Counted {
+    pub fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }

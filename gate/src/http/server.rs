@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service as _;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 
 /// Longest time for a request's head, an idle connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ async fn connection(
 ) {
     // Verdicts are small and awaited: never hold one back to fill a packet.
     let _ = stream.set_nodelay(true);
-    metrics.connections.inc();
+    let _open = Counted::new(&metrics.connections);
     let service = service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         let mut request = request.map(Body::new);
@@ -108,7 +108,6 @@ async fn connection(
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "connection ended");
     }
-    metrics.connections.dec();
     drop(permit);
 }
 

@@ -1,2 +1,15 @@
-//! The gate as a client meets it: a real server on a free port, a log in a directory, and a
-//! back office that follows a script.
+//! The gate as its clients meet it: a real server on a free port, a log in a directory of its own,
+//! a back office that follows a script, a clock that stands until it is moved. Every reply is
+//! compared with the OpenAPI document on the way.
+
+mod catalogue;
+mod doors;
+mod feeds;
+mod house;
+mod idempotency;
+mod office;
+mod operations;
+mod sales;
+mod scans;
+mod shape;
+mod walk;

@@ -1,0 +1,144 @@
+//! A back office in this process: serves the catalogue feed from a list that the test writes.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+pub(crate) const CATALOGUE_TOKEN: &str = "catalogue-token-of-the-tests";
+const WAIT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Office {
+    pub(crate) address: SocketAddr,
+    shared: Arc<Shared>,
+    serving: AbortHandle,
+}
+
+struct Shared {
+    changes: Mutex<Vec<Value>>,
+    /// Cursor of the newest change.
+    cursor: watch::Sender<u64>,
+    /// The highest `after` that the gate asked with: it has taken over everything before.
+    taken: watch::Sender<u64>,
+}
+
+impl Office {
+    pub(crate) async fn open() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let shared = Arc::new(Shared {
+            changes: Mutex::default(),
+            cursor: watch::channel(0).0,
+            taken: watch::channel(0).0,
+        });
+        let serving = tokio::spawn(serve(listener, Arc::clone(&shared))).abort_handle();
+        Self { address, shared, serving }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Publishes a document under the next cursor and returns the cursor.
+    pub(crate) fn publish(&self, kind: &str, id: Uuid, body: Value) -> u64 {
+        let mut changes = self.shared.changes.lock().expect("not poisoned");
+        let cursor = *self.shared.cursor.borrow() + 1;
+        changes.retain(|change| change["id"] != json!(id) || change["kind"] != kind);
+        changes.push(json!({"cursor": cursor, "kind": kind, "id": id,
+                            "organization": Uuid::nil(), "body": body}));
+        self.shared.cursor.send_replace(cursor);
+        cursor
+    }
+
+    /// As after a restore from an old backup: everything again, under low cursors.
+    pub(crate) fn restore(&self, documents: &[(&str, Uuid, Value)]) {
+        self.shared.changes.lock().expect("not poisoned").clear();
+        self.shared.taken.send_replace(0);
+        self.shared.cursor.send_replace(0);
+        for (kind, id, body) in documents {
+            self.publish(kind, *id, body.clone());
+        }
+    }
+
+    /// Waits until the gate has taken over everything up to `cursor`.
+    pub(crate) async fn taken(&self, cursor: u64) {
+        let mut taken = self.shared.taken.subscribe();
+        let waited = tokio::time::timeout(WAIT, taken.wait_for(|taken| cursor <= *taken)).await;
+        waited.expect("the gate takes the catalogue over").expect("the office is open");
+    }
+
+    pub(crate) async fn all_taken(&self) {
+        let cursor = *self.shared.cursor.borrow();
+        self.taken(cursor).await;
+    }
+
+    pub(crate) fn close(&self) {
+        self.serving.abort();
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+            });
+            // A gate that stops closes its connection in the middle of a poll.
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<String> {
+    let expected = format!("Bearer {CATALOGUE_TOKEN}");
+    let authorized = request.headers().get("authorization").is_some_and(|v| *v == *expected);
+    if !authorized || request.uri().path() != "/internal/v1/catalogue" {
+        return Response::builder().status(401).body(String::new()).expect("a response");
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let parameter = |name: &str| {
+        let found = query.split('&').find_map(|part| part.strip_prefix(&format!("{name}=")));
+        found.and_then(|text| text.parse::<u64>().ok()).expect("a number in the query")
+    };
+    let (after, wait) = (parameter("after"), Duration::from_millis(parameter("wait_ms")));
+    shared.taken.send_if_modified(|taken| {
+        let rises = *taken < after;
+        *taken = (*taken).max(after);
+        rises
+    });
+    let mut cursor = shared.cursor.subscribe();
+    let news = cursor.wait_for(|cursor| *cursor != after);
+    let _ = tokio::time::timeout(wait, news).await;
+    let changes = shared.changes.lock().expect("not poisoned");
+    let newer: Vec<&Value> = changes
+        .iter()
+        .filter(|change| change["cursor"].as_u64().is_some_and(|c| after < c))
+        .collect();
+    // Two at a time, so that every test reads more than one page.
+    let page: Vec<&Value> = newer.iter().take(2).copied().collect();
+    let more = page.len() < newer.len();
+    let last = page.last().and_then(|change| change["cursor"].as_u64());
+    let newest = *shared.cursor.borrow();
+    let body = json!({"cursor": last.unwrap_or(newest), "more": more, "changes": page});
+    Response::new(body.to_string())
+}
