@@ -231,6 +231,21 @@ impl Cx {
         }
     }
 
+    /// Begins a part that may fail alone, for readers of many facts in one transaction. It ends
+    /// with `release_savepoint` or `undo_savepoint`; parts do not nest.
+    pub async fn savepoint(&self) -> Result<()> {
+        self.tx.savepoint().await
+    }
+
+    pub async fn release_savepoint(&self) -> Result<()> {
+        self.tx.release_savepoint().await
+    }
+
+    /// The transaction is as it was before the part, whatever failed in it.
+    pub async fn undo_savepoint(&self) -> Result<()> {
+        self.tx.undo_savepoint().await
+    }
+
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await
     }

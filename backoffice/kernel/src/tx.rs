@@ -126,6 +126,25 @@ impl Tx {
         })
     }
 
+    /// Begins a part that may fail alone; parts do not nest.
+    pub(crate) async fn savepoint(&self) -> Result<()> {
+        self.execute("savepoint part", &[]).await.map(drop)
+    }
+
+    pub(crate) async fn release_savepoint(&self) -> Result<()> {
+        self.execute("release savepoint part", &[]).await.map(drop)
+    }
+
+    /// Undoes the part: the transaction is as before it. A failure before the part would have
+    /// refused the savepoint, so what failed since is all that failed.
+    pub(crate) async fn undo_savepoint(&self) -> Result<()> {
+        let client = self.client()?;
+        let undo = "rollback to savepoint part; release savepoint part";
+        self.noted(client.batch_execute(undo).await)?;
+        self.failed.store(false, Ordering::Release);
+        Ok(())
+    }
+
     pub(crate) async fn commit(mut self) -> Result<()> {
         if !self.opened.load(Ordering::Acquire) {
             return Ok(());

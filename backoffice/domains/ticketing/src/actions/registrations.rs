@@ -52,14 +52,13 @@ pub(super) async fn create(cx: &mut Cx, args: Args) -> Result<Reply> {
     if !faults.is_empty() {
         return Err(Error::faults(faults));
     }
-    event_number(cx, input.event_id).await?;
+    let number = event_number(cx, input.event_id).await?;
     check_types(cx, input.event_id, &items).await?;
     if !is_known(cx, input.event_id).await? {
         let detail = "the event was never put on sale, so nothing can be registered";
         return Err(Error::field(Code::NotReady, "event_id", detail));
     }
-    // Version 4: orders are named by random ids at the gate.
-    let order = Uuid::new_v4();
+    let order = order_id(number);
     let instruction = Instruction::OrderCreate {
         order,
         items,
@@ -266,6 +265,14 @@ fn ticket(row: &Map<String, Value>) -> Result<u64> {
     row.get("ticket_number")
         .and_then(Value::as_u64)
         .ok_or_else(|| Error::internal("the registration has no ticket number"))
+}
+
+/// An id as the gate gives it to its own orders, so that it finds the event from it: version 8
+/// (RFC 9562, section 5.8) with the event's number in the first four bytes, random after it.
+fn order_id(event_number: u32) -> Uuid {
+    let mut bytes = *Uuid::new_v4().as_bytes();
+    bytes[..4].copy_from_slice(&event_number.to_be_bytes());
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Who lets a person in, as the journal keeps it; a service has no id of a person.

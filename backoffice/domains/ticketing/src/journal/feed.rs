@@ -22,9 +22,10 @@ const HEADS_WAIT: Duration = Duration::from_secs(20);
 /// The gate answers within this, beyond what it was asked to wait.
 const REPLY_WAIT: Duration = Duration::from_secs(10);
 const PAGE_ENTRIES: usize = 500;
-/// After a failure of one event or of the gate: doubled each time, up to the second.
+/// After a failure of one event or of the gate: doubled each time, up to the second. Short,
+/// because what waits is somebody at a desk.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
 /// Name under which this service acknowledges.
 const CONSUMER: &str = "backoffice";
 

@@ -159,7 +159,7 @@ async fn register(
         "insert into event_registrations \
            (id, event_id, order_id, ticket_type_id, ticket_number, ticket, position, status, \
             channel, attendee_name, attendee_email, confirmed_at) \
-         select $1, e.id, $3, $4, $5, e.number || '-' || $5, $6, 'confirmed', $7, $8, $9, $10 \
+         select $1, e.id, $3, $4, $5::bigint, e.number::text || '-' || $5::bigint::text, $6, 'confirmed', $7, $8, $9, $10 \
            from events e where e.id = $2",
         &[
             &registration_id(order.order, place.position),

@@ -106,16 +106,15 @@ async fn retry(cx: &Cx, event: Uuid) -> Result<Blocked> {
 /// Applies a fact in a savepoint; `Some` is the cause of a failure that left no trace. What would
 /// fail for every entry (the database is gone) is an error of the whole batch.
 async fn attempt(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<Option<String>> {
-    cx.execute("savepoint entry", &[]).await?;
+    cx.savepoint().await?;
     match apply(cx, entry, fact).await {
         Ok(()) => {
-            cx.execute("release savepoint entry", &[]).await?;
+            cx.release_savepoint().await?;
             Ok(None)
         }
         Err(cause) if concerns_all(&cause) => Err(cause),
         Err(cause) => {
-            cx.execute("rollback to savepoint entry", &[]).await?;
-            cx.execute("release savepoint entry", &[]).await?;
+            cx.undo_savepoint().await?;
             Ok(Some(cause.log_text()))
         }
     }
