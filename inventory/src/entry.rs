@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 use crate::time::Millis;
 
+#[cfg(test)]
+mod tests;
+
 /// Version that this code writes. Readers accept it and the one before.
 pub const VERSION: u16 = 1;
 

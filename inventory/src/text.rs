@@ -12,6 +12,9 @@ use crate::command::Digest16;
 use crate::entry::Hash;
 use crate::fact::Base64;
 
+#[cfg(test)]
+mod tests;
+
 fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }

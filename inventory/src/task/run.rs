@@ -52,6 +52,7 @@ pub(super) async fn run(
         options,
         node: Node::new(state),
         trouble: None,
+        told: false,
         retry_at: Instant::now(),
         follow: None,
         snapshot: None,
@@ -82,6 +83,9 @@ struct Task {
     node: Node,
     /// Why the log's end is not known; commands are refused until it is.
     trouble: Option<String>,
+    /// The trouble was told to the log; told again only after it was over.
+    told: bool,
+    /// No other try to recover, or to return overdue holds, before this.
     retry_at: Instant,
     /// Waits for other nodes' entries; kept while commands are served, so that a blocking read is
     /// never cut off.
@@ -277,29 +281,30 @@ impl Task {
 
     /// From now on nobody knows the log's end: commands are refused until it was read again.
     fn lose_touch(&mut self, why: String) -> Failed {
-        if self.trouble.is_none() {
+        if !self.told {
             tracing::error!(event = %self.shared.event, why, "the store is out of reach");
+            self.told = true;
         }
         self.trouble = Some(why.clone());
-        self.retry_at = Instant::now().checked_add(RETRY_PAUSE).unwrap_or_else(Instant::now);
+        self.retry_later();
         self.follow = None;
         self.publish();
         Failed::Store(why)
     }
 
+    fn retry_later(&mut self) {
+        self.retry_at = Instant::now().checked_add(RETRY_PAUSE).unwrap_or_else(Instant::now);
+    }
+
     /// One try to learn the log's end again.
     async fn recover(&mut self) {
-        let trouble = self.trouble.take();
+        self.trouble = None;
         match self.carry(&[], Duration::ZERO).await {
-            Ok(_) => tracing::info!(event = %self.shared.event, "the store answers again"),
-            Err(Failed::Store(why)) => {
-                self.trouble = trouble.or(Some(why.clone()));
-                self.lose_touch(why);
+            Ok(_) => {
+                tracing::info!(event = %self.shared.event, "the store answers again");
+                self.told = false;
             }
-            Err(Failed::Contradiction(why)) => {
-                self.trouble = trouble.or(Some(why.clone()));
-                self.lose_touch(why);
-            }
+            Err(Failed::Store(why) | Failed::Contradiction(why)) => drop(self.lose_touch(why)),
         }
     }
 
@@ -353,12 +358,13 @@ impl Task {
 
     /// Until the next thing that nobody wakes the task for.
     fn pause(&self) -> Duration {
+        let retry = self.retry_at.saturating_duration_since(Instant::now());
         if self.trouble.is_some() {
-            return self.retry_at.saturating_duration_since(Instant::now());
+            return retry;
         }
         let Some(due) = self.node.state().next_due() else { return FOLLOW_WAIT };
         let ms = due.0.saturating_sub(self.clock.now().0);
-        Duration::from_millis(u64::try_from(ms).unwrap_or(0)).min(CLOCK_PAUSE)
+        Duration::from_millis(u64::try_from(ms).unwrap_or(0)).max(retry).min(CLOCK_PAUSE)
     }
 
     async fn take_followed(&mut self, followed: Followed) {
@@ -378,12 +384,15 @@ impl Task {
 
     async fn return_overdue(&mut self) {
         let due = self.node.state().next_due();
-        if self.trouble.is_none()
-            && due.is_some_and(|due| due <= self.clock.now())
-            && let Err(Failed::Contradiction(why)) =
-                self.carry(&[], self.options.append_patience).await
-        {
-            self.lose_touch(why);
+        let overdue = due.is_some_and(|due| due <= self.clock.now());
+        if self.trouble.is_some() || !overdue || Instant::now() < self.retry_at {
+            return;
+        }
+        match self.carry(&[], self.options.append_patience).await {
+            Ok(_) => {}
+            // A store that refuses is not asked again at once.
+            Err(Failed::Store(_)) => self.retry_later(),
+            Err(Failed::Contradiction(why)) => drop(self.lose_touch(why)),
         }
     }
 

@@ -152,6 +152,7 @@ impl House {
         self.node.propose(self.now, &commands).unwrap();
         self.node.abandon();
         assert_eq!(self.node.state().hash().unwrap(), before, "rollback left a trace");
+        self.node.state().check().unwrap();
         let mut proposal = self.node.propose(self.now, &commands).unwrap();
         assert!(matches!(self.node.settle(&proposal, Appended::Done), Settled::Durable));
         self.journal.append(&mut proposal.batch.entries);
