@@ -1,6 +1,8 @@
 //! `schema diff`: replays the migrations into one scratch database and the generated DDL into
 //! another, compares the catalogues and prints what is missing as the text of a migration.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::catalog::{Catalog, Object, ObjectKind};
 use crate::db::Admin;
 use crate::entity::Kind;
@@ -62,7 +64,10 @@ pub fn renames(registry: &Registry) -> Vec<Rename> {
 
 /// The catalogue that the scripts make in an empty database, which is dropped again.
 async fn scratch(url: &Secret, purpose: &str, scripts: &[&str]) -> Result<Catalog> {
-    let name = format!("atlvs_scratch_{purpose}_{}", std::process::id());
+    // Two comparisons may run in one process, and two processes on one server.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let turn = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("atlvs_scratch_{}_{turn}_{purpose}", std::process::id());
     let admin = Admin::connect(url).await?;
     let drop = format!("drop database if exists {name} with (force)");
     admin.batch(&drop).await?;

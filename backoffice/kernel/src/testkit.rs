@@ -11,6 +11,6 @@ mod server;
 pub use client::{Client, Reply};
 pub use database::TestDb;
 pub use organization::{PASSWORD, TestOrg};
-pub use plant::{Planter, plant};
-pub use sample::{Links, sample, value};
+pub use plant::{Hint, Planter, plant};
+pub use sample::value;
 pub use server::{CATALOGUE_TOKEN, JOURNAL_TOKEN, TestServer, settings};

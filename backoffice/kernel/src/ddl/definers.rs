@@ -84,11 +84,6 @@ pub const DEFINERS: &[Definer] = &[
         why: "ends a token of the active organization",
     },
     Definer {
-        name: "currency_exponent",
-        callers: APP,
-        why: "reads the currencies, a global table without a grant",
-    },
-    Definer {
         name: "next_event_number",
         callers: APP,
         why: "draws from the one sequence of all organizations",

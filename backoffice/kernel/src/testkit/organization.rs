@@ -34,8 +34,7 @@ impl TestOrg {
         };
         let (id, owner) = open_organization(service, new).await?;
         let all = json!([{ "grant": "*", "rights": ["*"], "scope": "all" }]);
-        let mut org =
-            Self { id, owner, email, token: Secret::default(), service: service.clone() };
+        let mut org = Self { id, owner, email, token: Secret::default(), service: service.clone() };
         org.token = org.issue(all).await?;
         Ok(org)
     }

@@ -1,35 +1,11 @@
 //! A valid value for every kind, so that tests over the registry need no list of entities. Values
 //! differ by number and grow along the fields, so that uniques hold and ends follow beginnings.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::entity::{Access, Entity, Field, Kind};
+use crate::entity::{Field, Kind};
 use crate::kind_sql::currency_column;
-
-/// Ids for link fields, by field name.
-pub type Links = BTreeMap<&'static str, Uuid>;
-
-/// A body for create: every writable field, links as given; a link without an id is left out.
-pub fn sample(entity: &Entity, number: u32, links: &Links) -> Map<String, Value> {
-    let mut body = Map::new();
-    for (place, field) in entity.fields.iter().enumerate() {
-        if !matches!(field.access, Access::Writable | Access::WriteOnce) {
-            continue;
-        }
-        let value = match field.kind {
-            Kind::Link { .. } => match links.get(field.name) {
-                Some(id) => json!(id),
-                None => continue,
-            },
-            _ => value(field, number, place),
-        };
-        body.insert(field.name.to_owned(), value);
-    }
-    body
-}
 
 /// A value as the API takes it. `place` is the field's place in its entity.
 pub fn value(field: &Field, number: u32, place: usize) -> Value {
@@ -58,9 +34,11 @@ pub fn value(field: &Field, number: u32, place: usize) -> Value {
             json!(floor.saturating_add(i64::from(number).checked_rem(span).unwrap_or(0)))
         }
         Kind::Money => json!({"amount": format!("{number}.50"), "currency": "EUR"}),
-        Kind::Decimal { scale: 0 } => json!(number.to_string()),
-        Kind::Decimal { .. } => json!(format!("{number}.5")),
-        Kind::Currency => json!(code(number, 3)),
+        // Decimals are mostly rates, which have bounds of their own.
+        Kind::Decimal { scale: 0 } => json!((number % 50).to_string()),
+        Kind::Decimal { .. } => json!(format!("{}.5", number % 50)),
+        // One currency everywhere: prices often have to be in that of something else.
+        Kind::Currency => json!("EUR"),
         Kind::Country => json!("DE"),
         Kind::Language => json!("de"),
         Kind::TimeZone => json!("Europe/Berlin"),
@@ -88,15 +66,4 @@ pub(super) fn columns(field: &Field, number: u32, place: usize) -> Vec<(String, 
         }
         _ => vec![(field.name.to_owned(), api)],
     }
-}
-
-/// Letters that count: AAA, AAB, …
-fn code(number: u32, letters: u32) -> String {
-    (0..letters)
-        .rev()
-        .map(|digit| {
-            let value = number / 26_u32.pow(digit) % 26;
-            char::from(b'A' + u8::try_from(value).unwrap_or(0))
-        })
-        .collect()
 }

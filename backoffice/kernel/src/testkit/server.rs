@@ -47,8 +47,8 @@ impl TestServer {
         let service = Service::new(registry, settings, clock)?;
         let listeners = Listeners::bind(&service).await?;
         let client = Client::new(&format!("http://{}", listeners.public()?))?;
-        let internal = Client::new(&format!("http://{}", listeners.internal()?))?
-            .with_bearer(CATALOGUE_TOKEN);
+        let internal =
+            Client::new(&format!("http://{}", listeners.internal()?))?.with_bearer(CATALOGUE_TOKEN);
         let (trigger, shutdown) = Shutdown::new();
         let serving = (service.clone(), shutdown.clone());
         let task = tokio::spawn(async move { listeners.serve(&serving.0, serving.1).await });

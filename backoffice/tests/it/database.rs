@@ -1,0 +1,110 @@
+//! The schema as a whole: migrations and descriptors agree, every table is known and defended, and
+//! only the listed functions pass row-level security.
+
+use std::collections::BTreeSet;
+
+use kernel::catalog::{Catalog, ObjectKind};
+use kernel::ddl::definers::DEFINERS;
+use kernel::{schema, startup};
+
+use crate::{database, registry};
+
+#[tokio::test]
+async fn migrations_make_what_descriptors_describe() {
+    let url = &database().await.migrate_url;
+    let pending = schema::pending(url, registry(), &migrations::scripts()).await.unwrap();
+    assert!(
+        pending.is_empty(),
+        "write this into migrations/ (`backoffice schema diff` prints it):\n{pending}"
+    );
+}
+
+#[tokio::test]
+async fn every_table_is_known_and_defended() {
+    let admin = database().await.superuser().await.unwrap();
+    let catalog = Catalog::read(&admin).await.unwrap();
+    assert_eq!(startup::compare(registry(), &catalog), Vec::<String>::new());
+    let strangers = schema::strangers(&catalog, registry());
+    assert_eq!(strangers, Vec::<String>::new(), "give these tables a descriptor");
+    // Whatever has an organization is under forced row-level security, with or without descriptor.
+    for (key, _) in catalog.of(ObjectKind::Column).filter(|(key, _)| key.name == "org_id") {
+        let level = catalog.get(ObjectKind::RowSecurity, &key.on, "");
+        assert!(
+            matches!(level, Some(kernel::catalog::Object::Text(text)) if text == "forced"),
+            "row-level security of {} is not forced",
+            key.on
+        );
+    }
+    // Everyone's rights would be nobody's care.
+    let public: Vec<&str> = catalog
+        .of(ObjectKind::Grant)
+        .filter(|(key, _)| key.name.ends_with(" to public") && !key.on.starts_with("function "))
+        .filter(|(key, _)| !(key.on == "schema public" && key.name == "usage to public"))
+        .map(|(key, _)| key.on.as_str())
+        .collect();
+    assert_eq!(public, Vec::<&str>::new());
+}
+
+#[tokio::test]
+async fn only_listed_functions_pass_row_level_security() {
+    let admin = database().await.superuser().await.unwrap();
+    let rows = admin
+        .query(
+            "select p.proname::text, pg_get_userbyid(p.proowner)::text,
+                    coalesce(array_to_string(p.proconfig, ';'), ''),
+                    coalesce(array_to_string(p.proargnames, ','), ''),
+                    has_function_privilege('public', p.oid, 'execute')
+             from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'public'
+             where p.prosecdef or p.proowner = 'atlvs_definer'::regrole",
+            &[],
+        )
+        .await
+        .unwrap();
+    let mut found = BTreeSet::new();
+    for row in &rows {
+        let name: String = row.get(0);
+        let (owner, config, arguments): (String, String, String) =
+            (row.get(1), row.get(2), row.get(3));
+        assert_eq!(owner, "atlvs_definer", "{name}");
+        assert!(config.contains("search_path=pg_catalog, public"), "{name} sets no search_path");
+        // The active organization is the setting's; an argument could be anybody's.
+        let named: Vec<&str> =
+            arguments.split(',').filter(|name| name.starts_with("p_org")).collect();
+        assert_eq!(named, Vec::<&str>::new(), "{name} takes an organization");
+        assert!(!row.get::<_, bool>(4), "everyone may call {name}");
+        found.insert(name);
+    }
+    let listed: BTreeSet<String> = DEFINERS.iter().map(|definer| definer.name.to_owned()).collect();
+    assert_eq!(found, listed, "the list is kernel/src/ddl/definers.rs");
+}
+
+#[tokio::test]
+async fn a_second_run_of_the_migrations_does_nothing() {
+    let empty = kernel::testkit::TestDb::create("migrated", &[]).await.unwrap();
+    let first = migrations::run(&empty.migrate_url).await.unwrap();
+    let names: Vec<&str> = migrations::ALL.iter().map(|migration| migration.name).collect();
+    assert_eq!(first.applied, names);
+    let second = migrations::run(&empty.migrate_url).await.unwrap();
+    assert_eq!(second, migrations::Report::default());
+    let admin = empty.superuser().await.unwrap();
+    let catalog = Catalog::read(&admin).await.unwrap();
+    assert_eq!(startup::compare(registry(), &catalog), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_failed_migration_leaves_nothing() {
+    let empty = kernel::testkit::TestDb::create("failed", &[]).await.unwrap();
+    let broken = migrations::Migration {
+        name: "0001_broken",
+        sql: "create table half (id int); select no_such_function();",
+    };
+    let error = migrations::run_list(&empty.migrate_url, &[broken]).await.unwrap_err();
+    assert!(error.to_string().contains("no_such_function"), "{error}");
+    let admin = empty.superuser().await.unwrap();
+    let row = admin
+        .query_one("select to_regclass('half') is null, count(*) from schema_migrations", &[])
+        .await
+        .unwrap();
+    assert!(row.get::<_, bool>(0), "half a migration is there");
+    assert_eq!(row.get::<_, i64>(1), 0);
+}

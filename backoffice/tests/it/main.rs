@@ -1,0 +1,23 @@
+//! The back office as a whole: rules over the registry, the schema, the feeds, the walk. One binary,
+//! one migrated database; every test opens organizations of its own.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod adding;
+mod database;
+mod rules;
+mod stage;
+mod whole;
+
+use kernel::registry::Registry;
+use kernel::testkit::TestDb;
+
+fn registry() -> &'static Registry {
+    static REGISTRY: std::sync::OnceLock<&'static Registry> = std::sync::OnceLock::new();
+    REGISTRY.get_or_init(|| backoffice::registry().unwrap().leak())
+}
+
+/// The database of this process, made by the migrations as an installation's is.
+async fn database() -> &'static TestDb {
+    TestDb::shared(&migrations::scripts()).await.unwrap()
+}

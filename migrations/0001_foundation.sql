@@ -1,0 +1,2359 @@
+-- === Everything is the owner's ===
+
+set local check_function_bodies = off;
+set local role atlvs_owner;
+
+-- === Base ===
+
+-- Schema rights and the functions that tables themselves use.
+
+revoke create on schema public from public;
+grant usage on schema public to atlvs_app, atlvs_portal, atlvs_work, atlvs_definer;
+-- The partition function of the definer makes tables.
+grant create on schema public to atlvs_definer;
+
+-- A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then the fraction of the millisecond in
+-- 12 bits (section 6.2, method 3), so that ids of one session sort by time to the microsecond.
+create or replace function uuid7() returns uuid
+language sql volatile parallel safe
+set search_path = pg_catalog
+as $$
+    select encode(
+        set_byte(set_byte(
+            overlay(uuid_send(gen_random_uuid()) placing substring(int8send(us / 1000) from 3) from 1 for 6),
+            6, 112 | ((us % 1000 * 4096 / 1000) >> 8)::int),
+            7, ((us % 1000 * 4096 / 1000) & 255)::int),
+        'hex')::uuid
+    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) as clock (us)
+$$;
+
+-- The smallest UUID of an instant: bounds of partitions and of searches by time.
+create or replace function uuid7_floor(p_at timestamptz) returns uuid
+language sql immutable parallel safe
+set search_path = pg_catalog
+as $$
+    select (lpad(to_hex(floor(extract(epoch from p_at) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid
+$$;
+
+-- Before every update: the version grows by one whoever writes, identity never changes.
+create or replace function touch() returns trigger
+language plpgsql
+set search_path = pg_catalog
+as $$
+begin
+    if new.id <> old.id or new.created_at <> old.created_at then
+        raise exception using errcode = 'restrict_violation',
+            message = format('%s: id and created_at never change', tg_table_name);
+    end if;
+    new.version := old.version + 1;
+    if new.updated_at is not distinct from old.updated_at then
+        new.updated_at := now();
+    end if;
+    return new;
+end
+$$;
+
+-- Before update or delete of a log: its rows stay as they were written.
+create or replace function append_only() returns trigger
+language plpgsql
+set search_path = pg_catalog
+as $$
+begin
+    raise exception using errcode = 'restrict_violation',
+        message = format('%s is append-only', tg_table_name);
+end
+$$;
+
+-- === Change log and outbox ===
+
+-- The change log and the outbox. One trigger writes both; no product role writes the log.
+
+create table changes (
+    org_id uuid not null,
+    id uuid not null default uuid7(),
+    table_name text not null,
+    row_id uuid not null,
+    -- insert, update, delete (a soft delete is one), restore
+    op text not null,
+    -- Version of the row after the change; null when the row is gone.
+    version bigint,
+    -- Values of changed fields only; secret fields are never here.
+    before jsonb,
+    after jsonb,
+    actor_kind text not null,
+    actor_id text,
+    request_id uuid,
+    reason text,
+    at timestamptz not null default now(),
+    -- Erasing a person nulls before, after and salt; the digest stays and proves that a change was.
+    salt bytea,
+    digest bytea not null,
+    erased_at timestamptz,
+    constraint changes_pkey primary key (org_id, id),
+    constraint changes_op_check check (op in ('insert', 'update', 'delete', 'restore')),
+    constraint changes_digest_check check (octet_length(digest) = 32),
+    constraint changes_erased_check check ((salt is null) = (erased_at is not null))
+) partition by range (id);
+create index changes_row_idx on changes (org_id, table_name, row_id, id);
+alter table changes enable row level security;
+alter table changes force row level security;
+create policy changes_tenant on changes
+    using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+
+create table outbox (
+    id bigint generated always as identity,
+    org_id uuid not null,
+    -- table.op, as in the change: events.update
+    topic text not null,
+    row_id uuid not null,
+    change_id uuid,
+    body jsonb not null default '{}'::jsonb,
+    created_at timestamptz not null default now(),
+    -- Lease of the process that works on it, and the end of the work.
+    taken_at timestamptz,
+    taken_by uuid,
+    attempts integer not null default 0,
+    error text,
+    done_at timestamptz,
+    constraint outbox_pkey primary key (id)
+);
+-- Claims read only what is open.
+create index outbox_open_idx on outbox (id) where done_at is null;
+create index outbox_done_idx on outbox (done_at) where done_at is not null;
+alter table outbox enable row level security;
+alter table outbox force row level security;
+create policy outbox_enqueue on outbox for insert to atlvs_app
+    with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy outbox_work on outbox to atlvs_work using (true) with check (true);
+
+-- The digest of a change: SHA-256 over its canonical text and its salt. Canonical is the text of a
+-- JSON array (jsonb prints keys in one order), with the time in UTC to the microsecond.
+create or replace function change_digest(c changes) returns bytea
+language sql stable parallel safe
+set search_path = pg_catalog, public
+as $$
+    select sha256(convert_to(jsonb_build_array(
+        c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.before, c.after,
+        c.actor_kind, c.actor_id, c.request_id, c.reason,
+        to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8') || c.salt)
+$$;
+
+-- After every insert, update and delete of a tenant table that is not a log. Arguments of the trigger
+-- are the columns that are never written here. The organization is the row's own.
+create or replace function record_change() returns trigger
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+set timezone = 'UTC'
+as $$
+declare
+    v_hidden constant text[] := coalesce(tg_argv, '{}') || array['org_id', 'id', 'version', 'created_at', 'updated_at'];
+    v_old jsonb;
+    v_new jsonb;
+    c changes;
+begin
+    if tg_op <> 'INSERT' then
+        v_old := to_jsonb(old) - v_hidden;
+        c.org_id := old.org_id;
+        c.row_id := old.id;
+    end if;
+    if tg_op <> 'DELETE' then
+        v_new := to_jsonb(new) - v_hidden;
+        c.org_id := new.org_id;
+        c.row_id := new.id;
+        c.version := new.version;
+    end if;
+    select jsonb_object_agg(key, o.value) filter (where o.value <> 'null'),
+           jsonb_object_agg(key, n.value) filter (where n.value <> 'null' or tg_op = 'UPDATE')
+      into c.before, c.after
+      from jsonb_each(v_old) o full join jsonb_each(v_new) n using (key)
+     where o.value is distinct from n.value;
+    -- An update of secrets alone is told without values; an update of nothing is not told at all.
+    if tg_op = 'UPDATE' and c.before is null and c.after is null
+        and (to_jsonb(old) - array['version', 'updated_at']) = (to_jsonb(new) - array['version', 'updated_at']) then
+        return null;
+    end if;
+    c.op := case
+        when tg_op = 'UPDATE' and c.after ? 'deleted_at' and c.after -> 'deleted_at' <> 'null' then 'delete'
+        when tg_op = 'UPDATE' and c.before ? 'deleted_at' then 'restore'
+        else lower(tg_op) end;
+    c.id := uuid7();
+    c.table_name := tg_table_name;
+    c.actor_kind := coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system');
+    c.actor_id := nullif(current_setting('app.actor_id', true), '');
+    c.request_id := nullif(current_setting('app.request_id', true), '')::uuid;
+    c.reason := nullif(current_setting('app.reason', true), '');
+    c.at := now();
+    c.salt := uuid_send(gen_random_uuid());
+    c.digest := change_digest(c);
+    insert into changes values (c.*);
+    insert into outbox (org_id, topic, row_id, change_id, body)
+    values (c.org_id, c.table_name || '.' || c.op, c.row_id, c.id,
+            jsonb_build_object('version', c.version, 'fields',
+                (select coalesce(jsonb_agg(key order by key), '[]')
+                   from jsonb_object_keys(coalesce(c.before, '{}') || coalesce(c.after, '{}')) key)));
+    return null;
+end
+$$;
+
+-- The log's own guard: the only edit there is takes the values and the salt away.
+create or replace function guard_changes() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    if tg_op = 'UPDATE' then
+        if current_user = 'atlvs_definer' and old.erased_at is null
+            and new.before is null and new.after is null and new.salt is null and new.erased_at is not null
+            and (to_jsonb(new) - array['before', 'after', 'salt', 'erased_at'])
+              = (to_jsonb(old) - array['before', 'after', 'salt', 'erased_at']) then
+            return new;
+        end if;
+    end if;
+    raise exception using errcode = 'restrict_violation', message = 'the change log is append-only';
+end
+$$;
+create trigger changes_guard before update or delete on changes
+    for each row execute function guard_changes();
+create trigger changes_guard_truncate before truncate on changes
+    for each statement execute function guard_changes();
+
+-- Takes a row's values out of the log of the active organization; answers how many entries lost theirs.
+create or replace function erase_changes(p_table text, p_row uuid) returns bigint
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_count bigint;
+begin
+    update changes set before = null, after = null, salt = null, erased_at = now()
+     where org_id = v_org and table_name = p_table and row_id = p_row and erased_at is null;
+    get diagnostics v_count = row_count;
+    return v_count;
+end
+$$;
+
+-- Makes the monthly partitions of the log from this month on, two years ahead; answers how many were
+-- missing. Partitions get no grants: only the parent is read, under its policy.
+create or replace function make_change_partitions() returns integer
+language plpgsql security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_months_ahead constant integer := 24;
+    v_first constant timestamp := date_trunc('month', now() at time zone 'UTC');
+    v_month timestamp;
+    v_name text;
+    v_made integer := 0;
+begin
+    -- Workers that begin together must not race for a name.
+    perform pg_advisory_xact_lock(4146002);
+    for v_ahead in 0 .. v_months_ahead loop
+        v_month := v_first + make_interval(months => v_ahead);
+        v_name := to_char(v_month, '"changes_y"YYYY"m"MM');
+        if to_regclass('public.' || v_name) is null then
+            execute format('create table public.%I partition of public.changes for values from (%L) to (%L)',
+                v_name,
+                public.uuid7_floor(v_month at time zone 'UTC'),
+                public.uuid7_floor((v_month + interval '1 month') at time zone 'UTC'));
+            v_made := v_made + 1;
+        end if;
+    end loop;
+    return v_made;
+end
+$$;
+
+-- Partitions are made by the definer, and only the owner of a table adds partitions to it.
+alter table changes owner to atlvs_definer;
+grant select on changes to atlvs_app;
+grant select, insert, update, delete on outbox to atlvs_work;
+grant insert on outbox to atlvs_app, atlvs_definer;
+
+-- === accounts.organizations ===
+
+create table organizations (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    name text not null,
+    slug text not null,
+    constraint organizations_pkey primary key (id),
+    constraint organizations_name_check check (char_length(name) <= 300),
+    constraint organizations_slug_check check (slug ~ '^[a-z0-9][a-z0-9_-]{0,62}$')
+);
+create unique index organizations_slug_key on organizations (slug);
+
+-- === accounts.users ===
+
+create table users (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    email text not null,
+    email_key text generated always as (lower(email)) stored,
+    name text not null,
+    password_hash text,
+    disabled_at timestamp with time zone,
+    constraint users_pkey primary key (id),
+    constraint users_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
+    constraint users_email_key_check check (char_length(email_key) <= 300),
+    constraint users_name_check check (char_length(name) <= 300),
+    constraint users_password_hash_check check (char_length(password_hash) <= 300)
+);
+create unique index users_email_key on users (email_key);
+
+-- === accounts.identities ===
+
+create table identities (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    user_id uuid not null,
+    issuer text not null,
+    subject text not null,
+    constraint identities_pkey primary key (id),
+    constraint identities_issuer_check check (char_length(issuer) <= 300),
+    constraint identities_subject_check check (char_length(subject) <= 300)
+);
+create unique index identities_subject_key on identities (issuer, subject);
+create index identities_user_id_idx on identities (user_id);
+
+-- === accounts.sessions ===
+
+create table sessions (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    user_id uuid not null,
+    token_hash bytea not null,
+    expires_at timestamp with time zone not null,
+    last_seen_at timestamp with time zone not null,
+    revoked_at timestamp with time zone,
+    user_agent text,
+    constraint sessions_pkey primary key (id),
+    constraint sessions_token_hash_check check (octet_length(token_hash) <= 32),
+    constraint sessions_user_agent_check check (char_length(user_agent) <= 300)
+);
+create unique index sessions_token_key on sessions (token_hash);
+create index sessions_user_id_idx on sessions (user_id);
+
+-- === accounts.api_tokens ===
+
+create table api_tokens (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    organization_id uuid not null,
+    user_id uuid not null,
+    name text not null,
+    token_hash bytea not null,
+    hint text not null,
+    grants jsonb not null,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    constraint api_tokens_pkey primary key (id),
+    constraint api_tokens_name_check check (char_length(name) <= 300),
+    constraint api_tokens_token_hash_check check (octet_length(token_hash) <= 32),
+    constraint api_tokens_hint_check check (char_length(hint) <= 300),
+    constraint api_tokens_grants_check check (octet_length(grants::text) <= 65536)
+);
+create unique index api_tokens_token_key on api_tokens (token_hash);
+create index api_tokens_organization_id_idx on api_tokens (organization_id);
+create index api_tokens_user_id_idx on api_tokens (user_id);
+
+-- === accounts.roles ===
+
+create table roles (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    key text not null,
+    name text not null,
+    built_in boolean default false not null,
+    grants jsonb not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint roles_pkey primary key (org_id, id),
+    constraint roles_key_check check (key ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint roles_name_check check (char_length(name) <= 300),
+    constraint roles_grants_check check (octet_length(grants::text) <= 65536)
+);
+create unique index roles_key_key on roles (org_id, key) where deleted_at is null;
+
+-- === accounts.memberships ===
+
+create table memberships (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    user_id uuid not null,
+    role_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint memberships_pkey primary key (org_id, id)
+);
+create unique index memberships_user_role_key on memberships (org_id, user_id, role_id) where deleted_at is null;
+create index memberships_user_id_idx on memberships (org_id, user_id);
+create index memberships_role_id_idx on memberships (org_id, role_id);
+
+-- === accounts.operations ===
+
+create table operations (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    kind text not null,
+    status text default 'pending' not null,
+    result jsonb,
+    error jsonb,
+    finished_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint operations_pkey primary key (org_id, id),
+    constraint operations_kind_check check (char_length(kind) <= 300),
+    constraint operations_status_check check (status in ('pending', 'done', 'failed')),
+    constraint operations_result_check check (octet_length(result::text) <= 65536),
+    constraint operations_error_check check (octet_length(error::text) <= 65536)
+);
+
+-- === identity.currencies ===
+
+create table currencies (
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    code text not null,
+    numeric_code bigint not null,
+    name text not null,
+    exponent bigint not null,
+    active boolean default true not null,
+    constraint currencies_pkey primary key (id),
+    constraint currencies_code_check check (code ~ '^[A-Z]{3}$'),
+    constraint currencies_numeric_code_check check (numeric_code between 1 and 999),
+    constraint currencies_name_check check (char_length(name) <= 300),
+    constraint currencies_exponent_check check (exponent between 0 and 4)
+);
+create unique index currencies_code_key on currencies (code);
+
+-- === identity.calendars ===
+
+create table calendars (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    time_zone text not null,
+    monday boolean default true not null,
+    tuesday boolean default true not null,
+    wednesday boolean default true not null,
+    thursday boolean default true not null,
+    friday boolean default true not null,
+    saturday boolean default false not null,
+    sunday boolean default false not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint calendars_pkey primary key (org_id, id),
+    constraint calendars_name_check check (char_length(name) <= 300),
+    constraint calendars_time_zone_check check (char_length(time_zone) <= 64)
+);
+create unique index calendars_name_key on calendars (org_id, name) where deleted_at is null;
+
+-- === identity.calendar_holidays ===
+
+create table calendar_holidays (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    calendar_id uuid not null,
+    day date not null,
+    name text not null,
+    part text default 'whole' not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint calendar_holidays_pkey primary key (org_id, id),
+    constraint calendar_holidays_name_check check (char_length(name) <= 300),
+    constraint calendar_holidays_part_check check (part in ('whole', 'morning', 'afternoon'))
+);
+create unique index calendar_holidays_day_key on calendar_holidays (org_id, calendar_id, day, part) where deleted_at is null;
+create index calendar_holidays_calendar_id_idx on calendar_holidays (org_id, calendar_id);
+
+-- === identity.parties ===
+
+create table parties (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    kind text not null,
+    name text not null,
+    given_name text,
+    family_name text,
+    legal_name text,
+    born_on date,
+    language text,
+    website text,
+    notes text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint parties_pkey primary key (org_id, id),
+    constraint parties_kind_check check (kind in ('person', 'organization')),
+    constraint parties_name_check check (char_length(name) <= 300),
+    constraint parties_given_name_check check (char_length(given_name) <= 300),
+    constraint parties_family_name_check check (char_length(family_name) <= 300),
+    constraint parties_legal_name_check check (char_length(legal_name) <= 300),
+    constraint parties_language_check check (char_length(language) <= 35),
+    constraint parties_website_check check (char_length(website) <= 2000),
+    constraint parties_notes_check check (char_length(notes) <= 20000),
+    constraint parties_name_parts_of_person check (kind = 'person' OR (given_name IS NULL AND family_name IS NULL AND born_on IS NULL)),
+    constraint parties_legal_name_of_organization check (kind = 'organization' OR legal_name IS NULL)
+);
+create index parties_name_idx on parties (org_id, name);
+
+-- === identity.party_addresses ===
+
+create table party_addresses (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    party_id uuid not null,
+    purpose text default 'main' not null,
+    line1 text,
+    line2 text,
+    postal_code text,
+    city text not null,
+    region text,
+    country text not null,
+    is_primary boolean default false not null,
+    primary_of uuid generated always as (CASE WHEN is_primary THEN party_id END) stored,
+    custom jsonb default '{}'::jsonb not null,
+    constraint party_addresses_pkey primary key (org_id, id),
+    constraint party_addresses_purpose_check check (purpose in ('main', 'billing', 'shipping', 'private', 'work', 'other')),
+    constraint party_addresses_line1_check check (char_length(line1) <= 300),
+    constraint party_addresses_line2_check check (char_length(line2) <= 300),
+    constraint party_addresses_postal_code_check check (char_length(postal_code) <= 300),
+    constraint party_addresses_city_check check (char_length(city) <= 300),
+    constraint party_addresses_region_check check (char_length(region) <= 300),
+    constraint party_addresses_country_check check (country ~ '^[A-Z]{2}$')
+);
+create unique index party_addresses_primary_key on party_addresses (org_id, primary_of) where deleted_at is null;
+create index party_addresses_party_id_idx on party_addresses (org_id, party_id);
+
+-- === identity.party_emails ===
+
+create table party_emails (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    party_id uuid not null,
+    purpose text default 'main' not null,
+    email text not null,
+    email_key text generated always as (lower(email)) stored,
+    is_primary boolean default false not null,
+    primary_of uuid generated always as (CASE WHEN is_primary THEN party_id END) stored,
+    custom jsonb default '{}'::jsonb not null,
+    constraint party_emails_pkey primary key (org_id, id),
+    constraint party_emails_purpose_check check (purpose in ('main', 'billing', 'shipping', 'private', 'work', 'other')),
+    constraint party_emails_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
+    constraint party_emails_email_key_check check (char_length(email_key) <= 300)
+);
+create unique index party_emails_email_key on party_emails (org_id, party_id, email_key) where deleted_at is null;
+create unique index party_emails_primary_key on party_emails (org_id, primary_of) where deleted_at is null;
+create index party_emails_email_key_idx on party_emails (org_id, email_key);
+create index party_emails_party_id_idx on party_emails (org_id, party_id);
+
+-- === identity.party_phones ===
+
+create table party_phones (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    party_id uuid not null,
+    purpose text default 'main' not null,
+    phone text not null,
+    is_primary boolean default false not null,
+    primary_of uuid generated always as (CASE WHEN is_primary THEN party_id END) stored,
+    custom jsonb default '{}'::jsonb not null,
+    constraint party_phones_pkey primary key (org_id, id),
+    constraint party_phones_purpose_check check (purpose in ('main', 'billing', 'shipping', 'private', 'work', 'other')),
+    constraint party_phones_phone_check check (char_length(phone) <= 40)
+);
+create unique index party_phones_phone_key on party_phones (org_id, party_id, phone) where deleted_at is null;
+create unique index party_phones_primary_key on party_phones (org_id, primary_of) where deleted_at is null;
+create index party_phones_phone_idx on party_phones (org_id, phone);
+create index party_phones_party_id_idx on party_phones (org_id, party_id);
+
+-- === identity.party_tax_ids ===
+
+create table party_tax_ids (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    party_id uuid not null,
+    scheme text not null,
+    country text not null,
+    value text not null,
+    value_key text generated always as (upper(regexp_replace(value, '[^[:alnum:]]', '', 'g'))) stored,
+    custom jsonb default '{}'::jsonb not null,
+    constraint party_tax_ids_pkey primary key (org_id, id),
+    constraint party_tax_ids_scheme_check check (scheme in ('vat', 'tax_number', 'eori', 'company_register', 'other')),
+    constraint party_tax_ids_country_check check (country ~ '^[A-Z]{2}$'),
+    constraint party_tax_ids_value_check check (char_length(value) <= 300),
+    constraint party_tax_ids_value_key_check check (char_length(value_key) <= 300)
+);
+create unique index party_tax_ids_value_key on party_tax_ids (org_id, party_id, scheme, country, value_key) where deleted_at is null;
+create index party_tax_ids_value_key_idx on party_tax_ids (org_id, value_key);
+create index party_tax_ids_party_id_idx on party_tax_ids (org_id, party_id);
+
+-- === identity.units ===
+
+create table units (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    code text not null,
+    kind text default 'department' not null,
+    parent_id uuid,
+    custom jsonb default '{}'::jsonb not null,
+    constraint units_pkey primary key (org_id, id),
+    constraint units_name_check check (char_length(name) <= 300),
+    constraint units_code_check check (code ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint units_kind_check check (kind in ('company', 'division', 'department', 'team', 'other'))
+);
+create unique index units_code_key on units (org_id, code) where deleted_at is null;
+create index units_parent_id_idx on units (org_id, parent_id);
+
+-- === identity.locations ===
+
+create table locations (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    kind text default 'venue' not null,
+    parent_id uuid,
+    line1 text,
+    line2 text,
+    postal_code text,
+    city text,
+    region text,
+    country text,
+    latitude numeric(28,6),
+    longitude numeric(28,6),
+    time_zone text,
+    capacity bigint,
+    calendar_id uuid,
+    custom jsonb default '{}'::jsonb not null,
+    constraint locations_pkey primary key (org_id, id),
+    constraint locations_name_check check (char_length(name) <= 300),
+    constraint locations_kind_check check (kind in ('venue', 'hall', 'room', 'area', 'office', 'warehouse', 'other')),
+    constraint locations_line1_check check (char_length(line1) <= 300),
+    constraint locations_line2_check check (char_length(line2) <= 300),
+    constraint locations_postal_code_check check (char_length(postal_code) <= 300),
+    constraint locations_city_check check (char_length(city) <= 300),
+    constraint locations_region_check check (char_length(region) <= 300),
+    constraint locations_country_check check (country ~ '^[A-Z]{2}$'),
+    constraint locations_time_zone_check check (char_length(time_zone) <= 64),
+    constraint locations_capacity_check check (capacity between 0 and 10000000),
+    constraint locations_latitude_range check (latitude BETWEEN -90 AND 90),
+    constraint locations_longitude_range check (longitude BETWEEN -180 AND 180)
+);
+create index locations_parent_id_idx on locations (org_id, parent_id);
+create index locations_calendar_id_idx on locations (org_id, calendar_id);
+
+-- === identity.legal_entities ===
+
+create table legal_entities (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    party_id uuid not null,
+    name text not null,
+    country text not null,
+    functional_currency text not null,
+    fiscal_year_start_month bigint default 1 not null,
+    fiscal_year_start_day bigint default 1 not null,
+    time_zone text not null,
+    calendar_id uuid,
+    unit_id uuid,
+    custom jsonb default '{}'::jsonb not null,
+    constraint legal_entities_pkey primary key (org_id, id),
+    constraint legal_entities_name_check check (char_length(name) <= 300),
+    constraint legal_entities_country_check check (country ~ '^[A-Z]{2}$'),
+    constraint legal_entities_functional_currency_check check (functional_currency ~ '^[A-Z]{3}$'),
+    constraint legal_entities_fiscal_year_start_month_check check (fiscal_year_start_month between 1 and 12),
+    constraint legal_entities_fiscal_year_start_day_check check (fiscal_year_start_day between 1 and 28),
+    constraint legal_entities_time_zone_check check (char_length(time_zone) <= 64)
+);
+create unique index legal_entities_party_key on legal_entities (org_id, party_id) where deleted_at is null;
+create unique index legal_entities_name_key on legal_entities (org_id, name) where deleted_at is null;
+create index legal_entities_party_id_idx on legal_entities (org_id, party_id);
+create index legal_entities_calendar_id_idx on legal_entities (org_id, calendar_id);
+create index legal_entities_unit_id_idx on legal_entities (org_id, unit_id);
+
+-- === identity.number_series ===
+
+create table number_series (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    code text not null,
+    legal_entity_id uuid,
+    prefix text default '' not null,
+    width bigint default 1 not null,
+    next_number bigint default 1 not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint number_series_pkey primary key (org_id, id),
+    constraint number_series_code_check check (code ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint number_series_prefix_check check (char_length(prefix) <= 300),
+    constraint number_series_width_check check (width between 1 and 18),
+    constraint number_series_next_number_check check (next_number between 1 and 999999999999999999),
+    constraint number_series_prefix_length check (char_length(prefix) <= 40)
+);
+create unique index number_series_code_key on number_series (org_id, code) where deleted_at is null;
+create index number_series_legal_entity_id_idx on number_series (org_id, legal_entity_id);
+
+-- === identity.external_refs ===
+
+create table external_refs (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    system text not null,
+    external_id text not null,
+    table_name text not null,
+    row_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint external_refs_pkey primary key (org_id, id),
+    constraint external_refs_system_check check (system ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint external_refs_external_id_check check (char_length(external_id) <= 300),
+    constraint external_refs_table_name_check check (table_name ~ '^[a-z0-9][a-z0-9_-]{0,62}$')
+);
+create unique index external_refs_external_key on external_refs (org_id, system, table_name, external_id) where deleted_at is null;
+create unique index external_refs_row_key on external_refs (org_id, system, table_name, row_id) where deleted_at is null;
+create index external_refs_table_name_row_id_idx on external_refs (org_id, table_name, row_id);
+
+-- === events.events ===
+
+create table events (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    number bigint default 0 not null,
+    description text,
+    starts_at timestamp with time zone not null,
+    ends_at timestamp with time zone not null,
+    doors_at timestamp with time zone,
+    admission_ends_at timestamp with time zone,
+    time_zone text not null,
+    currency text not null,
+    legal_entity_id uuid,
+    location_id uuid,
+    status text default 'draft' not null,
+    sales_opened_at timestamp with time zone,
+    canceled_at timestamp with time zone,
+    cancel_reason text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint events_pkey primary key (org_id, id),
+    constraint events_name_check check (char_length(name) <= 300),
+    constraint events_number_check check (number between 0 and 4294967295),
+    constraint events_description_check check (char_length(description) <= 20000),
+    constraint events_time_zone_check check (char_length(time_zone) <= 64),
+    constraint events_currency_check check (currency ~ '^[A-Z]{3}$'),
+    constraint events_status_check check (status in ('draft', 'on_sale', 'sale_closed', 'completed', 'canceled')),
+    constraint events_cancel_reason_check check (char_length(cancel_reason) <= 300),
+    constraint events_end_after_start check (ends_at > starts_at),
+    constraint events_doors_before_end check (doors_at < ends_at)
+);
+create index events_starts_at_idx on events (org_id, starts_at);
+create index events_status_idx on events (org_id, status);
+create index events_legal_entity_id_idx on events (org_id, legal_entity_id);
+create index events_location_id_idx on events (org_id, location_id);
+
+-- === ticketing.quotas ===
+
+create table quotas (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    event_id uuid not null,
+    number bigint default 0 not null,
+    name text not null,
+    size bigint,
+    custom jsonb default '{}'::jsonb not null,
+    constraint quotas_pkey primary key (org_id, id),
+    constraint quotas_number_check check (number between 0 and 65535),
+    constraint quotas_name_check check (char_length(name) <= 300),
+    constraint quotas_size_check check (size between 0 and 100000000)
+);
+create unique index quotas_name_key on quotas (org_id, event_id, name) where deleted_at is null;
+create index quotas_event_id_idx on quotas (org_id, event_id);
+
+-- === ticketing.ticket_types ===
+
+create table ticket_types (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    event_id uuid not null,
+    number bigint default 0 not null,
+    name text not null,
+    description text,
+    price numeric(19,4) not null,
+    price_currency text not null,
+    fee numeric(19,4),
+    fee_currency text,
+    tax_rate numeric(28,2) default 0 not null,
+    sale_from timestamp with time zone,
+    sale_until timestamp with time zone,
+    valid_from timestamp with time zone,
+    valid_until timestamp with time zone,
+    max_per_order bigint,
+    rotating boolean default false not null,
+    attention boolean default false not null,
+    active boolean default true not null,
+    position bigint default 0 not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint ticket_types_pkey primary key (org_id, id),
+    constraint ticket_types_number_check check (number between 0 and 65535),
+    constraint ticket_types_name_check check (char_length(name) <= 300),
+    constraint ticket_types_description_check check (char_length(description) <= 20000),
+    constraint ticket_types_price_check check ((price is null) = (price_currency is null) and price_currency ~ '^[A-Z]{3}$'),
+    constraint ticket_types_fee_check check ((fee is null) = (fee_currency is null) and fee_currency ~ '^[A-Z]{3}$'),
+    constraint ticket_types_max_per_order_check check (max_per_order between 1 and 1000),
+    constraint ticket_types_position_check check (position between 0 and 100000),
+    constraint ticket_types_price_positive check (price >= 0),
+    constraint ticket_types_fee_positive check (fee >= 0),
+    constraint ticket_types_tax_rate_range check (tax_rate BETWEEN 0 AND 100),
+    constraint ticket_types_sale_window check (sale_until > sale_from),
+    constraint ticket_types_valid_window check (valid_until > valid_from)
+);
+create unique index ticket_types_name_key on ticket_types (org_id, event_id, name) where deleted_at is null;
+create index ticket_types_event_id_idx on ticket_types (org_id, event_id);
+
+-- === ticketing.quota_ticket_types ===
+
+create table quota_ticket_types (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    quota_id uuid not null,
+    ticket_type_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint quota_ticket_types_pkey primary key (org_id, id)
+);
+create unique index quota_ticket_types_pair_key on quota_ticket_types (org_id, quota_id, ticket_type_id) where deleted_at is null;
+create index quota_ticket_types_quota_id_idx on quota_ticket_types (org_id, quota_id);
+create index quota_ticket_types_ticket_type_id_idx on quota_ticket_types (org_id, ticket_type_id);
+
+-- === ticketing.check_in_zones ===
+
+create table check_in_zones (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    event_id uuid not null,
+    number bigint default 0 not null,
+    key text not null,
+    name text not null,
+    policy text default 'single_entry' not null,
+    capacity bigint,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_zones_pkey primary key (org_id, id),
+    constraint check_in_zones_number_check check (number between 0 and 31),
+    constraint check_in_zones_key_check check (key ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint check_in_zones_name_check check (char_length(name) <= 300),
+    constraint check_in_zones_policy_check check (policy in ('single_entry')),
+    constraint check_in_zones_capacity_check check (capacity between 1 and 10000000)
+);
+create unique index check_in_zones_key_key on check_in_zones (org_id, event_id, key) where deleted_at is null;
+create index check_in_zones_event_id_idx on check_in_zones (org_id, event_id);
+
+-- === ticketing.ticket_type_zones ===
+
+create table ticket_type_zones (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    ticket_type_id uuid not null,
+    zone_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint ticket_type_zones_pkey primary key (org_id, id)
+);
+create unique index ticket_type_zones_pair_key on ticket_type_zones (org_id, ticket_type_id, zone_id) where deleted_at is null;
+create index ticket_type_zones_ticket_type_id_idx on ticket_type_zones (org_id, ticket_type_id);
+create index ticket_type_zones_zone_id_idx on ticket_type_zones (org_id, zone_id);
+
+-- === ticketing.check_in_devices ===
+
+create table check_in_devices (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    may_force boolean default false not null,
+    lanes text[],
+    zones text[],
+    directions text default 'both' not null,
+    expires_at timestamp with time zone,
+    token_issued_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    token_hash text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_devices_pkey primary key (org_id, id),
+    constraint check_in_devices_name_check check (char_length(name) <= 300),
+    constraint check_in_devices_lanes_check check (cardinality(lanes) <= 100 and array_position(lanes, null) is null),
+    constraint check_in_devices_zones_check check (cardinality(zones) <= 32 and array_position(zones, null) is null),
+    constraint check_in_devices_directions_check check (directions in ('both', 'entry', 'exit')),
+    constraint check_in_devices_token_hash_check check (char_length(token_hash) <= 300)
+);
+create unique index check_in_devices_name_key on check_in_devices (org_id, name) where deleted_at is null;
+create unique index check_in_devices_token_key on check_in_devices (org_id, token_hash) where deleted_at is null;
+
+-- === ticketing.check_in_device_events ===
+
+create table check_in_device_events (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    device_id uuid not null,
+    event_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_device_events_pkey primary key (org_id, id)
+);
+create unique index check_in_device_events_pair_key on check_in_device_events (org_id, device_id, event_id) where deleted_at is null;
+create index check_in_device_events_device_id_idx on check_in_device_events (org_id, device_id);
+create index check_in_device_events_event_id_idx on check_in_device_events (org_id, event_id);
+
+-- === ticketing.ticket_orders ===
+
+create table ticket_orders (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    number bigint not null,
+    code text not null,
+    status text not null,
+    channel text not null,
+    payment_method text not null,
+    total numeric(19,4) not null,
+    total_currency text not null,
+    tax numeric(19,4) not null,
+    tax_currency text not null,
+    buyer_name text,
+    buyer_email text,
+    party_id uuid,
+    hold_id uuid,
+    confirmed_at timestamp with time zone not null,
+    canceled_at timestamp with time zone,
+    notes text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint ticket_orders_pkey primary key (org_id, id),
+    constraint ticket_orders_number_check check (number >= 1),
+    constraint ticket_orders_code_check check (char_length(code) <= 300),
+    constraint ticket_orders_status_check check (status in ('confirmed', 'canceled')),
+    constraint ticket_orders_channel_check check (channel in ('shop', 'box_office', 'comp', 'import')),
+    constraint ticket_orders_payment_method_check check (payment_method in ('free', 'invoice', 'card')),
+    constraint ticket_orders_total_check check ((total is null) = (total_currency is null) and total_currency ~ '^[A-Z]{3}$'),
+    constraint ticket_orders_tax_check check ((tax is null) = (tax_currency is null) and tax_currency ~ '^[A-Z]{3}$'),
+    constraint ticket_orders_buyer_name_check check (char_length(buyer_name) <= 300),
+    constraint ticket_orders_buyer_email_check check (char_length(buyer_email) <= 300),
+    constraint ticket_orders_notes_check check (char_length(notes) <= 20000)
+);
+create unique index ticket_orders_number_key on ticket_orders (org_id, event_id, number);
+create unique index ticket_orders_code_key on ticket_orders (org_id, event_id, code);
+create index ticket_orders_party_id_idx on ticket_orders (org_id, party_id);
+create index ticket_orders_confirmed_at_idx on ticket_orders (org_id, confirmed_at);
+
+-- === ticketing.event_registrations ===
+
+create table event_registrations (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    order_id uuid not null,
+    ticket_type_id uuid not null,
+    ticket_number bigint not null,
+    ticket text not null,
+    position bigint not null,
+    status text not null,
+    blocked boolean default false not null,
+    revision bigint default 0 not null,
+    channel text not null,
+    attendee_name text,
+    attendee_email text,
+    party_id uuid,
+    notes text,
+    confirmed_at timestamp with time zone not null,
+    checked_in_at timestamp with time zone,
+    canceled_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint event_registrations_pkey primary key (org_id, id),
+    constraint event_registrations_ticket_number_check check (ticket_number >= 1),
+    constraint event_registrations_ticket_check check (char_length(ticket) <= 300),
+    constraint event_registrations_position_check check (position >= 1),
+    constraint event_registrations_status_check check (status in ('confirmed', 'checked_in', 'canceled')),
+    constraint event_registrations_revision_check check (revision between 0 and 65535),
+    constraint event_registrations_channel_check check (channel in ('shop', 'box_office', 'comp', 'import')),
+    constraint event_registrations_attendee_name_check check (char_length(attendee_name) <= 300),
+    constraint event_registrations_attendee_email_check check (char_length(attendee_email) <= 254 and position('@' in attendee_email) > 1),
+    constraint event_registrations_notes_check check (char_length(notes) <= 20000)
+);
+create unique index event_registrations_ticket_key on event_registrations (org_id, event_id, ticket_number);
+create index event_registrations_order_id_idx on event_registrations (org_id, order_id);
+create index event_registrations_party_id_idx on event_registrations (org_id, party_id);
+create index event_registrations_event_id_status_idx on event_registrations (org_id, event_id, status);
+create index event_registrations_ticket_type_id_idx on event_registrations (org_id, ticket_type_id);
+
+-- === ticketing.registration_line_items ===
+
+create table registration_line_items (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    registration_id uuid not null,
+    order_id uuid not null,
+    ticket_type_id uuid not null,
+    description text not null,
+    quantity bigint default 1 not null,
+    price numeric(19,4) not null,
+    price_currency text not null,
+    discount numeric(19,4) not null,
+    discount_currency text not null,
+    fee numeric(19,4) not null,
+    fee_currency text not null,
+    tax numeric(19,4) not null,
+    tax_currency text not null,
+    total numeric(19,4) not null,
+    total_currency text not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint registration_line_items_pkey primary key (org_id, id),
+    constraint registration_line_items_description_check check (char_length(description) <= 300),
+    constraint registration_line_items_quantity_check check (quantity between 1 and 1000000),
+    constraint registration_line_items_price_check check ((price is null) = (price_currency is null) and price_currency ~ '^[A-Z]{3}$'),
+    constraint registration_line_items_discount_check check ((discount is null) = (discount_currency is null) and discount_currency ~ '^[A-Z]{3}$'),
+    constraint registration_line_items_fee_check check ((fee is null) = (fee_currency is null) and fee_currency ~ '^[A-Z]{3}$'),
+    constraint registration_line_items_tax_check check ((tax is null) = (tax_currency is null) and tax_currency ~ '^[A-Z]{3}$'),
+    constraint registration_line_items_total_check check ((total is null) = (total_currency is null) and total_currency ~ '^[A-Z]{3}$')
+);
+create index registration_line_items_registration_id_idx on registration_line_items (org_id, registration_id);
+create index registration_line_items_order_id_idx on registration_line_items (org_id, order_id);
+create index registration_line_items_ticket_type_id_idx on registration_line_items (org_id, ticket_type_id);
+
+-- === ticketing.order_data_keys ===
+
+create table order_data_keys (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    sealed_key bytea,
+    custom jsonb default '{}'::jsonb not null,
+    constraint order_data_keys_pkey primary key (org_id, id),
+    constraint order_data_keys_sealed_key_check check (octet_length(sealed_key) <= 256)
+);
+create index order_data_keys_event_id_idx on order_data_keys (org_id, event_id);
+
+-- === ticketing.credential_access_log ===
+
+create table credential_access_log (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    journal_seq bigint not null,
+    scan text not null,
+    registration_id uuid,
+    ticket_number bigint,
+    device_id uuid not null,
+    lane text not null,
+    zone text not null,
+    direction text not null,
+    verdict text not null,
+    reason text,
+    forced boolean default false not null,
+    checked_in_by uuid,
+    scanned_at timestamp with time zone not null,
+    constraint credential_access_log_pkey primary key (org_id, id),
+    constraint credential_access_log_journal_seq_check check (journal_seq >= 1),
+    constraint credential_access_log_scan_check check (char_length(scan) <= 300),
+    constraint credential_access_log_ticket_number_check check (ticket_number >= 1),
+    constraint credential_access_log_lane_check check (char_length(lane) <= 1000),
+    constraint credential_access_log_zone_check check (char_length(zone) <= 1000),
+    constraint credential_access_log_direction_check check (direction in ('entry', 'exit')),
+    constraint credential_access_log_verdict_check check (verdict in ('admit', 'deny')),
+    constraint credential_access_log_reason_check check (char_length(reason) <= 1000)
+);
+create unique index credential_access_log_seq_key on credential_access_log (org_id, event_id, journal_seq);
+create index credential_access_log_registration_id_idx on credential_access_log (org_id, registration_id);
+create index credential_access_log_event_id_scanned_at_idx on credential_access_log (org_id, event_id, scanned_at);
+
+-- === ticketing.event_keys ===
+
+create table event_keys (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    kid text not null,
+    public_key bytea not null,
+    not_before timestamp with time zone not null,
+    not_after timestamp with time zone,
+    revoked_at timestamp with time zone,
+    sealed jsonb not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint event_keys_pkey primary key (org_id, id),
+    constraint event_keys_kid_check check (char_length(kid) <= 300),
+    constraint event_keys_public_key_check check (octet_length(public_key) <= 32),
+    constraint event_keys_sealed_check check (octet_length(sealed::text) <= 65536),
+    constraint event_keys_window check (not_after > not_before)
+);
+create unique index event_keys_kid_key on event_keys (org_id, event_id, kid);
+
+-- === ticketing.event_secrets ===
+
+create table event_secrets (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    sealed_secret bytea not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint event_secrets_pkey primary key (org_id, id),
+    constraint event_secrets_sealed_secret_check check (octet_length(sealed_secret) <= 256)
+);
+create unique index event_secrets_event_key on event_secrets (org_id, event_id);
+
+-- === ticketing.gate_instructions ===
+
+create table gate_instructions (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    kind text not null,
+    status text not null,
+    order_id uuid,
+    operation_id uuid,
+    finished_at timestamp with time zone,
+    body jsonb,
+    custom jsonb default '{}'::jsonb not null,
+    constraint gate_instructions_pkey primary key (org_id, id),
+    constraint gate_instructions_kind_check check (char_length(kind) <= 300),
+    constraint gate_instructions_status_check check (status in ('pending', 'done', 'refused')),
+    constraint gate_instructions_body_check check (octet_length(body::text) <= 65536)
+);
+create index gate_instructions_event_id_status_idx on gate_instructions (org_id, event_id, status);
+
+-- === ticketing.gate_journal ===
+
+create table gate_journal (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    seq bigint not null,
+    prev_hash bytea not null,
+    hash bytea not null,
+    at_ms bigint not null,
+    v bigint not null,
+    kind text not null,
+    data text not null,
+    constraint gate_journal_pkey primary key (org_id, id),
+    constraint gate_journal_seq_check check (seq >= 1),
+    constraint gate_journal_prev_hash_check check (octet_length(prev_hash) <= 32),
+    constraint gate_journal_hash_check check (octet_length(hash) <= 32),
+    constraint gate_journal_v_check check (v between 0 and 65535),
+    constraint gate_journal_kind_check check (char_length(kind) <= 300),
+    constraint gate_journal_data_check check (char_length(data) <= 2000000)
+);
+create unique index gate_journal_seq_key on gate_journal (org_id, event_id, seq);
+
+-- === ticketing.gate_cursors ===
+
+create table gate_cursors (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    seq bigint default 0 not null,
+    hash bytea not null,
+    projected_seq bigint default 0 not null,
+    state text default 'running' not null,
+    cause text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint gate_cursors_pkey primary key (org_id, id),
+    constraint gate_cursors_seq_check check (seq >= 0),
+    constraint gate_cursors_hash_check check (octet_length(hash) <= 32),
+    constraint gate_cursors_projected_seq_check check (projected_seq >= 0),
+    constraint gate_cursors_state_check check (state in ('running', 'stopped')),
+    constraint gate_cursors_cause_check check (char_length(cause) <= 20000),
+    constraint gate_cursors_projected_after_stored check (projected_seq <= seq)
+);
+create unique index gate_cursors_event_key on gate_cursors (org_id, event_id);
+
+-- === ticketing.gate_parked ===
+
+create table gate_parked (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    event_id uuid not null,
+    seq bigint not null,
+    order_id uuid,
+    state text default 'parked' not null,
+    cause text not null,
+    attempts bigint default 0 not null,
+    retry_at timestamp with time zone not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint gate_parked_pkey primary key (org_id, id),
+    constraint gate_parked_seq_check check (seq >= 1),
+    constraint gate_parked_state_check check (state in ('parked', 'done')),
+    constraint gate_parked_cause_check check (char_length(cause) <= 20000),
+    constraint gate_parked_attempts_check check (attempts between 0 and 1000000)
+);
+create unique index gate_parked_seq_key on gate_parked (org_id, event_id, seq);
+create index gate_parked_event_id_state_seq_idx on gate_parked (org_id, event_id, state, seq);
+
+-- === ticketing.catalogue_documents ===
+
+create table catalogue_documents (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    kind text not null,
+    cursor bigint not null,
+    body text,
+    constraint catalogue_documents_pkey primary key (id),
+    constraint catalogue_documents_kind_check check (kind in ('event', 'device', 'instruction')),
+    constraint catalogue_documents_cursor_check check (cursor >= 1),
+    constraint catalogue_documents_body_check check (char_length(body) <= 2000000)
+);
+create unique index catalogue_documents_cursor_key on catalogue_documents (cursor);
+
+-- === Links ===
+
+alter table identities add constraint identities_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
+alter table sessions add constraint sessions_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
+alter table api_tokens add constraint api_tokens_organization_id_fkey foreign key (organization_id) references organizations (id) on delete cascade;
+alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
+alter table memberships add constraint memberships_user_id_fkey foreign key (user_id) references users (id);
+alter table memberships add constraint memberships_role_id_fkey foreign key (org_id, role_id) references roles (org_id, id);
+alter table calendar_holidays add constraint calendar_holidays_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id) on delete cascade;
+alter table party_addresses add constraint party_addresses_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
+alter table party_emails add constraint party_emails_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
+alter table party_phones add constraint party_phones_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
+alter table party_tax_ids add constraint party_tax_ids_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
+alter table units add constraint units_parent_id_fkey foreign key (org_id, parent_id) references units (org_id, id);
+alter table locations add constraint locations_parent_id_fkey foreign key (org_id, parent_id) references locations (org_id, id);
+alter table locations add constraint locations_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id);
+alter table legal_entities add constraint legal_entities_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id);
+alter table legal_entities add constraint legal_entities_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id);
+alter table legal_entities add constraint legal_entities_unit_id_fkey foreign key (org_id, unit_id) references units (org_id, id);
+alter table number_series add constraint number_series_legal_entity_id_fkey foreign key (org_id, legal_entity_id) references legal_entities (org_id, id);
+alter table events add constraint events_legal_entity_id_fkey foreign key (org_id, legal_entity_id) references legal_entities (org_id, id);
+alter table events add constraint events_location_id_fkey foreign key (org_id, location_id) references locations (org_id, id);
+alter table quotas add constraint quotas_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table ticket_types add constraint ticket_types_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table quota_ticket_types add constraint quota_ticket_types_quota_id_fkey foreign key (org_id, quota_id) references quotas (org_id, id);
+alter table quota_ticket_types add constraint quota_ticket_types_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table check_in_zones add constraint check_in_zones_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table ticket_type_zones add constraint ticket_type_zones_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table ticket_type_zones add constraint ticket_type_zones_zone_id_fkey foreign key (org_id, zone_id) references check_in_zones (org_id, id);
+alter table check_in_device_events add constraint check_in_device_events_device_id_fkey foreign key (org_id, device_id) references check_in_devices (org_id, id);
+alter table check_in_device_events add constraint check_in_device_events_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table ticket_orders add constraint ticket_orders_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table ticket_orders add constraint ticket_orders_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id);
+alter table event_registrations add constraint event_registrations_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table event_registrations add constraint event_registrations_order_id_fkey foreign key (org_id, order_id) references ticket_orders (org_id, id);
+alter table event_registrations add constraint event_registrations_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table event_registrations add constraint event_registrations_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id);
+alter table registration_line_items add constraint registration_line_items_registration_id_fkey foreign key (org_id, registration_id) references event_registrations (org_id, id);
+alter table registration_line_items add constraint registration_line_items_order_id_fkey foreign key (org_id, order_id) references ticket_orders (org_id, id);
+alter table registration_line_items add constraint registration_line_items_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table order_data_keys add constraint order_data_keys_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table credential_access_log add constraint credential_access_log_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table credential_access_log add constraint credential_access_log_registration_id_fkey foreign key (org_id, registration_id) references event_registrations (org_id, id);
+alter table event_keys add constraint event_keys_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table event_secrets add constraint event_secrets_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table gate_instructions add constraint gate_instructions_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table gate_journal add constraint gate_journal_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table gate_cursors add constraint gate_cursors_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table gate_parked add constraint gate_parked_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+
+-- === Row-level security and grants ===
+
+grant select, insert, update, delete on organizations to atlvs_definer;
+grant select, insert, update, delete on users to atlvs_definer;
+grant select, insert, update, delete on identities to atlvs_definer;
+grant select, insert, update, delete on sessions to atlvs_definer;
+grant select, insert, update, delete on api_tokens to atlvs_definer;
+alter table roles enable row level security;
+alter table roles force row level security;
+create policy roles_tenant on roles using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on roles to atlvs_app;
+grant select on roles to atlvs_definer;
+alter table memberships enable row level security;
+alter table memberships force row level security;
+create policy memberships_tenant on memberships using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on memberships to atlvs_app;
+grant select on memberships to atlvs_definer;
+alter table operations enable row level security;
+alter table operations force row level security;
+create policy operations_tenant on operations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on operations to atlvs_app;
+grant select on operations to atlvs_definer;
+grant select, insert, update, delete on currencies to atlvs_definer;
+alter table calendars enable row level security;
+alter table calendars force row level security;
+create policy calendars_tenant on calendars using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on calendars to atlvs_app;
+grant select on calendars to atlvs_definer;
+alter table calendar_holidays enable row level security;
+alter table calendar_holidays force row level security;
+create policy calendar_holidays_tenant on calendar_holidays using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on calendar_holidays to atlvs_app;
+grant select on calendar_holidays to atlvs_definer;
+alter table parties enable row level security;
+alter table parties force row level security;
+create policy parties_tenant on parties using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on parties to atlvs_app;
+grant select on parties to atlvs_definer;
+alter table party_addresses enable row level security;
+alter table party_addresses force row level security;
+create policy party_addresses_tenant on party_addresses using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on party_addresses to atlvs_app;
+grant select on party_addresses to atlvs_definer;
+alter table party_emails enable row level security;
+alter table party_emails force row level security;
+create policy party_emails_tenant on party_emails using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on party_emails to atlvs_app;
+grant select on party_emails to atlvs_definer;
+alter table party_phones enable row level security;
+alter table party_phones force row level security;
+create policy party_phones_tenant on party_phones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on party_phones to atlvs_app;
+grant select on party_phones to atlvs_definer;
+alter table party_tax_ids enable row level security;
+alter table party_tax_ids force row level security;
+create policy party_tax_ids_tenant on party_tax_ids using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on party_tax_ids to atlvs_app;
+grant select on party_tax_ids to atlvs_definer;
+alter table units enable row level security;
+alter table units force row level security;
+create policy units_tenant on units using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on units to atlvs_app;
+grant select on units to atlvs_definer;
+alter table locations enable row level security;
+alter table locations force row level security;
+create policy locations_tenant on locations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on locations to atlvs_app;
+grant select on locations to atlvs_definer;
+alter table legal_entities enable row level security;
+alter table legal_entities force row level security;
+create policy legal_entities_tenant on legal_entities using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on legal_entities to atlvs_app;
+grant select on legal_entities to atlvs_definer;
+alter table number_series enable row level security;
+alter table number_series force row level security;
+create policy number_series_tenant on number_series using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on number_series to atlvs_app;
+grant select on number_series to atlvs_definer;
+alter table external_refs enable row level security;
+alter table external_refs force row level security;
+create policy external_refs_tenant on external_refs using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on external_refs to atlvs_app;
+grant select on external_refs to atlvs_definer;
+alter table events enable row level security;
+alter table events force row level security;
+create policy events_tenant on events using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on events to atlvs_app;
+grant select on events to atlvs_definer;
+alter table quotas enable row level security;
+alter table quotas force row level security;
+create policy quotas_tenant on quotas using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on quotas to atlvs_app;
+grant select on quotas to atlvs_definer;
+alter table ticket_types enable row level security;
+alter table ticket_types force row level security;
+create policy ticket_types_tenant on ticket_types using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on ticket_types to atlvs_app;
+grant select on ticket_types to atlvs_definer;
+alter table quota_ticket_types enable row level security;
+alter table quota_ticket_types force row level security;
+create policy quota_ticket_types_tenant on quota_ticket_types using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on quota_ticket_types to atlvs_app;
+grant select on quota_ticket_types to atlvs_definer;
+alter table check_in_zones enable row level security;
+alter table check_in_zones force row level security;
+create policy check_in_zones_tenant on check_in_zones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_zones to atlvs_app;
+grant select on check_in_zones to atlvs_definer;
+alter table ticket_type_zones enable row level security;
+alter table ticket_type_zones force row level security;
+create policy ticket_type_zones_tenant on ticket_type_zones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on ticket_type_zones to atlvs_app;
+grant select on ticket_type_zones to atlvs_definer;
+alter table check_in_devices enable row level security;
+alter table check_in_devices force row level security;
+create policy check_in_devices_tenant on check_in_devices using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_devices to atlvs_app;
+grant select on check_in_devices to atlvs_definer;
+alter table check_in_device_events enable row level security;
+alter table check_in_device_events force row level security;
+create policy check_in_device_events_tenant on check_in_device_events using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_device_events to atlvs_app;
+grant select on check_in_device_events to atlvs_definer;
+alter table ticket_orders enable row level security;
+alter table ticket_orders force row level security;
+create policy ticket_orders_tenant on ticket_orders using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on ticket_orders to atlvs_app;
+grant select on ticket_orders to atlvs_definer;
+alter table event_registrations enable row level security;
+alter table event_registrations force row level security;
+create policy event_registrations_tenant on event_registrations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on event_registrations to atlvs_app;
+grant select on event_registrations to atlvs_definer;
+alter table registration_line_items enable row level security;
+alter table registration_line_items force row level security;
+create policy registration_line_items_tenant on registration_line_items using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on registration_line_items to atlvs_app;
+grant select on registration_line_items to atlvs_definer;
+alter table order_data_keys enable row level security;
+alter table order_data_keys force row level security;
+create policy order_data_keys_tenant on order_data_keys using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on order_data_keys to atlvs_app;
+grant select on order_data_keys to atlvs_definer;
+alter table credential_access_log enable row level security;
+alter table credential_access_log force row level security;
+create policy credential_access_log_tenant on credential_access_log using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert on credential_access_log to atlvs_app;
+grant select on credential_access_log to atlvs_definer;
+alter table event_keys enable row level security;
+alter table event_keys force row level security;
+create policy event_keys_tenant on event_keys using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on event_keys to atlvs_app;
+grant select on event_keys to atlvs_definer;
+alter table event_secrets enable row level security;
+alter table event_secrets force row level security;
+create policy event_secrets_tenant on event_secrets using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on event_secrets to atlvs_app;
+grant select on event_secrets to atlvs_definer;
+alter table gate_instructions enable row level security;
+alter table gate_instructions force row level security;
+create policy gate_instructions_tenant on gate_instructions using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on gate_instructions to atlvs_app;
+grant select on gate_instructions to atlvs_definer;
+alter table gate_journal enable row level security;
+alter table gate_journal force row level security;
+create policy gate_journal_tenant on gate_journal using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert on gate_journal to atlvs_app;
+grant select on gate_journal to atlvs_definer;
+alter table gate_cursors enable row level security;
+alter table gate_cursors force row level security;
+create policy gate_cursors_tenant on gate_cursors using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on gate_cursors to atlvs_app;
+grant select on gate_cursors to atlvs_definer;
+alter table gate_parked enable row level security;
+alter table gate_parked force row level security;
+create policy gate_parked_tenant on gate_parked using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on gate_parked to atlvs_app;
+grant select on gate_parked to atlvs_definer;
+alter table catalogue_documents enable row level security;
+alter table catalogue_documents force row level security;
+create policy catalogue_documents_enqueue on catalogue_documents for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy catalogue_documents_work on catalogue_documents to atlvs_work using (true) with check (true);
+grant insert on catalogue_documents to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on catalogue_documents to atlvs_work;
+
+-- === accounts/accounts.sql ===
+
+-- Who someone is: the only ways to the global tables. Each function is the definer's (list in
+-- kernel/src/ddl/definers.rs). Times come from the caller, the organization from the setting.
+
+-- A person by e-mail address, whatever its case, with what sign-in compares.
+create or replace function account_for_sign_in(p_email text)
+returns table (user_id uuid, password_hash text, disabled boolean)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, password_hash, disabled_at is not null from users where email_key = lower(p_email)
+$$;
+
+-- Opens a session; the oldest ones of a person with too many end.
+create or replace function account_session_open(
+    p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
+    p_user_agent text, p_sessions_max integer)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent)
+    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent);
+    update sessions set revoked_at = p_now
+     where id in (select id from sessions
+                   where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
+                   order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
+$$;
+
+-- A living session with every membership of its person: one row a role, one with nulls without any.
+create or replace function account_session(p_hash bytea, p_now timestamptz)
+returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
+               organization_id uuid, organization_name text, organization_slug text, grants jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    -- Seen is written once a minute at most, so that reading stays cheap.
+    update sessions set last_seen_at = p_now
+     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants
+      from sessions s
+      join users u on u.id = s.user_id and u.disabled_at is null
+      left join (memberships m
+                 join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+                 join organizations o on o.id = m.org_id)
+        on m.user_id = u.id and m.deleted_at is null
+     where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
+     order by o.name, o.id;
+$$;
+
+-- A living API token with the roles that its maker has now in its organization: one row a role. A
+-- maker without a role there, or a disabled one, leaves nothing.
+create or replace function account_token(p_hash bytea, p_now timestamptz)
+returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update api_tokens set last_used_at = p_now
+     where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select t.id, u.id, t.organization_id, t.grants, r.grants
+      from api_tokens t
+      join users u on u.id = t.user_id and u.disabled_at is null
+      join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
+      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+     where t.token_hash = p_hash and t.revoked_at is null
+       and (t.expires_at is null or t.expires_at > p_now);
+$$;
+
+create or replace function account_sessions(p_user uuid, p_now timestamptz)
+returns table (id uuid, created_at timestamptz, last_seen_at timestamptz, expires_at timestamptz, user_agent text)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, created_at, last_seen_at, expires_at, user_agent from sessions
+     where user_id = p_user and revoked_at is null and expires_at > p_now
+     order by last_seen_at desc, id
+$$;
+
+-- Ends a session of this person; false when there is none such.
+create or replace function account_session_revoke(p_user uuid, p_session uuid, p_now timestamptz)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with ended as (
+        update sessions set revoked_at = p_now
+         where id = p_session and user_id = p_user and revoked_at is null
+         returning id)
+    select exists (select from ended)
+$$;
+
+-- The person with this address; a new one when there was none. `created` tells which.
+create or replace function account_user_ensure(p_id uuid, p_email text, p_name text, p_password_hash text)
+returns table (user_id uuid, created boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    insert into users (id, email, name, password_hash) values (p_id, p_email, p_name, p_password_hash)
+    on conflict (email_key) do nothing;
+    created := found;
+    select id into user_id from users where email_key = lower(p_email);
+    return next;
+end
+$$;
+
+-- The active organization, new. Its id is the setting's, so nobody makes rows in another's name.
+create or replace function organization_open(p_name text, p_slug text)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into organizations (id, name, slug)
+    values (nullif(current_setting('app.org_id', true), '')::uuid, p_name, p_slug)
+$$;
+
+-- Whether the active organization exists already, by its slug.
+create or replace function organization_by_slug(p_slug text)
+returns uuid
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id from organizations where slug = p_slug
+$$;
+
+create or replace function api_token_open(
+    p_id uuid, p_user uuid, p_name text, p_hash bytea, p_hint text, p_grants jsonb, p_expires timestamptz)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into api_tokens (id, organization_id, user_id, name, token_hash, hint, grants, expires_at)
+    values (p_id, nullif(current_setting('app.org_id', true), '')::uuid, p_user, p_name, p_hash,
+            p_hint, p_grants, p_expires)
+$$;
+
+-- Tokens of the active organization that were not revoked.
+create or replace function api_token_list()
+returns table (id uuid, user_id uuid, name text, hint text, grants jsonb, created_at timestamptz,
+               expires_at timestamptz, last_used_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select id, user_id, name, hint, grants, created_at, expires_at, last_used_at from api_tokens
+     where organization_id = nullif(current_setting('app.org_id', true), '')::uuid and revoked_at is null
+     order by created_at desc, id
+     limit 1000
+$$;
+
+-- Ends a token of the active organization; false when there is none such.
+create or replace function api_token_revoke(p_id uuid, p_now timestamptz)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with ended as (
+        update api_tokens set revoked_at = p_now
+         where id = p_id and organization_id = nullif(current_setting('app.org_id', true), '')::uuid
+           and revoked_at is null
+         returning id)
+    select exists (select from ended)
+$$;
+
+-- === identity/identity_trees.sql ===
+
+-- Refuses a row whose chain of parents comes back to it. Writers of one organization's tree wait
+-- for each other, else two moves could close a circle that neither sees.
+create or replace function refuse_tree_cycle() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+declare
+  closes boolean;
+begin
+  if new.parent_id is null then
+    return new;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(tg_table_name || new.org_id::text, 0));
+  execute format(
+    'with recursive above(id) as ('
+    '  select $1::uuid'
+    '  union'
+    '  select t.parent_id from %1$I t join above a on t.id = a.id'
+    '   where t.org_id = $3 and t.parent_id is not null'
+    ') select exists (select from above where id = $2)', tg_table_name)
+  into closes using new.parent_id, new.id, new.org_id;
+  if closes then
+    raise exception using
+      errcode = 'check_violation',
+      constraint = tg_table_name || '_parent_acyclic',
+      table = tg_table_name,
+      column = 'parent_id',
+      message = 'a row cannot be above itself';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger units_parent_acyclic
+  before insert or update of parent_id on units
+  for each row execute function refuse_tree_cycle();
+
+create or replace trigger locations_parent_acyclic
+  before insert or update of parent_id on locations
+  for each row execute function refuse_tree_cycle();
+
+-- === identity/identity_currencies.sql ===
+
+-- ISO 4217: code, numeric code, digits of the minor unit, name. The id follows from the code, so
+-- that every installation has the same.
+insert into currencies (id, code, numeric_code, exponent, name)
+select md5('currency ' || v.code)::uuid, v.code, v.numeric_code, v.exponent, v.name
+  from (values
+    ('AED', 784, 2, 'United Arab Emirates dirham'),
+    ('AFN', 971, 2, 'Afghan afghani'),
+    ('ALL', 8, 2, 'Albanian lek'),
+    ('AMD', 51, 2, 'Armenian dram'),
+    ('AOA', 973, 2, 'Angolan kwanza'),
+    ('ARS', 32, 2, 'Argentine peso'),
+    ('AUD', 36, 2, 'Australian dollar'),
+    ('AWG', 533, 2, 'Aruban florin'),
+    ('AZN', 944, 2, 'Azerbaijani manat'),
+    ('BAM', 977, 2, 'Bosnia and Herzegovina convertible mark'),
+    ('BBD', 52, 2, 'Barbados dollar'),
+    ('BDT', 50, 2, 'Bangladeshi taka'),
+    ('BGN', 975, 2, 'Bulgarian lev'),
+    ('BHD', 48, 3, 'Bahraini dinar'),
+    ('BIF', 108, 0, 'Burundian franc'),
+    ('BMD', 60, 2, 'Bermudian dollar'),
+    ('BND', 96, 2, 'Brunei dollar'),
+    ('BOB', 68, 2, 'Boliviano'),
+    ('BRL', 986, 2, 'Brazilian real'),
+    ('BSD', 44, 2, 'Bahamian dollar'),
+    ('BTN', 64, 2, 'Bhutanese ngultrum'),
+    ('BWP', 72, 2, 'Botswana pula'),
+    ('BYN', 933, 2, 'Belarusian ruble'),
+    ('BZD', 84, 2, 'Belize dollar'),
+    ('CAD', 124, 2, 'Canadian dollar'),
+    ('CDF', 976, 2, 'Congolese franc'),
+    ('CHF', 756, 2, 'Swiss franc'),
+    ('CLF', 990, 4, 'Unidad de fomento'),
+    ('CLP', 152, 0, 'Chilean peso'),
+    ('CNY', 156, 2, 'Renminbi'),
+    ('COP', 170, 2, 'Colombian peso'),
+    ('CRC', 188, 2, 'Costa Rican colon'),
+    ('CUP', 192, 2, 'Cuban peso'),
+    ('CVE', 132, 2, 'Cape Verdean escudo'),
+    ('CZK', 203, 2, 'Czech koruna'),
+    ('DJF', 262, 0, 'Djiboutian franc'),
+    ('DKK', 208, 2, 'Danish krone'),
+    ('DOP', 214, 2, 'Dominican peso'),
+    ('DZD', 12, 2, 'Algerian dinar'),
+    ('EGP', 818, 2, 'Egyptian pound'),
+    ('ERN', 232, 2, 'Eritrean nakfa'),
+    ('ETB', 230, 2, 'Ethiopian birr'),
+    ('EUR', 978, 2, 'Euro'),
+    ('FJD', 242, 2, 'Fiji dollar'),
+    ('FKP', 238, 2, 'Falkland Islands pound'),
+    ('GBP', 826, 2, 'Pound sterling'),
+    ('GEL', 981, 2, 'Georgian lari'),
+    ('GHS', 936, 2, 'Ghanaian cedi'),
+    ('GIP', 292, 2, 'Gibraltar pound'),
+    ('GMD', 270, 2, 'Gambian dalasi'),
+    ('GNF', 324, 0, 'Guinean franc'),
+    ('GTQ', 320, 2, 'Guatemalan quetzal'),
+    ('GYD', 328, 2, 'Guyanese dollar'),
+    ('HKD', 344, 2, 'Hong Kong dollar'),
+    ('HNL', 340, 2, 'Honduran lempira'),
+    ('HTG', 332, 2, 'Haitian gourde'),
+    ('HUF', 348, 2, 'Hungarian forint'),
+    ('IDR', 360, 2, 'Indonesian rupiah'),
+    ('ILS', 376, 2, 'Israeli new shekel'),
+    ('INR', 356, 2, 'Indian rupee'),
+    ('IQD', 368, 3, 'Iraqi dinar'),
+    ('IRR', 364, 2, 'Iranian rial'),
+    ('ISK', 352, 0, 'Icelandic krona'),
+    ('JMD', 388, 2, 'Jamaican dollar'),
+    ('JOD', 400, 3, 'Jordanian dinar'),
+    ('JPY', 392, 0, 'Japanese yen'),
+    ('KES', 404, 2, 'Kenyan shilling'),
+    ('KGS', 417, 2, 'Kyrgyzstani som'),
+    ('KHR', 116, 2, 'Cambodian riel'),
+    ('KMF', 174, 0, 'Comoro franc'),
+    ('KPW', 408, 2, 'North Korean won'),
+    ('KRW', 410, 0, 'South Korean won'),
+    ('KWD', 414, 3, 'Kuwaiti dinar'),
+    ('KYD', 136, 2, 'Cayman Islands dollar'),
+    ('KZT', 398, 2, 'Kazakhstani tenge'),
+    ('LAK', 418, 2, 'Lao kip'),
+    ('LBP', 422, 2, 'Lebanese pound'),
+    ('LKR', 144, 2, 'Sri Lankan rupee'),
+    ('LRD', 430, 2, 'Liberian dollar'),
+    ('LSL', 426, 2, 'Lesotho loti'),
+    ('LYD', 434, 3, 'Libyan dinar'),
+    ('MAD', 504, 2, 'Moroccan dirham'),
+    ('MDL', 498, 2, 'Moldovan leu'),
+    ('MGA', 969, 2, 'Malagasy ariary'),
+    ('MKD', 807, 2, 'Macedonian denar'),
+    ('MMK', 104, 2, 'Myanmar kyat'),
+    ('MNT', 496, 2, 'Mongolian togrog'),
+    ('MOP', 446, 2, 'Macanese pataca'),
+    ('MRU', 929, 2, 'Mauritanian ouguiya'),
+    ('MUR', 480, 2, 'Mauritian rupee'),
+    ('MVR', 462, 2, 'Maldivian rufiyaa'),
+    ('MWK', 454, 2, 'Malawian kwacha'),
+    ('MXN', 484, 2, 'Mexican peso'),
+    ('MYR', 458, 2, 'Malaysian ringgit'),
+    ('MZN', 943, 2, 'Mozambican metical'),
+    ('NAD', 516, 2, 'Namibian dollar'),
+    ('NGN', 566, 2, 'Nigerian naira'),
+    ('NIO', 558, 2, 'Nicaraguan cordoba'),
+    ('NOK', 578, 2, 'Norwegian krone'),
+    ('NPR', 524, 2, 'Nepalese rupee'),
+    ('NZD', 554, 2, 'New Zealand dollar'),
+    ('OMR', 512, 3, 'Omani rial'),
+    ('PAB', 590, 2, 'Panamanian balboa'),
+    ('PEN', 604, 2, 'Peruvian sol'),
+    ('PGK', 598, 2, 'Papua New Guinean kina'),
+    ('PHP', 608, 2, 'Philippine peso'),
+    ('PKR', 586, 2, 'Pakistani rupee'),
+    ('PLN', 985, 2, 'Polish zloty'),
+    ('PYG', 600, 0, 'Paraguayan guarani'),
+    ('QAR', 634, 2, 'Qatari riyal'),
+    ('RON', 946, 2, 'Romanian leu'),
+    ('RSD', 941, 2, 'Serbian dinar'),
+    ('RUB', 643, 2, 'Russian ruble'),
+    ('RWF', 646, 0, 'Rwandan franc'),
+    ('SAR', 682, 2, 'Saudi riyal'),
+    ('SBD', 90, 2, 'Solomon Islands dollar'),
+    ('SCR', 690, 2, 'Seychelles rupee'),
+    ('SDG', 938, 2, 'Sudanese pound'),
+    ('SEK', 752, 2, 'Swedish krona'),
+    ('SGD', 702, 2, 'Singapore dollar'),
+    ('SHP', 654, 2, 'Saint Helena pound'),
+    ('SLE', 925, 2, 'Sierra Leonean leone'),
+    ('SOS', 706, 2, 'Somali shilling'),
+    ('SRD', 968, 2, 'Surinamese dollar'),
+    ('SSP', 728, 2, 'South Sudanese pound'),
+    ('STN', 930, 2, 'Sao Tome and Principe dobra'),
+    ('SVC', 222, 2, 'Salvadoran colon'),
+    ('SYP', 760, 2, 'Syrian pound'),
+    ('SZL', 748, 2, 'Swazi lilangeni'),
+    ('THB', 764, 2, 'Thai baht'),
+    ('TJS', 972, 2, 'Tajikistani somoni'),
+    ('TMT', 934, 2, 'Turkmenistan manat'),
+    ('TND', 788, 3, 'Tunisian dinar'),
+    ('TOP', 776, 2, 'Tongan pa''anga'),
+    ('TRY', 949, 2, 'Turkish lira'),
+    ('TTD', 780, 2, 'Trinidad and Tobago dollar'),
+    ('TWD', 901, 2, 'New Taiwan dollar'),
+    ('TZS', 834, 2, 'Tanzanian shilling'),
+    ('UAH', 980, 2, 'Ukrainian hryvnia'),
+    ('UGX', 800, 0, 'Ugandan shilling'),
+    ('USD', 840, 2, 'United States dollar'),
+    ('UYU', 858, 2, 'Uruguayan peso'),
+    ('UZS', 860, 2, 'Uzbekistani sum'),
+    ('VES', 928, 2, 'Venezuelan bolivar'),
+    ('VND', 704, 0, 'Vietnamese dong'),
+    ('VUV', 548, 0, 'Vanuatu vatu'),
+    ('WST', 882, 2, 'Samoan tala'),
+    ('XAF', 950, 0, 'Central African CFA franc'),
+    ('XCD', 951, 2, 'East Caribbean dollar'),
+    ('XOF', 952, 0, 'West African CFA franc'),
+    ('XPF', 953, 0, 'CFP franc'),
+    ('YER', 886, 2, 'Yemeni rial'),
+    ('ZAR', 710, 2, 'South African rand'),
+    ('ZMW', 967, 2, 'Zambian kwacha')
+  ) as v(code, numeric_code, exponent, name)
+on conflict (code) do update
+  set numeric_code = excluded.numeric_code, exponent = excluded.exponent, name = excluded.name;
+
+-- === events/events.sql ===
+
+-- Credentials name an event by a number of 32 bits that is unique over the installation, so one
+-- sequence serves all organizations. It says nothing but how many events were made.
+create sequence if not exists event_number as bigint minvalue 1 maxvalue 4294967295 no cycle;
+grant usage on sequence event_number to atlvs_definer;
+
+create or replace function next_event_number() returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+  select nextval('public.event_number')
+$$;
+
+create or replace function events_keep_number() returns trigger
+language plpgsql
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+  if tg_op = 'INSERT' then
+    new.number := next_event_number();
+  else
+    new.number := old.number;
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger events_keep_number
+  before insert or update of number on events
+  for each row execute function events_keep_number();
+
+create unique index if not exists events_number_key on events (number);
+
+-- An event that was on sale has tickets in people's hands: it is canceled, never removed.
+create or replace function events_delete_draft() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if new.deleted_at is not null and old.deleted_at is null and old.status <> 'draft' then
+    raise exception using
+      errcode = 'check_violation', constraint = 'events_delete_draft',
+      table = 'events', column = 'status',
+      message = 'only a draft can be deleted';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger events_delete_draft
+  before update of deleted_at on events
+  for each row execute function events_delete_draft();
+
+-- === ticketing/ticketing_numbers.sql ===
+
+-- Numbers of quotas, ticket types and zones within an event: given once, never reused, not even
+-- after a row was deleted, because credentials and journals name them. Zones begin with 0 (a bit),
+-- the others with 1.
+create or replace function assign_number_in_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if tg_op = 'UPDATE' then
+    new.number := old.number;
+    return new;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(tg_table_name || new.event_id::text, 0));
+  execute format(
+    'select coalesce(max(number) + 1, $3) from %I where org_id = $1 and event_id = $2',
+    tg_table_name)
+  into new.number using new.org_id, new.event_id, tg_argv[0]::bigint;
+  return new;
+end
+$$;
+
+create or replace trigger quotas_number before insert or update of number on quotas
+  for each row execute function assign_number_in_event(1);
+create or replace trigger ticket_types_number before insert or update of number on ticket_types
+  for each row execute function assign_number_in_event(1);
+create or replace trigger check_in_zones_number before insert or update of number on check_in_zones
+  for each row execute function assign_number_in_event(0);
+
+create unique index if not exists quotas_event_number_key
+  on quotas (org_id, event_id, number);
+create unique index if not exists ticket_types_event_number_key
+  on ticket_types (org_id, event_id, number);
+create unique index if not exists check_in_zones_event_number_key
+  on check_in_zones (org_id, event_id, number);
+
+-- === ticketing/ticketing_same_event.sql ===
+
+-- Pairs join rows of one event; prices are in the event's currency. Row-level security hides
+-- foreign rows here as everywhere; their keys are refused by the foreign keys themselves.
+create or replace function quota_ticket_types_same_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from quotas q join ticket_types t on t.org_id = q.org_id
+     where q.org_id = new.org_id and q.id = new.quota_id and t.id = new.ticket_type_id
+       and q.event_id <> t.event_id
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'quota_ticket_types_same_event',
+      table = 'quota_ticket_types', column = 'ticket_type_id',
+      message = 'quota and ticket type belong to different events';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger quota_ticket_types_same_event
+  before insert or update on quota_ticket_types
+  for each row execute function quota_ticket_types_same_event();
+
+create or replace function ticket_type_zones_same_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from check_in_zones z join ticket_types t on t.org_id = z.org_id
+     where z.org_id = new.org_id and z.id = new.zone_id and t.id = new.ticket_type_id
+       and z.event_id <> t.event_id
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'ticket_type_zones_same_event',
+      table = 'ticket_type_zones', column = 'zone_id',
+      message = 'zone and ticket type belong to different events';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger ticket_type_zones_same_event
+  before insert or update on ticket_type_zones
+  for each row execute function ticket_type_zones_same_event();
+
+create or replace function ticket_types_price_currency() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from events e
+     where e.org_id = new.org_id and e.id = new.event_id
+       and (new.price_currency <> e.currency or new.fee_currency <> e.currency)
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'ticket_types_price_currency',
+      table = 'ticket_types', column = 'price',
+      message = 'price and fee are in the currency of the event';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger ticket_types_price_currency
+  before insert or update on ticket_types
+  for each row execute function ticket_types_price_currency();
+
+-- === ticketing/ticketing_feeds.sql ===
+
+-- The stored journal is a chain: an entry comes directly after the one before it or not at all.
+-- The first entry of an event follows its genesis, which the reader has checked.
+create or replace function gate_journal_chain() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if new.seq > 1 and not exists (
+    select from gate_journal
+     where org_id = new.org_id and event_id = new.event_id
+       and seq = new.seq - 1 and hash = new.prev_hash
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'gate_journal_chain',
+      table = 'gate_journal', column = 'prev_hash',
+      message = 'the entry does not follow the one before it';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger gate_journal_chain
+  before insert on gate_journal
+  for each row execute function gate_journal_chain();
+
+-- A cursor moves forward only, and only onto an entry that is stored.
+create or replace function gate_cursors_forward() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if new.seq < old.seq or new.projected_seq < old.projected_seq or (new.seq > old.seq and not exists (
+    select from gate_journal
+     where org_id = new.org_id and event_id = new.event_id and seq = new.seq and hash = new.hash
+  )) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'gate_cursors_forward',
+      table = 'gate_cursors', column = 'seq',
+      message = 'a cursor moves forward, onto a stored entry';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger gate_cursors_forward
+  before update on gate_cursors
+  for each row execute function gate_cursors_forward();
+
+-- === Triggers ===
+
+create trigger organizations_touch before update on organizations
+    for each row execute function touch();
+create trigger users_touch before update on users
+    for each row execute function touch();
+create trigger identities_touch before update on identities
+    for each row execute function touch();
+create trigger sessions_touch before update on sessions
+    for each row execute function touch();
+create trigger api_tokens_touch before update on api_tokens
+    for each row execute function touch();
+create trigger roles_touch before update on roles
+    for each row execute function touch();
+create trigger roles_change after insert or update or delete on roles
+    for each row execute function record_change();
+create trigger memberships_touch before update on memberships
+    for each row execute function touch();
+create trigger memberships_change after insert or update or delete on memberships
+    for each row execute function record_change();
+create trigger operations_touch before update on operations
+    for each row execute function touch();
+create trigger operations_change after insert or update or delete on operations
+    for each row execute function record_change();
+create trigger currencies_touch before update on currencies
+    for each row execute function touch();
+create trigger calendars_touch before update on calendars
+    for each row execute function touch();
+create trigger calendars_change after insert or update or delete on calendars
+    for each row execute function record_change();
+create trigger calendar_holidays_touch before update on calendar_holidays
+    for each row execute function touch();
+create trigger calendar_holidays_change after insert or update or delete on calendar_holidays
+    for each row execute function record_change();
+create trigger parties_touch before update on parties
+    for each row execute function touch();
+create trigger parties_change after insert or update or delete on parties
+    for each row execute function record_change();
+create trigger party_addresses_touch before update on party_addresses
+    for each row execute function touch();
+create trigger party_addresses_change after insert or update or delete on party_addresses
+    for each row execute function record_change();
+create trigger party_emails_touch before update on party_emails
+    for each row execute function touch();
+create trigger party_emails_change after insert or update or delete on party_emails
+    for each row execute function record_change();
+create trigger party_phones_touch before update on party_phones
+    for each row execute function touch();
+create trigger party_phones_change after insert or update or delete on party_phones
+    for each row execute function record_change();
+create trigger party_tax_ids_touch before update on party_tax_ids
+    for each row execute function touch();
+create trigger party_tax_ids_change after insert or update or delete on party_tax_ids
+    for each row execute function record_change();
+create trigger units_touch before update on units
+    for each row execute function touch();
+create trigger units_change after insert or update or delete on units
+    for each row execute function record_change();
+create trigger locations_touch before update on locations
+    for each row execute function touch();
+create trigger locations_change after insert or update or delete on locations
+    for each row execute function record_change();
+create trigger legal_entities_touch before update on legal_entities
+    for each row execute function touch();
+create trigger legal_entities_change after insert or update or delete on legal_entities
+    for each row execute function record_change();
+create trigger number_series_touch before update on number_series
+    for each row execute function touch();
+create trigger number_series_change after insert or update or delete on number_series
+    for each row execute function record_change();
+create trigger external_refs_touch before update on external_refs
+    for each row execute function touch();
+create trigger external_refs_change after insert or update or delete on external_refs
+    for each row execute function record_change();
+create trigger events_touch before update on events
+    for each row execute function touch();
+create trigger events_change after insert or update or delete on events
+    for each row execute function record_change();
+create trigger quotas_touch before update on quotas
+    for each row execute function touch();
+create trigger quotas_change after insert or update or delete on quotas
+    for each row execute function record_change();
+create trigger ticket_types_touch before update on ticket_types
+    for each row execute function touch();
+create trigger ticket_types_change after insert or update or delete on ticket_types
+    for each row execute function record_change();
+create trigger quota_ticket_types_touch before update on quota_ticket_types
+    for each row execute function touch();
+create trigger quota_ticket_types_change after insert or update or delete on quota_ticket_types
+    for each row execute function record_change();
+create trigger check_in_zones_touch before update on check_in_zones
+    for each row execute function touch();
+create trigger check_in_zones_change after insert or update or delete on check_in_zones
+    for each row execute function record_change();
+create trigger ticket_type_zones_touch before update on ticket_type_zones
+    for each row execute function touch();
+create trigger ticket_type_zones_change after insert or update or delete on ticket_type_zones
+    for each row execute function record_change();
+create trigger check_in_devices_touch before update on check_in_devices
+    for each row execute function touch();
+create trigger check_in_devices_change after insert or update or delete on check_in_devices
+    for each row execute function record_change('token_hash');
+create trigger check_in_device_events_touch before update on check_in_device_events
+    for each row execute function touch();
+create trigger check_in_device_events_change after insert or update or delete on check_in_device_events
+    for each row execute function record_change();
+create trigger ticket_orders_touch before update on ticket_orders
+    for each row execute function touch();
+create trigger ticket_orders_change after insert or update or delete on ticket_orders
+    for each row execute function record_change();
+create trigger event_registrations_touch before update on event_registrations
+    for each row execute function touch();
+create trigger event_registrations_change after insert or update or delete on event_registrations
+    for each row execute function record_change();
+create trigger registration_line_items_touch before update on registration_line_items
+    for each row execute function touch();
+create trigger registration_line_items_change after insert or update or delete on registration_line_items
+    for each row execute function record_change();
+create trigger order_data_keys_touch before update on order_data_keys
+    for each row execute function touch();
+create trigger order_data_keys_change after insert or update or delete on order_data_keys
+    for each row execute function record_change('sealed_key');
+create trigger credential_access_log_append_only before update or delete on credential_access_log
+    for each row execute function append_only();
+create trigger event_keys_touch before update on event_keys
+    for each row execute function touch();
+create trigger event_keys_change after insert or update or delete on event_keys
+    for each row execute function record_change('sealed');
+create trigger event_secrets_touch before update on event_secrets
+    for each row execute function touch();
+create trigger event_secrets_change after insert or update or delete on event_secrets
+    for each row execute function record_change('sealed_secret');
+create trigger gate_instructions_touch before update on gate_instructions
+    for each row execute function touch();
+create trigger gate_instructions_change after insert or update or delete on gate_instructions
+    for each row execute function record_change('body');
+create trigger gate_journal_append_only before update or delete on gate_journal
+    for each row execute function append_only();
+create trigger gate_cursors_touch before update on gate_cursors
+    for each row execute function touch();
+create trigger gate_cursors_change after insert or update or delete on gate_cursors
+    for each row execute function record_change();
+create trigger gate_parked_touch before update on gate_parked
+    for each row execute function touch();
+create trigger gate_parked_change after insert or update or delete on gate_parked
+    for each row execute function record_change();
+
+-- === Functions of the definer ===
+
+-- record_change writes the change log, where no product role may insert
+alter function record_change owner to atlvs_definer;
+revoke execute on function record_change from public;
+-- erase_changes takes a person's values out of the log of the active organization
+alter function erase_changes owner to atlvs_definer;
+revoke execute on function erase_changes from public;
+grant execute on function erase_changes to atlvs_app;
+-- make_change_partitions owns the partitioned log and makes tables
+alter function make_change_partitions owner to atlvs_definer;
+revoke execute on function make_change_partitions from public;
+grant execute on function make_change_partitions to atlvs_work;
+-- account_for_sign_in reads the person behind an address before anyone is signed in
+alter function account_for_sign_in owner to atlvs_definer;
+revoke execute on function account_for_sign_in from public;
+grant execute on function account_for_sign_in to atlvs_app;
+-- account_session_open writes a session, which belongs to no organization
+alter function account_session_open owner to atlvs_definer;
+revoke execute on function account_session_open from public;
+grant execute on function account_session_open to atlvs_app;
+-- account_session finds person and memberships behind a session's hash
+alter function account_session owner to atlvs_definer;
+revoke execute on function account_session from public;
+grant execute on function account_session to atlvs_app;
+-- account_token finds maker and roles behind a token's hash
+alter function account_token owner to atlvs_definer;
+revoke execute on function account_token from public;
+grant execute on function account_token to atlvs_app;
+-- account_sessions lists a person's own sessions
+alter function account_sessions owner to atlvs_definer;
+revoke execute on function account_sessions from public;
+grant execute on function account_sessions to atlvs_app;
+-- account_session_revoke ends a person's own session
+alter function account_session_revoke owner to atlvs_definer;
+revoke execute on function account_session_revoke from public;
+grant execute on function account_session_revoke to atlvs_app;
+-- account_user_ensure finds or makes a person, who belongs to no organization
+alter function account_user_ensure owner to atlvs_definer;
+revoke execute on function account_user_ensure from public;
+grant execute on function account_user_ensure to atlvs_app;
+-- organization_open makes the row of the active organization
+alter function organization_open owner to atlvs_definer;
+revoke execute on function organization_open from public;
+grant execute on function organization_open to atlvs_app;
+-- organization_by_slug finds an organization before one is active
+alter function organization_by_slug owner to atlvs_definer;
+revoke execute on function organization_by_slug from public;
+grant execute on function organization_by_slug to atlvs_app;
+-- api_token_open writes a token of the active organization
+alter function api_token_open owner to atlvs_definer;
+revoke execute on function api_token_open from public;
+grant execute on function api_token_open to atlvs_app;
+-- api_token_list lists tokens of the active organization
+alter function api_token_list owner to atlvs_definer;
+revoke execute on function api_token_list from public;
+grant execute on function api_token_list to atlvs_app;
+-- api_token_revoke ends a token of the active organization
+alter function api_token_revoke owner to atlvs_definer;
+revoke execute on function api_token_revoke from public;
+grant execute on function api_token_revoke to atlvs_app;
+-- next_event_number draws from the one sequence of all organizations
+alter function next_event_number owner to atlvs_definer;
+revoke execute on function next_event_number from public;
+grant execute on function next_event_number to atlvs_app;
+
+-- === Partitions ===
+
+select make_change_partitions();
