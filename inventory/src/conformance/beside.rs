@@ -96,6 +96,12 @@ async fn trimming(log: &dyn Log) -> Result<()> {
             other => panic!("an append at an old head does not succeed: {other:?}"),
         }
     }
+    for (seq, entry) in (21_usize..).zip(after(20)) {
+        log.save_snapshot(event, &Snapshot { head: entry.head(), bytes: vec![1] }).await?;
+        log.trim(event, u64::MAX).await?;
+        let kept = log.read(event, entry.seq, 100).await?;
+        assert_entries("never past it, wherever it stands", &kept, after(seq));
+    }
     let more = entries_after(thirty, 3, "more");
     assert_done("append after trimming", &log.append(event, thirty, &batch(&more)).await?);
     assert_entries("and read", &log.read(event, 30, 10).await?, &more);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{assert_done, assert_entries, batch, entries_after, head_after};
@@ -65,6 +66,7 @@ async fn pages(log: &dyn Log) -> Result<()> {
 
 async fn follow(log: &dyn Log) -> Result<()> {
     let event = Uuid::new_v4();
+    let begun = Instant::now();
     let genesis = Head::genesis(event);
     let first = entries_after(genesis, 3, "first");
     let head = head_after(genesis, &first);
@@ -99,6 +101,7 @@ async fn follow(log: &dyn Log) -> Result<()> {
     assert_entries("each by its limit", &two?, second.get(..1).unwrap_or_default());
     assert_entries("each by its number", &later?, second.get(1..).unwrap_or_default());
     assert_entries("others are not", &other?, &[]);
+    assert!(begun.elapsed() < LONG, "no wait went on to its end: all were woken");
     Ok(())
 }
 

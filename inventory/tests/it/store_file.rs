@@ -207,6 +207,23 @@ async fn a_missing_segment_is_damage() {
 }
 
 #[tokio::test]
+async fn a_segment_torn_before_another_is_damage_and_not_cut() {
+    let directory = TestDirectory::new().unwrap();
+    let log = small(directory.path(), &FaultyDisk::default()).unwrap();
+    while segments(directory.path()).len() < 3 {
+        write(&log, 1).await;
+    }
+    drop(log);
+    let path = segments(directory.path()).remove(1);
+    let whole = fs::read(&path).unwrap();
+    let torn = &whole[..whole.len() - 1];
+    fs::write(&path, torn).unwrap();
+    let damaged = reopened(directory.path()).await;
+    assert!(matches!(damaged, Err(LogError::Damaged(_))), "{damaged:?}");
+    assert_eq!(fs::read(&path).unwrap(), torn, "what is damaged is not changed");
+}
+
+#[tokio::test]
 async fn another_events_segment_is_damage() {
     let directory = TestDirectory::new().unwrap();
     let log = FileLog::open(directory.path()).unwrap();
