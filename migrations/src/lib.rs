@@ -1,5 +1,9 @@
 //! The schema's history: numbered SQL files, forward only, and the runner that brings a database up
 //! to them under an advisory lock. Knows no descriptor; `schema diff` proves that both agree.
+//!
+//! `0001_foundation.sql` is the generated schema as it was when the house was founded:
+//! `cargo run -p backoffice -- schema print > migrations/0001_foundation.sql`. Until the first
+//! release it is made anew; from then on every change is a file of its own.
 
 use std::time::Duration;
 

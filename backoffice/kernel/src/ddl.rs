@@ -80,7 +80,7 @@ pub fn script(registry: &Registry) -> String {
     script
 }
 
-/// All columns of an entity, standard ones first.
+/// The columns that an entity uses, standard ones first.
 pub fn columns(entity: &Entity) -> Vec<Column> {
     let mut columns = Vec::new();
     let org = column("org_id", "uuid", Some(ACTIVE_ORG));
@@ -107,6 +107,12 @@ pub fn columns(entity: &Entity) -> Vec<Column> {
         columns.push(column("custom", "jsonb", Some("'{}'::jsonb")));
     }
     columns
+}
+
+/// Columns that only the former release uses: this one leaves them empty.
+fn retired_columns(entity: &Entity) -> Vec<Column> {
+    let columns = entity.retired.iter().flat_map(kind_sql::columns);
+    columns.map(|column| Column { not_null: false, ..column }).collect()
 }
 
 /// Rows that change carry a version; logs and machine rows do not.
@@ -154,7 +160,8 @@ fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 fn table(member: &Member) -> String {
     let entity = member.entity;
-    let mut parts: Vec<String> = columns(entity).iter().map(column_sql).collect();
+    let mut parts: Vec<String> =
+        columns(entity).iter().chain(&retired_columns(entity)).map(column_sql).collect();
     parts.push(format!(
         "constraint {} primary key ({})",
         names::primary_key(entity),
@@ -293,8 +300,13 @@ fn rights(member: &Member) -> String {
 fn triggers(member: &Member) -> String {
     let entity = member.entity;
     let name = entity.name;
-    let secrets: Vec<String> =
-        entity.fields.iter().filter(|field| field.secret).map(|f| literal(f.name)).collect();
+    let secrets: Vec<String> = entity
+        .fields
+        .iter()
+        .chain(entity.retired)
+        .filter(|f| f.secret)
+        .map(|f| literal(f.name))
+        .collect();
     let mut sql = String::new();
     for trigger in trigger_names(entity) {
         let (moment, function) = if trigger.ends_with("_append_only") {

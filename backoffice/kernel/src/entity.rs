@@ -15,6 +15,9 @@ pub struct Entity {
     pub grant: &'static str,
     pub group: Group,
     pub fields: &'static [Field],
+    /// Columns that this release no longer uses and the former one may still write. The next release
+    /// drops them.
+    pub retired: &'static [Field],
     /// Unique keys; `org_id` is put in front for tenant tables, soft-deleted rows do not count.
     pub uniques: &'static [Unique],
     /// Extra indexes by field names; `org_id` is put in front for tenant tables.
@@ -322,6 +325,7 @@ impl Entity {
             grant: "",
             group: Group::Organizations,
             fields: &[],
+            retired: &[],
             uniques: &[],
             indexes: &[],
             checks: &[],
@@ -358,6 +362,10 @@ impl Entity {
     }
     pub const fn fields(mut self, fields: &'static [Field]) -> Self {
         self.fields = fields;
+        self
+    }
+    pub const fn retired(mut self, fields: &'static [Field]) -> Self {
+        self.retired = fields;
         self
     }
     pub const fn uniques(mut self, uniques: &'static [Unique]) -> Self {

@@ -35,6 +35,13 @@ async fn every_table_is_known_and_defended() {
             key.on
         );
     }
+    // What is not for the workers alone is for the active organization alone.
+    for (key, object) in catalog.of(ObjectKind::Policy) {
+        let kernel::catalog::Object::Text(text) = object else { panic!("{key:?}") };
+        let workers = text.contains(" to atlvs_work ");
+        let tenant = text.contains("(org_id = ( SELECT (NULLIF(current_setting('app.org_id'");
+        assert!(workers || tenant, "{}: {text}", key.on);
+    }
     // Everyone's rights would be nobody's care.
     let public: Vec<&str> = catalog
         .of(ObjectKind::Grant)
@@ -52,7 +59,9 @@ async fn only_listed_functions_pass_row_level_security() {
         .query(
             "select p.proname::text, pg_get_userbyid(p.proowner)::text,
                     coalesce(array_to_string(p.proconfig, ';'), ''),
-                    coalesce(array_to_string(p.proargnames, ','), ''),
+                    coalesce((select string_agg(name, ',')
+                                from unnest(p.proargnames, p.proargmodes) a (name, mode)
+                               where coalesce(mode, 'i') in ('i', 'b', 'v')), ''),
                     has_function_privilege('public', p.oid, 'execute')
              from pg_proc p join pg_namespace n on n.oid = p.pronamespace and n.nspname = 'public'
              where p.prosecdef or p.proowner = 'atlvs_definer'::regrole",
@@ -68,8 +77,7 @@ async fn only_listed_functions_pass_row_level_security() {
         assert_eq!(owner, "atlvs_definer", "{name}");
         assert!(config.contains("search_path=pg_catalog, public"), "{name} sets no search_path");
         // The active organization is the setting's; an argument could be anybody's.
-        let named: Vec<&str> =
-            arguments.split(',').filter(|name| name.starts_with("p_org")).collect();
+        let named: Vec<&str> = arguments.split(',').filter(|name| name.contains("org")).collect();
         assert_eq!(named, Vec::<&str>::new(), "{name} takes an organization");
         assert!(!row.get::<_, bool>(4), "everyone may call {name}");
         found.insert(name);
@@ -89,6 +97,16 @@ async fn a_second_run_of_the_migrations_does_nothing() {
     let admin = empty.superuser().await.unwrap();
     let catalog = Catalog::read(&admin).await.unwrap();
     assert_eq!(startup::compare(registry(), &catalog), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn two_processes_migrate_once() {
+    let empty = kernel::testkit::TestDb::create("raced", &[]).await.unwrap();
+    let run = || migrations::run(&empty.migrate_url);
+    let (one, other) = tokio::join!(run(), run());
+    let applied = [one.unwrap().applied, other.unwrap().applied].concat();
+    let names: Vec<&str> = migrations::ALL.iter().map(|migration| migration.name).collect();
+    assert_eq!(applied, names);
 }
 
 #[tokio::test]

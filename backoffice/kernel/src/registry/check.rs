@@ -53,7 +53,7 @@ fn served(entity: &Entity) -> bool {
 
 fn fields(entity: &Entity, report: &mut dyn FnMut(String)) {
     let mut names = BTreeSet::new();
-    for field in entity.fields {
+    for field in entity.fields.iter().chain(entity.retired) {
         for column in crate::kind_sql::columns(field) {
             if STANDARD.contains(&column.name.as_str()) {
                 report(format!("field {} is a standard column", column.name));
