@@ -74,12 +74,10 @@ async fn bodies_that_are_too_large() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn wrong_fields_are_named() {
+/// Sends `base` with each case's changes (`absent` removes a field) and expects exactly one error.
+async fn check_fields(door: &str, base: Value, cases: &[(Value, &str, &str)]) {
     let house = House::open().await;
-    let id = Uuid::from_u128(9);
-    let good_scan = scan_body(&json!("TK"), "nonce-0001");
-    let with = |base: &Value, changes: Value| {
+    for (changes, field, code) in cases {
         let mut body = base.clone();
         for (name, value) in changes.as_object().expect("changes") {
             if value == "absent" {
@@ -88,83 +86,6 @@ async fn wrong_fields_are_named() {
                 body[name] = value.clone();
             }
         }
-        body
-    };
-    let hold = hold_body(GENERAL, 1);
-    let order = order_body(&json!(id));
-    let ack = json!({"consumer": "backoffice", "event": EVENT, "seq": 1, "hash": "0".repeat(64)});
-    let erasure = json!({"event": EVENT});
-    let item = |item: Value| json!({"items": [item]});
-    let cases: Vec<(&str, &Value, Value, &str, &str)> = vec![
-        (HOLDS, &hold, json!({"event": "absent"}), "event", "required"),
-        (HOLDS, &hold, json!({"event": 7}), "event", "type"),
-        (HOLDS, &hold, json!({"event": "x"}), "event", "format"),
-        (HOLDS, &hold, json!({"items": "absent"}), "items", "required"),
-        (HOLDS, &hold, json!({"items": []}), "items", "required"),
-        (HOLDS, &hold, json!({"items": {}}), "items", "type"),
-        (HOLDS, &hold, item(json!(1)), "items[0]", "type"),
-        (HOLDS, &hold, item(json!({"ticket_type": GENERAL})), "items[0].quantity", "required"),
-        (
-            HOLDS,
-            &hold,
-            item(json!({"ticket_type": GENERAL, "quantity": 0})),
-            "items[0].quantity",
-            "range",
-        ),
-        (
-            HOLDS,
-            &hold,
-            item(json!({"ticket_type": GENERAL, "quantity": -1})),
-            "items[0].quantity",
-            "type",
-        ),
-        (
-            HOLDS,
-            &hold,
-            item(json!({"ticket_type": GENERAL, "quantity": "1"})),
-            "items[0].quantity",
-            "type",
-        ),
-        (
-            HOLDS,
-            &hold,
-            item(json!({"ticket_type": GENERAL, "quantity": 1, "price": 0})),
-            "items[0].price",
-            "unknown",
-        ),
-        (HOLDS, &hold, json!({"discount": 100}), "discount", "unknown"),
-        (HOLDS, &hold, json!({"promo_code": "FREE"}), "promo_code", "unsupported"),
-        (HOLDS, &hold, json!({"buyer": {"email": "no address"}}), "buyer.email", "format"),
-        (HOLDS, &hold, json!({"buyer": {"name": "x".repeat(201)}}), "buyer.name", "range"),
-        (ORDERS, &order, json!({"hold": "absent"}), "hold", "required"),
-        (ORDERS, &order, json!({"payment": "absent"}), "payment", "required"),
-        (ORDERS, &order, json!({"payment": {}}), "payment.method", "required"),
-        (ORDERS, &order, json!({"payment": {"method": "gold"}}), "payment.method", "format"),
-        (ORDERS, &order, json!({"attendees": [{"name": 7}]}), "attendees[0].name", "type"),
-        (ORDERS, &order, json!({"attendees": [{"phone": "1"}]}), "attendees[0].phone", "unknown"),
-        (ORDERS, &order, json!({"secret": "mine"}), "secret", "unknown"),
-        (SCAN, &good_scan, json!({"credential": "absent"}), "credential", "required"),
-        (SCAN, &good_scan, json!({"credential": 7}), "credential", "type"),
-        (SCAN, &good_scan, json!({"ticket": "1042-1"}), "ticket", "unsupported"),
-        (SCAN, &good_scan, json!({"credential": "absent", "ticket": "seven"}), "ticket", "format"),
-        (SCAN, &good_scan, json!({"gate": "absent"}), "gate", "required"),
-        (SCAN, &good_scan, json!({"gate": ""}), "gate", "range"),
-        (SCAN, &good_scan, json!({"zone": "absent"}), "zone", "required"),
-        (SCAN, &good_scan, json!({"direction": "up"}), "direction", "format"),
-        (SCAN, &good_scan, json!({"nonce": "absent"}), "nonce", "required"),
-        (SCAN, &good_scan, json!({"nonce": "short"}), "nonce", "format"),
-        (SCAN, &good_scan, json!({"nonce": "n".repeat(65)}), "nonce", "format"),
-        (SCAN, &good_scan, json!({"nonce": "spaces in it"}), "nonce", "format"),
-        (SCAN, &good_scan, json!({"force": "yes"}), "force", "type"),
-        (SCAN, &good_scan, json!({"answers": {"age": 18}}), "answers", "unsupported"),
-        (SCAN, &good_scan, json!({"at": "2026-11-21T18:00:00Z"}), "at", "unknown"),
-        (ACK, &ack, json!({"consumer": "Back Office"}), "consumer", "format"),
-        (ACK, &ack, json!({"hash": "00"}), "hash", "format"),
-        (ACK, &ack, json!({"seq": -1}), "seq", "type"),
-        (ERASE, &erasure, json!({}), "order", "required"),
-    ];
-    for (door, base, changes, field, code) in cases {
-        let body = with(base, changes);
         let token = token(door);
         let got = house.call("POST", door, &[("authorization", &token)], body.clone()).await;
         let problem = got.problem(400, "invalid_body");
@@ -172,9 +93,86 @@ async fn wrong_fields_are_named() {
         let found: Vec<(&str, &str)> = found
             .map(|e| (e["field"].as_str().expect("a field"), e["code"].as_str().expect("a code")))
             .collect();
-        assert_eq!(found, [(field, code)], "{door} {body}");
+        assert_eq!(found, [(*field, *code)], "{door} {body}");
     }
     assert_eq!(house.journal(EVENT).await.len(), 1, "only the configuration is in the journal");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_fields_of_a_hold_are_named() {
+    let item = |item: Value| json!({"items": [item]});
+    let cases = [
+        (json!({"event": "absent"}), "event", "required"),
+        (json!({"event": 7}), "event", "type"),
+        (json!({"event": "x"}), "event", "format"),
+        (json!({"items": "absent"}), "items", "required"),
+        (json!({"items": []}), "items", "required"),
+        (json!({"items": {}}), "items", "type"),
+        (item(json!(1)), "items[0]", "type"),
+        (item(json!({"ticket_type": GENERAL})), "items[0].quantity", "required"),
+        (item(json!({"ticket_type": GENERAL, "quantity": 0})), "items[0].quantity", "range"),
+        (item(json!({"ticket_type": GENERAL, "quantity": -1})), "items[0].quantity", "type"),
+        (item(json!({"ticket_type": GENERAL, "quantity": "1"})), "items[0].quantity", "type"),
+        (
+            item(json!({"ticket_type": GENERAL, "quantity": 1, "price": 0})),
+            "items[0].price",
+            "unknown",
+        ),
+        (json!({"discount": 100}), "discount", "unknown"),
+        (json!({"promo_code": "FREE"}), "promo_code", "unsupported"),
+        (json!({"buyer": {"email": "no address"}}), "buyer.email", "format"),
+        (json!({"buyer": {"name": "x".repeat(201)}}), "buyer.name", "range"),
+    ];
+    check_fields(HOLDS, hold_body(GENERAL, 1), &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_fields_of_an_order_are_named() {
+    let cases = [
+        (json!({"hold": "absent"}), "hold", "required"),
+        (json!({"payment": "absent"}), "payment", "required"),
+        (json!({"payment": {}}), "payment.method", "required"),
+        (json!({"payment": {"method": "gold"}}), "payment.method", "format"),
+        (json!({"attendees": [{"name": 7}]}), "attendees[0].name", "type"),
+        (json!({"attendees": [{"phone": "1"}]}), "attendees[0].phone", "unknown"),
+        (json!({"secret": "mine"}), "secret", "unknown"),
+    ];
+    check_fields(ORDERS, order_body(&json!(Uuid::from_u128(9))), &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_fields_of_a_scan_are_named() {
+    let cases = [
+        (json!({"credential": "absent"}), "credential", "required"),
+        (json!({"credential": 7}), "credential", "type"),
+        (json!({"ticket": "1042-1"}), "ticket", "unsupported"),
+        (json!({"credential": "absent", "ticket": "seven"}), "ticket", "format"),
+        (json!({"gate": "absent"}), "gate", "required"),
+        (json!({"gate": ""}), "gate", "range"),
+        (json!({"zone": "absent"}), "zone", "required"),
+        (json!({"direction": "up"}), "direction", "format"),
+        (json!({"nonce": "absent"}), "nonce", "required"),
+        (json!({"nonce": "short"}), "nonce", "format"),
+        (json!({"nonce": "n".repeat(65)}), "nonce", "format"),
+        (json!({"nonce": "spaces in it"}), "nonce", "format"),
+        (json!({"force": "yes"}), "force", "type"),
+        (json!({"answers": {"age": 18}}), "answers", "unsupported"),
+        (json!({"at": "2026-11-21T18:00:00Z"}), "at", "unknown"),
+    ];
+    check_fields(SCAN, scan_body(&json!("TK"), "nonce-0001"), &cases).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_fields_of_the_back_office_are_named() {
+    let ack = json!({"consumer": "backoffice", "event": EVENT, "seq": 1, "hash": "0".repeat(64)});
+    let cases = [
+        (json!({"consumer": "Back Office"}), "consumer", "format"),
+        (json!({"hash": "00"}), "hash", "format"),
+        (json!({"seq": -1}), "seq", "type"),
+    ];
+    check_fields(ACK, ack, &cases).await;
+    let cases = [(json!({}), "order", "required")];
+    check_fields(ERASE, json!({"event": EVENT}), &cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

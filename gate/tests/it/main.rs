@@ -1,6 +1,11 @@
 //! The gate as its clients meet it: a real server on a free port, a log in a directory of its own,
 //! a back office that follows a script, a clock that stands until it is moved. Every reply is
 //! compared with the OpenAPI document on the way.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a helper of tests fails its test by panicking"
+)]
 
 mod catalogue;
 mod doors;
