@@ -38,7 +38,10 @@ pub(crate) struct Accounts {
 
 impl Accounts {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { passwords: passwords::Passwords::new()?, throttle: throttle::Throttle::default() })
+        Ok(Self {
+            passwords: passwords::Passwords::new()?,
+            throttle: throttle::Throttle::default(),
+        })
     }
 }
 

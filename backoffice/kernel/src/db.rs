@@ -4,7 +4,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio_postgres::{Config, NoTls};
 
 use crate::error::{Code, Error, Result, from_database};
@@ -26,11 +28,8 @@ pub(crate) type Pooled = deadpool_postgres::Client;
 pub(crate) fn pool(url: &Secret, name: &str, connections_max: usize) -> Result<Pool> {
     let config = config(url, name)?;
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let timeouts = Timeouts {
-        wait: Some(POOL_WAIT),
-        create: Some(CONNECT_WAIT),
-        recycle: Some(CONNECT_WAIT),
-    };
+    let timeouts =
+        Timeouts { wait: Some(POOL_WAIT), create: Some(CONNECT_WAIT), recycle: Some(CONNECT_WAIT) };
     Pool::builder(Manager::from_config(config, NoTls, manager_config))
         .max_size(connections_max)
         .timeouts(timeouts)
@@ -52,7 +51,7 @@ pub(crate) async fn take(pool: &Pool) -> Result<Pooled> {
         PoolError::Timeout(_) => {
             Error::new(Code::Overloaded, "every database connection is busy").retry_after(1)
         }
-        PoolError::Backend(cause) => from_database(None, &cause),
+        // A connection that cannot be made, whatever the server says: it is away for us.
         other => Error::new(Code::Unavailable, "the database is not reachable")
             .with_context(other.to_string()),
     })?;

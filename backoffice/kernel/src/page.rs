@@ -91,8 +91,7 @@ fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
             None => (false, part),
         };
         let Some((column, kind)) = filter::column(entity, name) else {
-            let shown: String = name.chars().take(100).collect();
-            return refuse(format!("there is no field {shown:?}"));
+            return refuse("names a field that there is not".to_owned());
         };
         if matches!(kind, Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. }) {
             return refuse(format!("{column} has no order"));

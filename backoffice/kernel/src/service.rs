@@ -93,6 +93,11 @@ impl Service {
         self.open(actor, org, self.new_id(), Mode::Write).await
     }
 
+    /// A unit of work that only reads: the database refuses every write in it.
+    pub async fn read(&self, actor: Actor, org: Uuid) -> Result<Cx> {
+        self.open(actor, org, self.new_id(), Mode::Read).await
+    }
+
     pub(crate) async fn open(
         &self,
         actor: Actor,

@@ -99,7 +99,12 @@ pub async fn add_member(
 ) -> Result<(Uuid, Uuid)> {
     let unknown =
         |_| Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title());
-    let row = cx.query_opt("select grants from roles where org_id = $1 and id = $2 and deleted_at is null", &[&cx.org, &role]).await?;
+    let row = cx
+        .query_opt(
+            "select grants from roles where org_id = $1 and id = $2 and deleted_at is null",
+            &[&cx.org, &role],
+        )
+        .await?;
     let row = row.ok_or(()).map_err(unknown)?;
     covered(cx, Some(&row.try_get("grants")?), Origin::Stored)?;
     let hash = match password {

@@ -101,11 +101,7 @@ pub static ROLE: Entity = Entity::new("roles")
         boolean("built_in").required().default("false").by_action(),
         json("grants").required().by_action(),
     ])
-    .uniques(&[Unique {
-        name: "roles_key_key",
-        fields: &["key"],
-        code: Code::AlreadyExists,
-    }]);
+    .uniques(&[Unique { name: "roles_key_key", fields: &["key"], code: Code::AlreadyExists }]);
 
 pub static MEMBERSHIP: Entity = Entity::new("memberships")
     .grant("accounts.memberships")

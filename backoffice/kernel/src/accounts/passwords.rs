@@ -44,12 +44,16 @@ impl Passwords {
             return Ok(false);
         }
         let bytes = Zeroizing::new(password.expose().as_bytes().to_vec());
-        let matches =
-            self.turn(move || Argon2::default().verify_password(&bytes, hash.as_str()).is_ok()).await?;
+        let matches = self
+            .turn(move || Argon2::default().verify_password(&bytes, hash.as_str()).is_ok())
+            .await?;
         Ok(matches && known)
     }
 
-    async fn turn<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    async fn turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
         let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turns).acquire_owned()).await;
         let Ok(Ok(permit)) = turn else {
             return Err(Error::new(Code::Overloaded, "too many sign-ins at once").retry_after(5));

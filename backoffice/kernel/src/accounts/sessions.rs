@@ -43,7 +43,10 @@ pub(crate) async fn sign_in(service: &Service, with: SignIn<'_>) -> Result<Opene
     if let Some(row) = rows.first() {
         let hash: Option<String> = row.try_get("password_hash")?;
         let disabled: bool = row.try_get("disabled")?;
-        known = hash.filter(|_| !disabled).map(|hash| row.try_get("user_id").map(|id| (id, hash))).transpose()?;
+        known = hash
+            .filter(|_| !disabled)
+            .map(|hash| row.try_get("user_id").map(|id| (id, hash)))
+            .transpose()?;
     }
     let hash = known.as_ref().map(|(_, hash)| hash.as_str());
     let right = accounts.passwords.verify(with.password, hash).await?;

@@ -11,7 +11,8 @@ use crate::registry::{Meaning, Registry};
 #[track_caller]
 pub(crate) fn from_database(registry: Option<&Registry>, cause: &tokio_postgres::Error) -> Error {
     let Some(db) = cause.as_db_error() else {
-        let code = if cause.is_closed() { Code::Unavailable } else { Code::Internal };
+        let io = std::error::Error::source(cause).is_some_and(|inner| inner.is::<std::io::Error>());
+        let code = if cause.is_closed() || io { Code::Unavailable } else { Code::Internal };
         return Error::new(code, "the database did not answer").with_context(cause.to_string());
     };
     let state = db.code();
@@ -28,7 +29,11 @@ pub(crate) fn from_database(registry: Option<&Registry>, cause: &tokio_postgres:
         .and_then(|(all, name)| all.meaning(name).or_else(|| generated(all, db.table()?, name)));
     let error = match meaning {
         Some(Meaning { code, field: Some(field) }) => Error::field(code, field, code.title()),
-        Some(Meaning { code, field: None }) => Error::new(code, code.title()),
+        // A trigger names the column that it refuses.
+        Some(Meaning { code, field: None }) => match db.column() {
+            Some(field) => Error::field(code, field, code.title()),
+            None => Error::new(code, code.title()),
+        },
         None => by_state(state, db.column()),
     };
     // Classes 22 (data) and 23 (integrity) quote values in their messages: keep those out.

@@ -2,4 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+mod crud;
 mod database;
+mod doors;
+mod hall;
+mod lists;
+mod people;
+mod work;
