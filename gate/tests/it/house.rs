@@ -438,7 +438,8 @@ impl Write for Sink {
 
 fn capture() {
     static ONCE: LazyLock<()> = LazyLock::new(|| {
-        let settings = Log { json: true, filter: "trace".to_owned() };
+        let settings =
+            Log { json: true, filter: "gate=trace,inventory=trace,keys=trace,it=info".to_owned() };
         let sink = Box::new(Sink(Arc::clone(&CAPTURED)));
         let subscriber = gate::logging::subscriber(&settings, sink).expect("a subscriber");
         tracing::subscriber::set_global_default(subscriber).expect("the first subscriber");
@@ -450,10 +451,16 @@ fn capture() {
 pub(crate) fn logged() -> String {
     let marker = Uuid::new_v4().to_string();
     tracing::info!(marker, "end of the log so far");
+    let mut seen = 0;
     let bytes = CAPTURED.bytes.lock().expect("not poisoned");
     let (bytes, timeout) = CAPTURED
         .grew
-        .wait_timeout_while(bytes, WAIT, |bytes| !String::from_utf8_lossy(bytes).contains(&marker))
+        .wait_timeout_while(bytes, WAIT, |bytes| {
+            // Only what is new is searched; a marker is written in one piece.
+            let new = String::from_utf8_lossy(&bytes[seen..]).contains(&marker);
+            seen = bytes.len();
+            !new
+        })
         .expect("not poisoned");
     assert!(!timeout.timed_out(), "the log is written");
     String::from_utf8(bytes.clone()).expect("UTF-8")
