@@ -14,8 +14,22 @@ mod tests;
 /// What is missing, a sentence each; empty when the database serves this binary.
 pub async fn missing(service: &Service) -> Result<Vec<String>> {
     let client = service.app_client().await?;
-    Ok(compare(service.registry(), &Catalog::read_as_app(&client).await?))
+    let mut missing = compare(service.registry(), &Catalog::read_as_app(&client).await?);
+    let row = client
+        .query_one(PARTITION_OF_TODAY, &[])
+        .await
+        .map_err(|cause| crate::error::from_database(None, &cause))?;
+    if let Some(partition) = row.get::<_, Option<String>>(0) {
+        missing.push(format!("partition {partition} of the change log is missing"));
+    }
+    Ok(missing)
 }
+
+/// Name of the partition that takes today's changes, if it is not there: every write would fail.
+const PARTITION_OF_TODAY: &str = r#"
+    select name from (select to_char(now() at time zone 'UTC', '"changes_y"YYYY"m"MM')) today (name)
+    where to_regclass('public.' || name) is null
+    union all select null limit 1"#;
 
 /// Pure half of the check.
 pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {

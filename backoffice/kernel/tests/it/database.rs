@@ -1,7 +1,11 @@
 //! What the database defends by itself, whoever writes: tenants, versions, the change log, logs,
 //! machine tables, definer functions, partitions. No engine takes part.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kernel::catalog::{Catalog, ObjectKind};
+use kernel::clock::SystemClock;
 use kernel::db::Admin;
 use kernel::ddl;
 use kernel::entity::{
@@ -10,7 +14,8 @@ use kernel::entity::{
 };
 use kernel::error::Code;
 use kernel::registry::Registry;
-use kernel::testkit::{Planter, TestDb};
+use kernel::service::{Service, Shutdown};
+use kernel::testkit::{self, Planter, TestDb};
 use kernel::{schema, startup};
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -384,6 +389,35 @@ async fn partitions_reach_two_years_and_are_nobodys() {
         .unwrap()
         .get(0);
     refused(house.app.query(&format!("select * from {partition}"), &[]).await, "permission denied");
+}
+
+#[tokio::test]
+async fn a_missing_partition_is_named_and_made_by_the_loop() {
+    let script = ddl::script(registry());
+    let own = TestDb::create("partitions", &[&script]).await.unwrap();
+    let service = Service::new(registry(), testkit::settings(&own), Arc::new(SystemClock)).unwrap();
+    assert_eq!(startup::missing(&service).await.unwrap(), Vec::<String>::new());
+    let admin = own.superuser().await.unwrap();
+    let partition: String = admin
+        .query_one("select to_char(now() at time zone 'UTC', '\"changes_y\"YYYY\"m\"MM')", &[])
+        .await
+        .unwrap()
+        .get(0);
+    admin.batch(&format!("drop table {partition}")).await.unwrap();
+    let missing = startup::missing(&service).await.unwrap();
+    assert_eq!(missing, [format!("partition {partition} of the change log is missing")]);
+    let keep = kernel::accounts::DOMAIN.loops.iter().find(|l| l.name == "partitions").unwrap();
+    let (trigger, shutdown) = Shutdown::new();
+    let running = tokio::spawn((keep.run)(service.clone(), shutdown));
+    tokio::time::timeout(Duration::from_secs(30), async {
+        while !startup::missing(&service).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the loop makes the partition");
+    trigger.end();
+    running.await.unwrap().unwrap();
 }
 
 #[tokio::test]
