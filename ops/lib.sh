@@ -182,7 +182,10 @@ stop_redis() { stop_pid "$1/redis.pid" Redis; }
 
 # --- processes --------------------------------------------------------------------------------
 
-pid_alive() { [ -s "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+pid_alive() { [ -s "$1" ] && ! pid_gone "$(cat "$1")"; }
+
+# A process that ended but that nobody has waited for is gone too.
+pid_gone() { ! kill -0 "$1" 2>/dev/null || [ "$(awk '{print $3}' "/proc/$1/stat" 2>/dev/null)" = Z ]; }
 
 # wait_until SECONDS WHAT COMMAND…: asks ten times a second; fails with a sentence.
 wait_until() {
@@ -204,8 +207,6 @@ stop_pid() {
   if ! wait_until 15 "the end of $name" pid_gone "$pid" 2>/dev/null; then kill -KILL "$pid" 2>/dev/null || true; fi
   rm -f "$file"
 }
-
-pid_gone() { ! kill -0 "$1" 2>/dev/null || [ "$(awk '{print $3}' "/proc/$1/stat" 2>/dev/null)" = Z ]; }
 
 # start_service NAME ENVFILE COMMAND…: detached from this terminal, log and pid under RUN.
 start_service() {

@@ -1,11 +1,11 @@
 //! Both services as a person starts them: `ops/up` on a directory of its own, and a client.
 //! Knows processes and HTTP; nothing of how the services work inside.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
@@ -21,6 +21,8 @@ pub struct House {
     pub transcript: String,
     pub client: Client,
     store: &'static str,
+    /// One house at a time: it takes the ports that it prefers, and both cores.
+    _turn: File,
 }
 
 /// An answer: status, headers, text as it came and as JSON (null where it is none).
@@ -58,8 +60,11 @@ impl House {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let run =
             std::env::temp_dir().join(format!("atlvs-system-{}-{number}", std::process::id()));
-        let client = Client::builder().timeout(Duration::from_secs(30)).build().expect("client");
-        let mut house = Self { run, transcript: String::new(), client, store };
+        let turn =
+            File::create(std::env::temp_dir().join("atlvs-system.lock")).expect("a lock file");
+        turn.lock().expect("this house's turn");
+        let mut house =
+            Self { run, transcript: String::new(), client: client(), store, _turn: turn };
         house.start(arguments);
         house
     }
@@ -67,6 +72,8 @@ impl House {
     /// Starts what is stopped, on the same state.
     pub fn start(&mut self, arguments: &[&str]) {
         let output = self.ops("up", &[&["--detach", "--store", self.store], arguments].concat());
+        // Connections to a service that was killed are of no use.
+        self.client = client();
         self.transcript = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),
@@ -81,11 +88,18 @@ impl House {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
-    /// Kills a service (`gate`, `backoffice`) without a word.
+    /// Kills a service (`gate`, `backoffice`) without a word; comes back when it is gone.
     pub fn kill(&self, service: &str) {
         let pid = fs::read_to_string(self.run.join(format!("{service}.pid"))).expect("pid file");
         let status = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill runs");
         assert!(status.success(), "{service} was not running");
+        let stat = PathBuf::from(format!("/proc/{}/stat", pid.trim()));
+        let ended = || fs::read_to_string(&stat).map_or(true, |line| line.contains(") Z "));
+        let deadline = Instant::now() + WAIT;
+        while !ended() {
+            assert!(Instant::now() < deadline, "{service} outlived its kill");
+            std::thread::yield_now();
+        }
     }
 
     /// A command of `ops/` on this house's directory, with the binaries of this build.
@@ -143,6 +157,10 @@ impl Drop for House {
             drop(fs::remove_dir_all(&self.run));
         }
     }
+}
+
+fn client() -> Client {
+    Client::builder().timeout(Duration::from_secs(30)).build().expect("a client")
 }
 
 /// Directory of the binaries that this test run was built with.
