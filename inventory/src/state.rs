@@ -56,8 +56,9 @@ pub struct State {
     pub(crate) tickets: Vec<Ticket>,
     pub(crate) orders: Vec<Order>,
     pub(crate) order_ids: HashMap<Uuid, u32>,
-    /// Lines of all orders, each order's together.
-    pub(crate) lines: Vec<Line>,
+    /// Lines of holds and orders. Most baskets are like another one, so each is kept once.
+    pub(crate) baskets: Vec<Box<[Line]>>,
+    pub(crate) basket_ids: HashMap<Box<[Line]>, u32>,
     /// First admissions to zones other than the ticket's first; most tickets have none.
     pub(crate) admissions: BTreeMap<(u32, u8), Admission>,
     /// Names of lanes that admitted someone first.
@@ -151,12 +152,12 @@ pub(crate) struct Order {
     pub first_ticket: u32,
     pub tickets: u32,
     pub live: u32,
-    pub first_line: u32,
-    pub lines: u32,
+    /// Index of its basket.
+    pub basket: u32,
 }
 
 /// `LineView` with the type's row in place of its id.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub price: i64,
     pub discount: i64,
@@ -166,9 +167,10 @@ pub(crate) struct Line {
     pub type_row: u16,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Hold {
-    pub lines: Box<[Line]>,
+    /// Index of its basket.
+    pub basket: u32,
     pub expires_at: Millis,
     pub renew_until: Millis,
     pub status: HoldStatus,
@@ -241,7 +243,8 @@ impl State {
             tickets: Vec::new(),
             orders: Vec::new(),
             order_ids: HashMap::new(),
-            lines: Vec::new(),
+            baskets: Vec::new(),
+            basket_ids: HashMap::new(),
             admissions: BTreeMap::new(),
             lanes: Vec::new(),
             lane_ids: HashMap::new(),
@@ -340,6 +343,11 @@ impl State {
 
     pub(crate) fn order_at(&self, index: u32) -> Option<&Order> {
         self.orders.get(usize::try_from(index).ok()?)
+    }
+
+    pub(crate) fn basket(&self, index: u32) -> &[Line] {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        self.baskets.get(index).map_or(&[], AsRef::as_ref)
     }
 
     /// By number, which counts from one.

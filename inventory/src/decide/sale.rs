@@ -98,7 +98,8 @@ pub(super) fn order(state: &State, now: Millis, request: &OrderRequest) -> Decid
     if state.canceled() {
         return refused_for(RefusalCode::SaleClosed, "event", state.event());
     }
-    let basket: Basket = hold.lines.iter().map(|line| (line.type_row, line.quantity)).collect();
+    let lines = state.basket(hold.basket).iter();
+    let basket: Basket = lines.map(|line| (line.type_row, line.quantity)).collect();
     let Some(lines) = state.hold_view(request.hold).map(|view| view.lines) else {
         return refused_for(RefusalCode::UnknownHold, "hold", request.hold);
     };

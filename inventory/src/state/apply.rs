@@ -162,8 +162,8 @@ impl State {
         for line in &lines {
             self.shift(line.type_row, 0, i64::from(line.quantity))?;
         }
-        let lines = lines.into_boxed_slice();
-        let hold = Hold { lines, expires_at, renew_until, status: HoldStatus::Live };
+        let basket = self.intern_basket(lines)?;
+        let hold = Hold { basket, expires_at, renew_until, status: HoldStatus::Live };
         self.put_hold(id, Some(hold));
         self.add_due(expires_at, id);
         Ok(())
@@ -180,7 +180,8 @@ impl State {
     /// Ends a live hold and returns what it held.
     fn give_back(&mut self, id: Uuid, status: HoldStatus) -> Applied {
         let hold = self.live_hold(id)?;
-        for line in &hold.lines {
+        for index in 0..self.basket(hold.basket).len() {
+            let Some(line) = self.basket(hold.basket).get(index).copied() else { break };
             let quantity = i64::from(line.quantity);
             self.shift(line.type_row, 0, quantity.saturating_neg())?;
         }
@@ -192,7 +193,7 @@ impl State {
 
     fn live_hold(&self, id: Uuid) -> Result<Hold, ApplyError> {
         let hold = self.holds.get(&id).filter(|hold| hold.status == HoldStatus::Live);
-        hold.cloned().ok_or(ApplyError::contradiction("hold is not live"))
+        hold.copied().ok_or(ApplyError::contradiction("hold is not live"))
     }
 
     // === orders and tickets ===
@@ -232,10 +233,9 @@ impl State {
             first_ticket,
             tickets,
             live: tickets,
-            first_line: small(self.lines.len())?,
-            lines: small(lines.len())?,
+            basket: self.intern_basket(lines)?,
         };
-        self.add_order(index, order, &lines);
+        self.add_order(index, order);
         self.remember(confirmed.key.as_ref(), KeyOutcome::Order(index));
         Ok(())
     }
@@ -402,6 +402,15 @@ impl State {
         self.set_zone(usize::from(zone_row), zone);
         self.set_ticket(large(index), ticket);
         Ok(())
+    }
+
+    fn intern_basket(&mut self, lines: Vec<Line>) -> Result<u32, ApplyError> {
+        if let Some(index) = self.basket_ids.get(lines.as_slice()) {
+            return Ok(*index);
+        }
+        let index = small(self.baskets.len())?;
+        self.add_basket(index, lines.into_boxed_slice());
+        Ok(index)
     }
 
     fn intern_lane(&mut self, lane: &str) -> Result<u32, ApplyError> {

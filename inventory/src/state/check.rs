@@ -35,10 +35,11 @@ impl State {
     }
 
     fn check_orders(&self) -> Checked {
-        let (mut next_ticket, mut next_line) = (0_u32, 0_u32);
+        let mut next_ticket = 0_u32;
         for (index, order) in self.orders.iter().enumerate() {
-            let place = (order.first_ticket, order.first_line);
-            same("order's place", &place, &(next_ticket, next_line))?;
+            same("order's first ticket", &order.first_ticket, &next_ticket)?;
+            let lines = self.basket(order.basket).iter().map(|line| line.quantity);
+            same("order's lines", &lines.fold(0, u32::saturating_add), &order.tickets)?;
             let of_order = self.tickets_of(order.first_ticket, order.tickets);
             let live = of_order.iter().filter(|t| t.status.is_live()).count();
             same("order's live tickets", &usize::try_from(order.live).unwrap_or(0), &live)?;
@@ -49,10 +50,12 @@ impl State {
                 same("ticket's order", &found, &(Ok(index), Ok(position)))?;
             }
             next_ticket = next_ticket.saturating_add(order.tickets);
-            next_line = next_line.saturating_add(order.lines);
         }
         same("orders by id", &self.order_ids.len(), &self.orders.len())?;
-        same("lines", &usize::try_from(next_line), &Ok(self.lines.len()))?;
+        for (basket, index) in &self.basket_ids {
+            same("basket by lines", &self.basket(*index), &basket.as_ref())?;
+        }
+        same("baskets by lines", &self.basket_ids.len(), &self.baskets.len())?;
         same("tickets", &usize::try_from(next_ticket), &Ok(self.tickets.len()))
     }
 
@@ -75,7 +78,7 @@ impl State {
             }
         }
         let held = self.holds.values().filter(|hold| hold.status == HoldStatus::Live);
-        for line in held.flat_map(|hold| hold.lines.iter()) {
+        for line in held.flat_map(|hold| self.basket(hold.basket)) {
             if let Some(count) = types.get_mut(usize::from(line.type_row)) {
                 count.held = count.held.saturating_add(u64::from(line.quantity));
             }

@@ -48,10 +48,10 @@ struct Image<'a> {
     zones: Cow<'a, [ZoneCount]>,
     tickets: Cow<'a, [Ticket]>,
     orders: Cow<'a, [Order]>,
-    lines: Cow<'a, [Line]>,
+    baskets: Cow<'a, [Box<[Line]>]>,
     admissions: Cow<'a, BTreeMap<(u32, u8), Admission>>,
     lanes: Cow<'a, [Box<str>]>,
-    holds: Vec<(Uuid, Cow<'a, Hold>)>,
+    holds: Vec<(Uuid, Hold)>,
     ended: Cow<'a, VecDeque<(Millis, Uuid)>>,
     keys: Vec<(Digest16, KeyRecord)>,
     key_order: Cow<'a, VecDeque<(Millis, Digest16)>>,
@@ -78,10 +78,10 @@ impl State {
             zones: (&self.zones).into(),
             tickets: (&self.tickets).into(),
             orders: (&self.orders).into(),
-            lines: (&self.lines).into(),
+            baskets: (&self.baskets).into(),
             admissions: Cow::Borrowed(&self.admissions),
             lanes: (&self.lanes).into(),
-            holds: sorted(self.holds.iter().map(|(id, hold)| (*id, Cow::Borrowed(hold)))),
+            holds: sorted(self.holds.iter().map(|(id, hold)| (*id, *hold))),
             ended: Cow::Borrowed(&self.ended),
             keys: sorted(self.keys.iter().map(|(scope, record)| (*scope, *record))),
             key_order: Cow::Borrowed(&self.key_order),
@@ -120,11 +120,12 @@ impl State {
         state.tickets = image.tickets.into_owned();
         state.orders = image.orders.into_owned();
         state.order_ids = numbered(state.orders.iter().map(|order| order.id));
-        state.lines = image.lines.into_owned();
+        state.baskets = image.baskets.into_owned();
+        state.basket_ids = numbered(state.baskets.iter().cloned());
         state.admissions = image.admissions.into_owned();
         state.lanes = image.lanes.into_owned();
         state.lane_ids = numbered(state.lanes.iter().cloned());
-        state.holds = image.holds.into_iter().map(|(id, hold)| (id, hold.into_owned())).collect();
+        state.holds = image.holds.into_iter().collect();
         let live = state.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
         state.due = live.map(|(id, hold)| (hold.expires_at, *id)).collect();
         state.ended = image.ended.into_owned();

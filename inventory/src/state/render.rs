@@ -23,7 +23,7 @@ impl State {
 
     pub fn hold_view(&self, id: Uuid) -> Option<HoldView> {
         let hold = self.holds.get(&id)?;
-        let lines = self.line_views(&hold.lines);
+        let lines = self.line_views(self.basket(hold.basket));
         let total = total(&lines);
         Some(HoldView { id, expires_at: hold.expires_at, lines, total, replayed: false })
     }
@@ -54,9 +54,7 @@ impl State {
 
     pub(crate) fn order_view_at(&self, index: u32) -> Option<OrderView> {
         let order = self.order_at(index)?;
-        let first = usize::try_from(order.first_line).ok()?;
-        let end = first.checked_add(usize::try_from(order.lines).ok()?)?;
-        let lines = self.line_views(self.lines.get(first..end)?);
+        let lines = self.line_views(self.basket(order.basket));
         let tickets = order.first_ticket..order.first_ticket.checked_add(order.tickets)?;
         let live = order.live != 0;
         Some(OrderView {

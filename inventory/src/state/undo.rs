@@ -28,7 +28,8 @@ pub(super) enum Undo {
     OrderAdded,
     AdmissionAdded((u32, u8)),
     LaneAdded,
-    Hold(Uuid, Option<Box<Hold>>),
+    BasketAdded,
+    Hold(Uuid, Option<Hold>),
     DueAdded(Millis, Uuid),
     DueRemoved(Millis, Uuid),
     EndedPushed,
@@ -107,9 +108,7 @@ impl State {
         }
     }
 
-    /// Its lines are the last ones.
-    pub(super) fn add_order(&mut self, index: u32, order: Order, lines: &[Line]) {
-        self.lines.extend_from_slice(lines);
+    pub(super) fn add_order(&mut self, index: u32, order: Order) {
         self.order_ids.insert(order.id, index);
         self.orders.push(order);
         self.undo.push(Undo::OrderAdded);
@@ -126,12 +125,18 @@ impl State {
         self.undo.push(Undo::LaneAdded);
     }
 
+    pub(super) fn add_basket(&mut self, index: u32, basket: Box<[Line]>) {
+        self.baskets.push(basket.clone());
+        self.basket_ids.insert(basket, index);
+        self.undo.push(Undo::BasketAdded);
+    }
+
     pub(super) fn put_hold(&mut self, id: Uuid, hold: Option<Hold>) {
         let before = match hold {
             Some(hold) => self.holds.insert(id, hold),
             None => self.holds.remove(&id),
         };
-        self.undo.push(Undo::Hold(id, before.map(Box::new)));
+        self.undo.push(Undo::Hold(id, before));
     }
 
     pub(super) fn add_due(&mut self, at: Millis, hold: Uuid) {
@@ -216,14 +221,23 @@ impl State {
                     order.live = live;
                 }
             }
-            Undo::OrderAdded => self.undo_order(),
+            Undo::OrderAdded => {
+                if let Some(order) = self.orders.pop() {
+                    self.order_ids.remove(&order.id);
+                }
+            }
             Undo::AdmissionAdded(key) => drop(self.admissions.remove(&key)),
             Undo::LaneAdded => {
                 if let Some(lane) = self.lanes.pop() {
                     self.lane_ids.remove(&lane);
                 }
             }
-            Undo::Hold(id, before) => restore_in(&mut self.holds, id, before.map(|hold| *hold)),
+            Undo::BasketAdded => {
+                if let Some(basket) = self.baskets.pop() {
+                    self.basket_ids.remove(&basket);
+                }
+            }
+            Undo::Hold(id, before) => restore_in(&mut self.holds, id, before),
             Undo::DueAdded(at, hold) => drop(self.due.remove(&(at, hold))),
             Undo::DueRemoved(at, hold) => drop(self.due.insert((at, hold))),
             Undo::EndedPushed => drop(self.ended.pop_back()),
@@ -236,12 +250,6 @@ impl State {
             Undo::Nonce(nonce, before) => restore_in(&mut self.nonces, nonce, before),
             Undo::InstructionAdded(id) => drop(self.instructions.remove(&id)),
         }
-    }
-
-    fn undo_order(&mut self) {
-        let Some(order) = self.orders.pop() else { return };
-        self.order_ids.remove(&order.id);
-        self.lines.truncate(usize::try_from(order.first_line).unwrap_or(usize::MAX));
     }
 }
 
