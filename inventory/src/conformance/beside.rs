@@ -63,14 +63,19 @@ async fn snapshots(log: &dyn Log) -> Result<()> {
 async fn trimming(log: &dyn Log) -> Result<()> {
     let event = Uuid::new_v4();
     let (written, [genesis, ten, twenty, thirty]) = thirty(log, event).await?;
+    let after = |seq: usize| written.get(seq..).unwrap_or_default();
     log.trim(event, 30).await?;
     let kept = log.read(event, 0, 100).await?;
     assert_entries("without a snapshot nothing is forgotten", &kept, &written);
 
+    let nineteen = head_after(genesis, written.get(..19).unwrap_or_default());
+    log.save_snapshot(event, &Snapshot { head: nineteen, bytes: b"at 19".to_vec() }).await?;
+    log.trim(event, 30).await?;
+    let kept = log.read(event, 19, 100).await?;
+    assert_entries("never past it, by one entry neither", &kept, after(19));
     log.save_snapshot(event, &Snapshot { head: twenty, bytes: b"at 20".to_vec() }).await?;
     log.trim(event, 30).await?;
     log.trim(event, 30).await?;
-    let after = |seq: usize| written.get(seq..).unwrap_or_default();
     let kept = log.read(event, 20, 100).await?;
     assert_entries("never past the snapshot's head", &kept, after(20));
     let first = log.read(event, 0, 1).await?.first().map_or(0, |entry| entry.seq);
