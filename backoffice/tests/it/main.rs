@@ -5,8 +5,14 @@
 
 mod adding;
 mod database;
+mod domains;
+mod feeds;
+mod gate;
+mod journal;
 mod rules;
+mod sale;
 mod stage;
+mod walk;
 mod whole;
 
 use kernel::registry::Registry;

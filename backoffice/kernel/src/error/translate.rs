@@ -62,7 +62,8 @@ fn generated(registry: &Registry, table: &str, constraint: &str) -> Option<Meani
 #[track_caller]
 fn by_state(state: &SqlState, column: Option<&str>) -> Error {
     if *state == SqlState::T_R_SERIALIZATION_FAILURE || *state == SqlState::T_R_DEADLOCK_DETECTED {
-        return Error::new(Code::Conflict, "it was changed at the same time; try again").retryable();
+        return Error::new(Code::Conflict, "it was changed at the same time; try again")
+            .retryable();
     }
     if *state == SqlState::UNIQUE_VIOLATION {
         return Error::new(Code::AlreadyExists, "something with this key exists already");

@@ -170,7 +170,11 @@ fn listed(items: &Value, faults: &mut Vec<Fault>) -> Vec<OrderCreateItem> {
                 found.push(OrderCreateItem { ticket_type, quantity });
             }
             (None, _) => {
-                faults.push(Fault::new(path("ticket_type_id"), Code::InvalidId, "must be a UUID"));
+                faults.push(Fault::new(
+                    path("ticket_type_id"),
+                    Code::InvalidFormat,
+                    "must be a UUID",
+                ));
             }
             (_, None) => {
                 let message = format!("must be a whole number from 1 to {TICKETS_MAX}");
