@@ -63,8 +63,9 @@ pub struct Args {
 impl Args {
     /// Input as a typed value; a mismatch is a fault of the descriptor, reported as one.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.input.clone()))
-            .map_err(|cause| Error::internal(format!("action input does not fit its type: {cause}")))
+        serde_json::from_value(Value::Object(self.input.clone())).map_err(|cause| {
+            Error::internal(format!("action input does not fit its type: {cause}"))
+        })
     }
 
     pub fn row(&self) -> Result<Uuid> {
@@ -79,7 +80,10 @@ pub enum Reply {
     Nothing,
     /// Work that another service finishes: wait up to 2 s for the operation, then answer the row
     /// (`row`), or 202 with the operation's URL.
-    Await { operation: Uuid, row: Option<Uuid> },
+    Await {
+        operation: Uuid,
+        row: Option<Uuid>,
+    },
 }
 
 /// A route of the internal listener; the service's token is checked before `run`.

@@ -24,9 +24,17 @@ pub use crate::tx::Mode;
 /// Who acts. A service has all rights inside its organization.
 #[derive(Debug, Clone)]
 pub enum Actor {
-    User { id: Uuid, session: Uuid, rights: Arc<Rights> },
+    User {
+        id: Uuid,
+        session: Uuid,
+        rights: Arc<Rights>,
+    },
     /// `user` is who made the token, whose rights bound it.
-    Token { id: Uuid, user: Uuid, rights: Arc<Rights> },
+    Token {
+        id: Uuid,
+        user: Uuid,
+        rights: Arc<Rights>,
+    },
     Service(&'static str),
     Public,
 }
@@ -214,9 +222,10 @@ impl Cx {
             .as_object_mut()
             .ok_or_else(|| Error::internal(format!("input of {path} is not an object")))?;
         let id = match fields.remove("id") {
-            Some(Value::String(text)) => Some(Uuid::try_parse(&text).map_err(|_| {
-                Error::field(Code::InvalidId, "id", "the id is not a UUID")
-            })?),
+            Some(Value::String(text)) => Some(
+                Uuid::try_parse(&text)
+                    .map_err(|_| Error::field(Code::InvalidId, "id", "the id is not a UUID"))?,
+            ),
             _ => None,
         };
         let input = validate::input(found.input, std::mem::take(fields))?;

@@ -117,5 +117,6 @@ fn origin(url: &str) -> Option<String> {
 }
 
 fn unreachable(cause: reqwest::Error) -> Error {
-    Error::new(Code::Unavailable, "a service is not reachable").with_context(cause.without_url().to_string())
+    Error::new(Code::Unavailable, "a service is not reachable")
+        .with_context(cause.without_url().to_string())
 }

@@ -63,11 +63,9 @@ pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
             &[Eq, Ne, In, Null]
         }
         Kind::Bool => &[Eq, Ne, Null],
-        Kind::Integer { .. }
-        | Kind::Money
-        | Kind::Decimal { .. }
-        | Kind::Date
-        | Kind::Instant => &[Eq, Ne, Gt, Gte, Lt, Lte, In, Null],
+        Kind::Integer { .. } | Kind::Money | Kind::Decimal { .. } | Kind::Date | Kind::Instant => {
+            &[Eq, Ne, Gt, Gte, Lt, Lte, In, Null]
+        }
         Kind::TextList { .. } => &[Contains, Null],
         Kind::Json | Kind::Bytes { .. } => &[Null],
     }
@@ -141,9 +139,7 @@ fn condition(
             _ => return refuse("null is true or false".to_owned()),
         },
         Operator::In => many(kind, text),
-        Operator::Contains | Operator::Starts if !element => {
-            pattern(operator, text)
-        }
+        Operator::Contains | Operator::Starts if !element => pattern(operator, text),
         _ => loose(kind, text).map(|value| Bound { value, ty: text_type(kind) }),
     };
     match value {

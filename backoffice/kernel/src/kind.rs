@@ -161,15 +161,12 @@ pub(crate) fn decode_money(value: &Value) -> Decoded<(Decimal, String)> {
         Some(_) => refuse(Code::WrongType, "must be a string"),
     };
     let at = |name: &'static str| move |refusal| below(refusal, name);
-    let currency =
-        part("currency").and_then(form::currency).map_err(at(".currency"))?;
+    let currency = part("currency").and_then(form::currency).map_err(at(".currency"))?;
     let number = part("amount").and_then(amount).map_err(at(".amount"))?;
     let digits = money::exponent(&currency);
     if number.normalize().scale() > digits {
-        let fault = refuse(
-            Code::InvalidFormat,
-            format!("{currency} has {digits} digits after the point"),
-        );
+        let fault =
+            refuse(Code::InvalidFormat, format!("{currency} has {digits} digits after the point"));
         return fault.map_err(at(".amount"));
     }
     Ok((number, currency))

@@ -27,9 +27,8 @@ impl Service {
         }
         let mut signal = shutdown;
         signal.wait().await;
-        let ended = tokio::time::timeout(END_WAIT, async {
-            while running.join_next().await.is_some() {}
-        });
+        let ended =
+            tokio::time::timeout(END_WAIT, async { while running.join_next().await.is_some() {} });
         if ended.await.is_err() {
             tracing::warn!(left = running.len(), "loops did not end in time and are dropped");
         }

@@ -78,7 +78,9 @@ impl Metrics {
         for (name, busy, open) in pools {
             let set = |state: &str, value: usize| {
                 let labels = vec![("pool", (*name).to_owned()), ("state", state.to_owned())];
-                self.connections.get_or_create(&labels).set(i64::try_from(value).unwrap_or(i64::MAX));
+                self.connections
+                    .get_or_create(&labels)
+                    .set(i64::try_from(value).unwrap_or(i64::MAX));
             };
             set("busy", *busy);
             set("open", *open);

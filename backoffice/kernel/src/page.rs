@@ -55,12 +55,19 @@ pub(crate) fn parse(entity: &Entity, query: &[(String, String)]) -> Result<ListQ
             _ => return Err(unknown_parameter(name, "filter[…], sort, limit, cursor")),
         };
         if slot.replace(value.as_str()).is_some() {
-            return Err(Error::field(Code::InvalidRequest, name, "the parameter stands there twice"));
+            return Err(Error::field(
+                Code::InvalidRequest,
+                name,
+                "the parameter stands there twice",
+            ));
         }
     }
     if conditions.len() > filter::FILTERS_MAX {
         let most = filter::FILTERS_MAX;
-        return Err(Error::new(Code::InvalidFilter, format!("a list takes at most {most} filters")));
+        return Err(Error::new(
+            Code::InvalidFilter,
+            format!("a list takes at most {most} filters"),
+        ));
     }
     let sort = sort_keys(entity, sort.unwrap_or("-id"))?;
     let limit = limit.map_or(Ok(LIMIT_DEFAULT), read_limit)?;
@@ -137,7 +144,8 @@ fn hash(entity: &Entity, sort: &[SortKey], conditions: &[Condition]) -> String {
 }
 
 fn read_cursor(text: &str, sort: &[SortKey], hash: &str) -> Result<Vec<Option<Bound>>> {
-    let refuse = || Error::field(Code::InvalidCursor, "cursor", "the cursor is not one of this list");
+    let refuse =
+        || Error::field(Code::InvalidCursor, "cursor", "the cursor is not one of this list");
     if text.len() > CURSOR_CHARS_MAX {
         return Err(refuse());
     }

@@ -28,7 +28,10 @@ pub enum Reach {
 pub(crate) enum RowScope {
     All,
     /// Rows whose field holds this user.
-    Own { field: &'static str, user: Uuid },
+    Own {
+        field: &'static str,
+        user: Uuid,
+    },
 }
 
 /// One line of a role: on `grant` (`events.events`, `events.*` or `*`) these rights (`read`,
@@ -86,9 +89,9 @@ impl Rights {
             registry.grants().into_iter().all(|grant| {
                 line.rights.iter().all(|right| match line.reaches(grant, right) {
                     None => true,
-                    Some(reach) => self.reach(grant, right).is_some_and(|own| {
-                        own == Reach::All || reach == Reach::Own
-                    }),
+                    Some(reach) => self
+                        .reach(grant, right)
+                        .is_some_and(|own| own == Reach::All || reach == Reach::Own),
                 })
             })
         })
@@ -134,16 +137,22 @@ pub fn parse(value: &Value, registry: Option<&Registry>) -> Result<Vec<Grant>> {
         return Err(Error::field(Code::WrongType, "grants", "must be a list"));
     };
     if items.len() > GRANTS_MAX {
-        return Err(Error::field(Code::TooLong, "grants", format!("has at most {GRANTS_MAX} items")));
+        return Err(Error::field(
+            Code::TooLong,
+            "grants",
+            format!("has at most {GRANTS_MAX} items"),
+        ));
     }
     let mut grants = Vec::with_capacity(items.len());
     let mut faults = Vec::new();
     for (index, item) in items.iter().enumerate() {
         match line(item) {
             Ok(grant) => {
-                faults.extend(registry.and_then(|all| unfit(&grant, all)).map(|text| {
-                    Fault::new(format!("grants[{index}]"), Code::InvalidValue, text)
-                }));
+                faults.extend(
+                    registry.and_then(|all| unfit(&grant, all)).map(|text| {
+                        Fault::new(format!("grants[{index}]"), Code::InvalidValue, text)
+                    }),
+                );
                 grants.push(grant);
             }
             Err((part, text)) => {
@@ -175,7 +184,8 @@ fn line(item: &Value) -> std::result::Result<Grant, (&'static str, String)> {
 /// Why a line cannot be configured here.
 fn unfit(line: &Grant, registry: &Registry) -> Option<String> {
     let named = |entity: &&'static Entity| {
-        !entity.grant.is_empty() && line.rights.iter().any(|r| line.reaches(entity.grant, r).is_some())
+        !entity.grant.is_empty()
+            && line.rights.iter().any(|r| line.reaches(entity.grant, r).is_some())
     };
     let entities: Vec<&Entity> = registry.entities().filter(named).collect();
     if entities.is_empty() {

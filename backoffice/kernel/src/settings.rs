@@ -202,7 +202,8 @@ impl Reader<'_> {
     fn token(&mut self, name: &str) -> Secret {
         let token = self.secret(name);
         if !token.is_empty() && token.expose().len() < SERVICE_TOKEN_CHARS_MIN {
-            self.faults.push(format!("{name} must have {SERVICE_TOKEN_CHARS_MIN} characters or more"));
+            self.faults
+                .push(format!("{name} must have {SERVICE_TOKEN_CHARS_MIN} characters or more"));
         }
         token
     }

@@ -107,8 +107,7 @@ impl Tx {
             Mode::Read => BEGIN_READ,
         };
         let set = &self.settings;
-        let values =
-            [&set.org_id, &set.actor_kind, &set.actor_id, &set.request_id, &set.reason];
+        let values = [&set.org_id, &set.actor_kind, &set.actor_id, &set.request_id, &set.reason];
         let settings = values.map(|text| (text as &(dyn ToSql + Sync), Type::TEXT));
         let all = tokio::try_join!(
             biased;

@@ -142,12 +142,7 @@ pub(crate) fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or(usize::MAX)
 }
 
-fn column(
-    field: &'static Field,
-    value: &Value,
-    columns: &mut Columns,
-    faults: &mut Vec<Fault>,
-) {
+fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &mut Vec<Fault>) {
     let ty = kind::pg_type(field.kind);
     if value.is_null() {
         if field.required {

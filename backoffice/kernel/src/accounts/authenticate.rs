@@ -83,6 +83,8 @@ impl SessionCaller {
     }
 }
 
+type Reader = fn(Vec<Row>) -> Result<Option<Caller>>;
+
 /// 401 for anything that is not a living secret, without saying which part is wrong.
 pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Caller> {
     let refused = || Error::new(Code::Unauthenticated, "the token is not valid (any more)");
@@ -92,7 +94,7 @@ pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Call
                 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
     };
-    let (sql, read): (&str, fn(Vec<Row>) -> Result<Option<Caller>>) = if shaped(SESSION_PREFIX) {
+    let (sql, read): (&str, Reader) = if shaped(SESSION_PREFIX) {
         ("select * from account_session($1, $2)", session)
     } else if shaped(TOKEN_PREFIX) {
         ("select * from account_token($1, $2)", token)

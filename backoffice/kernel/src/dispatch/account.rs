@@ -116,9 +116,7 @@ pub(super) async fn run(service: &Service, route: &Route, call: &Call) -> Result
     }
     let who = caller(service, call).await?;
     match route.act {
-        Act::Tokens | Act::IssueToken | Act::RevokeToken => {
-            token(service, route, call, &who).await
-        }
+        Act::Tokens | Act::IssueToken | Act::RevokeToken => token(service, route, call, &who).await,
         Act::Me => Ok(Answer::json(200, &me(&who))),
         _ => own(service, route, call, session(&who)?).await,
     }
@@ -163,12 +161,7 @@ fn me(who: &Caller) -> Value {
     }
 }
 
-async fn own(
-    service: &Service,
-    route: &Route,
-    call: &Call,
-    who: &SessionCaller,
-) -> Result<Answer> {
+async fn own(service: &Service, route: &Route, call: &Call, who: &SessionCaller) -> Result<Answer> {
     match route.act {
         Act::Sessions => {
             let list = sessions::list(service, who.user, who.session).await?;
@@ -217,10 +210,9 @@ async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> R
             let expires_at = string(&input, "expires_at").parse().ok();
             let grants = input.remove("grants").unwrap_or_default();
             let name = string(&input, "name").to_owned();
-            let maker = cx
-                .actor
-                .user()
-                .ok_or_else(|| Error::new(Code::Forbidden, "a token needs a person as its maker"))?;
+            let maker = cx.actor.user().ok_or_else(|| {
+                Error::new(Code::Forbidden, "a token needs a person as its maker")
+            })?;
             let (id, token) =
                 issue_token(&cx, maker, NewToken { name, grants, expires_at }).await?;
             Answer::json(201, &json!({"id": id, "token": token.expose()}))

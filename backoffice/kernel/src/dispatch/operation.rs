@@ -54,7 +54,8 @@ async fn look(
     let cx = service.open(actor.clone(), org, call.request_id, Mode::Read).await?;
     let sql = "select status, result, error from operations where org_id = $1 and id = $2";
     let row = cx.query_opt(sql, &[&org, &wait.operation]).await?;
-    let row = row.ok_or_else(|| Error::internal("an action awaits an operation that is not there"))?;
+    let row =
+        row.ok_or_else(|| Error::internal("an action awaits an operation that is not there"))?;
     let answer = match row.try_get::<_, &str>("status")? {
         "done" => {
             let result: Option<Value> = row.try_get("result")?;

@@ -40,7 +40,8 @@ impl Target {
 
 pub(crate) fn resolve(registry: &Registry, method: Method, path: &[String]) -> Result<Target> {
     let (route, rest) = path.split_first().ok_or_else(no_such_path)?;
-    let member = registry.route(route).filter(|m| is_served(registry, m)).ok_or_else(no_such_path)?;
+    let member =
+        registry.route(route).filter(|m| is_served(registry, m)).ok_or_else(no_such_path)?;
     match rest {
         [] => collection(registry, method, member.entity, None),
         [segment] => one(registry, method, member, segment),
@@ -84,12 +85,7 @@ fn collection(
     }
 }
 
-fn one(
-    registry: &Registry,
-    method: Method,
-    member: &Member,
-    segment: &str,
-) -> Result<Target> {
+fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> Result<Target> {
     let entity = member.entity;
     let named = actions(registry, entity)
         .find(|action| action.on == On::Collection && action.name == segment);
@@ -119,8 +115,7 @@ fn below(
     parent: &str,
     name: &str,
 ) -> Result<Target> {
-    let named =
-        actions(registry, member.entity).find(|a| a.on == On::Row && a.name == name);
+    let named = actions(registry, member.entity).find(|a| a.on == On::Row && a.name == name);
     if let Some(action) = named {
         return match method {
             Method::Post => Ok(Target::Action { action, id: Some(id(parent)?), above: None }),

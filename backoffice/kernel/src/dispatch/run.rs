@@ -18,7 +18,12 @@ use crate::validate;
 pub(super) enum Done {
     Answer(Answer),
     /// Committed; another service finishes.
-    Await { operation: Uuid, entity: &'static Entity, row: Option<Uuid>, status: u16 },
+    Await {
+        operation: Uuid,
+        entity: &'static Entity,
+        row: Option<Uuid>,
+        status: u16,
+    },
 }
 
 pub(super) async fn once(

@@ -103,5 +103,8 @@ async fn mark(cx: &Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {
 }
 
 fn list(ids: &[Uuid]) -> Bound {
-    Bound { value: Param::List(ids.iter().copied().map(Param::Uuid).collect()), ty: Type::UUID_ARRAY }
+    Bound {
+        value: Param::List(ids.iter().copied().map(Param::Uuid).collect()),
+        ty: Type::UUID_ARRAY,
+    }
 }

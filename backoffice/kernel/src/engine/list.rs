@@ -65,8 +65,11 @@ pub(crate) async fn page(
         Value::Null
     };
     let (value, exact) = count;
-    write!(out, "],\"page\":{{\"next\":{next},\"count\":{{\"value\":{value},\"exact\":{exact}}}}}}}")
-        .map_err(|cause| Error::internal(cause.to_string()))?;
+    write!(
+        out,
+        "],\"page\":{{\"next\":{next},\"count\":{{\"value\":{value},\"exact\":{exact}}}}}}}"
+    )
+    .map_err(|cause| Error::internal(cause.to_string()))?;
     Ok(out)
 }
 

@@ -67,11 +67,8 @@ async fn write(
         params.push(Bound::int(version));
         place.push_str(&format!(" and \"version\" = ${}", params.len()));
     }
-    let sql = format!(
-        "update \"{}\" set {}{place} returning \"version\"",
-        entity.name,
-        sets.join(", ")
-    );
+    let sql =
+        format!("update \"{}\" set {}{place} returning \"version\"", entity.name, sets.join(", "));
     if cx.query_typed(&sql, &params).await?.is_empty() {
         // Nothing matched: either there is no such row, or it has another version.
         present(cx, entity, id, version, scope).await?;

@@ -2,7 +2,8 @@ use super::*;
 
 #[test]
 fn the_table_is_sorted_and_its_names_are_unique() {
-    let keys: Vec<(u16, &str)> = Code::ALL.iter().map(|code| (code.status(), code.name())).collect();
+    let keys: Vec<(u16, &str)> =
+        Code::ALL.iter().map(|code| (code.status(), code.name())).collect();
     let mut sorted = keys.clone();
     sorted.sort_unstable();
     assert_eq!(keys, sorted);

@@ -26,10 +26,7 @@ pub(super) async fn ready(State(front): State<Front>) -> Response {
     if missing.is_empty() {
         return json_page(StatusCode::OK, &json!({"status": "ready"}));
     }
-    json_page(
-        StatusCode::SERVICE_UNAVAILABLE,
-        &json!({"status": "not ready", "missing": missing}),
-    )
+    json_page(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "not ready", "missing": missing}))
 }
 
 pub(super) async fn metrics(State(front): State<Front>, request: Request) -> Response {

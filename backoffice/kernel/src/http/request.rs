@@ -7,8 +7,8 @@ use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method as HttpMethod, Uri, header};
 use uuid::Uuid;
 
-use super::respond::COOKIE;
 use super::BODY_BYTES_MAX;
+use super::respond::COOKIE;
 use crate::dispatch::{Body, Call, Method};
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -83,8 +83,7 @@ pub(super) async fn bytes(
     body: axum::body::Body,
     most: usize,
 ) -> Result<Vec<u8>> {
-    let too_large =
-        || Error::new(Code::BodyTooLarge, format!("a body has at most {most} bytes"));
+    let too_large = || Error::new(Code::BodyTooLarge, format!("a body has at most {most} bytes"));
     let announced = text(headers, "content-length").and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > most) {
         return Err(too_large());

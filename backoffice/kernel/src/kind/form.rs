@@ -38,7 +38,8 @@ pub(super) fn slug(text: &str) -> Decoded<String> {
 /// RFC 5321 lengths; the form is kept loose on purpose: only sending a mail proves an address.
 pub(super) fn email(text: &str) -> Decoded<String> {
     let good = text.split_once('@').is_some_and(|(local, domain)| {
-        let plain = |c: char| !c.is_whitespace() && !c.is_control() && !"@<>,;:\"()[]\\".contains(c);
+        let plain =
+            |c: char| !c.is_whitespace() && !c.is_control() && !"@<>,;:\"()[]\\".contains(c);
         (1..=64).contains(&local.len())
             && !domain.is_empty()
             && local.chars().all(plain)

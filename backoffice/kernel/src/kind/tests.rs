@@ -104,7 +104,7 @@ fn others() {
 }
 
 #[track_caller]
-fn money(value: Value, expected: Result<&str, (&str, Code)>) {
+fn amount(value: Value, expected: Result<&str, (&str, Code)>) {
     let got = decode_money(&value).map(|(amount, currency)| format!("{amount} {currency}"));
     match (got, expected) {
         (Ok(got), Ok(expected)) => assert_eq!(got, expected),
@@ -116,14 +116,60 @@ fn money(value: Value, expected: Result<&str, (&str, Code)>) {
 }
 
 #[test]
-fn amounts() {
-    money(json!({"amount": "42.50", "currency": "EUR"}), Ok("42.50 EUR"));
-    money(json!({"amount": "42.505", "currency": "EUR"}), Err((".amount", Code::InvalidFormat)));
-    money(json!({"amount": "42.5", "currency": "JPY"}), Err((".amount", Code::InvalidFormat)));
-    money(json!({"amount": 42, "currency": "EUR"}), Err((".amount", Code::WrongType)));
-    money(json!({"amount": "1"}), Err((".currency", Code::Required)));
-    money(json!({"amount": "1", "currency": "EUR", "x": 1}), Err((".x", Code::UnknownField)));
-    money(json!("42.50 EUR"), Err(("", Code::WrongType)));
+fn amounts_of_money() {
+    amount(json!({"amount": "42.50", "currency": "EUR"}), Ok("42.50 EUR"));
+    amount(json!({"amount": "42.505", "currency": "EUR"}), Err((".amount", Code::InvalidFormat)));
+    amount(json!({"amount": "42.5", "currency": "JPY"}), Err((".amount", Code::InvalidFormat)));
+    amount(json!({"amount": 42, "currency": "EUR"}), Err((".amount", Code::WrongType)));
+    amount(json!({"amount": "1"}), Err((".currency", Code::Required)));
+    amount(json!({"amount": "1", "currency": "EUR", "x": 1}), Err((".x", Code::UnknownField)));
+    amount(json!("42.50 EUR"), Err(("", Code::WrongType)));
     let long = json!({"amount": "1000000000000000", "currency": "EUR"});
-    money(long, Err((".amount", Code::OutOfRange)));
+    amount(long, Err((".amount", Code::OutOfRange)));
+}
+
+/// One of each kind, with bounds that texts can meet.
+const KINDS: &[Kind] = &[
+    LINE,
+    BODY,
+    Kind::Slug,
+    Kind::Email,
+    Kind::Phone,
+    Kind::Url,
+    Kind::Bool,
+    Kind::Integer { min: -5, max: 5 },
+    Kind::Money,
+    Kind::Decimal { scale: 0 },
+    Kind::Decimal { scale: 28 },
+    Kind::Currency,
+    Kind::Country,
+    Kind::Language,
+    Kind::TimeZone,
+    Kind::Date,
+    Kind::Instant,
+    Kind::Choice(&["a"]),
+    Kind::Id,
+    Kind::Json,
+    Kind::Bytes { max: 4 },
+    Kind::TextList { max_items: 2 },
+];
+
+proptest::proptest! {
+    /// What a caller writes is taken or refused, never a panic, and never holds what the database
+    /// cannot store.
+    #[test]
+    fn any_text_is_taken_or_refused(text in "\\PC{0,40}|[-+0-9.eE:TZ/ ]{0,40}|[\\x00-\\x1f]{1,4}") {
+        for kind in KINDS {
+            for param in [read(*kind, &text).ok(), decode(*kind, &json!(text)).ok()] {
+                if let Some(Param::Text(taken)) = param {
+                    proptest::prop_assert!(!taken.contains('\0'));
+                    proptest::prop_assert_eq!(&taken, &text);
+                }
+            }
+        }
+        let money = json!({"amount": text, "currency": "EUR"});
+        if let Ok((amount, _)) = decode_money(&money) {
+            proptest::prop_assert!(money::fits(amount));
+        }
+    }
 }

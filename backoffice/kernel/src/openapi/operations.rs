@@ -99,13 +99,14 @@ fn collection(
         None if entity.operations.create => reference(&format!("{}.create", entity.name)),
         None => return,
     };
-    let about = creates.map_or_else(|| format!("Creates one of {}.", spoken(entity)), |a| a.about.to_owned());
+    let about = creates
+        .map_or_else(|| format!("Creates one of {}.", spoken(entity)), |a| a.about.to_owned());
     let mut operation = described(member, "POST", path, &about);
     if !above.is_empty() {
         set(&mut operation, "parameters", json!(above));
     }
     set(&mut operation, "requestBody", body(input));
-    let answer = creates.map_or_else(|| Some(reference(entity.name)), |action| answer(action));
+    let answer = creates.map_or_else(|| Some(reference(entity.name)), answer);
     set(&mut operation, "responses", responses(201, answer));
     put(paths, path, "POST", operation);
 }
@@ -137,7 +138,13 @@ fn one(member: &Member, paths: &mut Paths) {
     let patch = reference(&format!("{}.patch", entity.name));
     let spoken = spoken(entity);
     add(operations.read, "GET", &format!("Shows one of {spoken}."), 200, None);
-    add(operations.patch, "PATCH", &format!("Changes fields of one of {spoken}."), 200, Some(patch));
+    add(
+        operations.patch,
+        "PATCH",
+        &format!("Changes fields of one of {spoken}."),
+        200,
+        Some(patch),
+    );
     add(operations.delete, "DELETE", &format!("Deletes one of {spoken}."), 204, None);
 }
 
@@ -180,15 +187,16 @@ fn described(member: &Member, method: &str, path: &str, about: &str) -> Value {
 
 /// `GET /events/{id}/ticket-types` is `get_events_id_ticket_types`.
 fn id_of(method: &str, path: &str) -> String {
-    let path: String =
-        path.chars().filter(|c| !matches!(c, '{' | '}')).map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let path: String = path
+        .chars()
+        .filter(|c| !matches!(c, '{' | '}'))
+        .map(|c| if c.is_alphanumeric() { c } else { '_' })
+        .collect();
     format!("{}{path}", method.to_lowercase())
 }
 
 fn list_parameters(entity: &'static Entity) -> Vec<Value> {
-    let text = |name: &str, about: &str| {
-        json!({"name": name, "in": "query", "schema": {"type": "string"}, "description": about})
-    };
+    let text = |name: &str, about: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}, "description": about});
     let mut parameters = vec![
         text("sort", "Fields by comma, - in front for descending: -created_at,name."),
         text("cursor", "From page.next of the page before; fits the same sort and filters."),

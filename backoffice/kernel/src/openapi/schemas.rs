@@ -107,8 +107,7 @@ pub(super) fn create(entity: &'static Entity) -> Value {
 
 /// The body of a patch: nothing is required, null empties what may be empty.
 pub(super) fn patch(entity: &'static Entity) -> Value {
-    let fields =
-        entity.fields.iter().filter(|f| !f.secret && matches!(f.access, Access::Writable));
+    let fields = entity.fields.iter().filter(|f| !f.secret && matches!(f.access, Access::Writable));
     let mut body = input(fields);
     if let Some(body) = body.as_object_mut() {
         body.remove("required");

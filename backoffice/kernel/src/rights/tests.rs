@@ -2,12 +2,12 @@ use serde_json::json;
 
 use super::*;
 
-fn rights(layers: &[Value]) -> Rights {
+fn rights(layers: &[&Value]) -> Rights {
     Rights::new(layers.iter().map(|layer| parse(layer, None).unwrap()).collect())
 }
 
 #[track_caller]
-fn check(layers: &[Value], grant: &str, right: &str, expected: Option<Reach>) {
+fn check(layers: &[&Value], grant: &str, right: &str, expected: Option<Reach>) {
     assert_eq!(rights(layers).reach(grant, right), expected);
 }
 
@@ -18,14 +18,14 @@ fn every_layer_must_allow() {
     let own = json!([{"grant": "events.events", "rights": ["read"], "scope": "own"}]);
     let both = json!([own[0], reader[0]]);
     check(&[], "events.events", "read", None);
-    check(&[json!([])], "events.events", "read", None);
-    check(&[all.clone()], "events.events", "cancel", Some(Reach::All));
-    check(&[reader.clone()], "events.events", "read", Some(Reach::All));
-    check(&[reader.clone()], "events.events", "update", None);
-    check(&[reader.clone()], "eventsx.events", "read", None);
-    check(&[all.clone(), reader], "events.events", "update", None);
-    check(&[all.clone(), own], "events.events", "read", Some(Reach::Own));
-    check(&[all, both], "events.events", "read", Some(Reach::All));
+    check(&[&json!([])], "events.events", "read", None);
+    check(&[&all], "events.events", "cancel", Some(Reach::All));
+    check(&[&reader], "events.events", "read", Some(Reach::All));
+    check(&[&reader], "events.events", "update", None);
+    check(&[&reader], "eventsx.events", "read", None);
+    check(&[&all, &reader], "events.events", "update", None);
+    check(&[&all, &own], "events.events", "read", Some(Reach::Own));
+    check(&[&all, &both], "events.events", "read", Some(Reach::All));
 }
 
 #[track_caller]

@@ -27,7 +27,8 @@ fn settings_name_what_is_wrong() {
 
 #[test]
 fn secrets_print_as_nothing() {
-    let lookup = |name: &str| (name == "DATABASE_URL").then(|| "postgres://a:hunter2@h/d".to_owned());
+    let lookup =
+        |name: &str| (name == "DATABASE_URL").then(|| "postgres://a:hunter2@h/d".to_owned());
     let settings = Settings::read(&lookup).unwrap();
     assert!(!format!("{settings:?}").contains("hunter2"));
     assert_eq!(settings.database.app_url.expose(), "postgres://a:hunter2@h/d");

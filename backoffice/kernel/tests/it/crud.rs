@@ -55,8 +55,18 @@ async fn every_fault_is_told_at_once_by_its_field() {
     let seen = seen.refuses(
         Code::ValidationFailed,
         &[
-            "contact", "key", "kind", "opened_on", "rent.amount", "seal", "seats", "seats_",
-            "tags[1]", "version", "visits", "name",
+            "contact",
+            "key",
+            "kind",
+            "opened_on",
+            "rent.amount",
+            "seal",
+            "seats",
+            "seats_",
+            "tags[1]",
+            "version",
+            "visits",
+            "name",
         ],
     );
     let code = |field: &str| {
@@ -76,7 +86,8 @@ async fn patch_keeps_absent_fields_and_null_empties() {
     let house = House::open().await;
     let place = house.post("/places", full("kept")).await.is(201);
     let path = format!("/places/{}", place.id());
-    let seen = house.patch(&path, json!({"notes": null, "rent": null, "name": "New"})).await.is(200);
+    let seen =
+        house.patch(&path, json!({"notes": null, "rent": null, "name": "New"})).await.is(200);
     assert_eq!(seen.body["version"], 2);
     assert_eq!(seen.header("etag"), "\"2\"");
     for (name, value) in place.body.as_object().unwrap() {
@@ -89,7 +100,8 @@ async fn patch_keeps_absent_fields_and_null_empties() {
     }
     house.patch(&path, json!({})).await.is(200);
     assert_eq!(house.get(&path).await.body["version"], 2, "an empty patch changes nothing");
-    let refused = house.patch(&path, json!({"name": null, "key": "other", "id": Uuid::nil()})).await;
+    let refused =
+        house.patch(&path, json!({"name": null, "key": "other", "id": Uuid::nil()})).await;
     refused.refuses(Code::ValidationFailed, &["id", "key", "name"]);
 }
 

@@ -161,7 +161,9 @@ async fn the_internal_listener_knows_its_peer() {
     assert_eq!(refused.header("allow"), "POST");
     send("GET", "/internal/v1/nothing", CATALOGUE_TOKEN).await.refuses(Code::NotFound, &[]);
     // Neither listener answers for the other.
-    Seen::of(house.plain("POST", path).bearer_auth(CATALOGUE_TOKEN)).await.refuses(Code::NotFound, &[]);
+    Seen::of(house.plain("POST", path).bearer_auth(CATALOGUE_TOKEN))
+        .await
+        .refuses(Code::NotFound, &[]);
     send("GET", "/api/v1/places", CATALOGUE_TOKEN).await.refuses(Code::NotFound, &[]);
 }
 
@@ -184,9 +186,14 @@ async fn shutdown_answers_what_was_accepted() {
         .bearer_auth(house.org.token.expose())
         .json(&json!({"seats": 9}));
     let call = tokio::spawn(Seen::of(request));
-    let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'";
-    while cx.query_one(waiting, &[]).await.unwrap().get::<_, i64>(0) == 0 {
-        tokio::task::yield_now().await;
+    // Whom the call waits for is asked anew each time: a transaction sees one picture of it.
+    let holder: i32 = cx.query_one("select pg_backend_pid()", &[]).await.unwrap().get(0);
+    let waiting = "select count(*) from pg_stat_activity where $1 = any(pg_blocking_pids(pid))";
+    loop {
+        let look = house.org.begin().await.unwrap();
+        if look.query_one(waiting, &[&holder]).await.unwrap().get::<_, i64>(0) > 0 {
+            break;
+        }
     }
     trigger.end();
     cx.rollback().await.unwrap();

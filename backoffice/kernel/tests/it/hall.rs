@@ -1,11 +1,13 @@
 //! A small registry for the engine's tests: places, halls in them, bookings with a flow. And a
 //! server over it, with an organization of the test's own.
 
-use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 
 use kernel::accounts::OPERATION;
-use kernel::action::{Action, Answers, Args, BoxFuture, InternalReply, InternalRoute, Loop, On, Reply};
+use kernel::action::{
+    Action, Answers, Args, BoxFuture, InternalReply, InternalRoute, Loop, On, Reply,
+};
 use kernel::clock::{Clock, SystemClock};
 use kernel::cx::Cx;
 use kernel::ddl;
@@ -52,11 +54,7 @@ pub(crate) static PLACE: Entity = Entity::new("places")
         bytes("seal", 32).secret(),
         integer("visits", 0, i64::MAX).required().default("0").by_action(),
     ])
-    .uniques(&[Unique {
-        name: "places_key_key",
-        fields: &["key"],
-        code: Code::AlreadyExists,
-    }])
+    .uniques(&[Unique { name: "places_key_key", fields: &["key"], code: Code::AlreadyExists }])
     .checks(&[Check {
         name: "places_club_is_small",
         sql: "kind is distinct from 'club' or seats is null or seats <= 500",
@@ -64,10 +62,8 @@ pub(crate) static PLACE: Entity = Entity::new("places")
         field: "seats",
     }]);
 
-pub(crate) static HALL: Entity = Entity::new("halls")
-    .grant("hall.halls")
-    .about("A room in a place.")
-    .fields(&[
+pub(crate) static HALL: Entity =
+    Entity::new("halls").grant("hall.halls").about("A room in a place.").fields(&[
         link("place_id", "hall.places").required(),
         link("inside_id", "hall.halls"),
         link("keeper_id", "accounts.users"),
@@ -78,10 +74,7 @@ static BOOKING_FLOW: Flow = Flow {
     field: "status",
     initial: "draft",
     states: &["draft", "confirmed", "canceled"],
-    moves: &[
-        ("confirm", &["draft"], "confirmed"),
-        ("cancel", &["draft", "confirmed"], "canceled"),
-    ],
+    moves: &[("confirm", &["draft"], "confirmed"), ("cancel", &["draft", "confirmed"], "canceled")],
 };
 
 pub(crate) static BOOKING: Entity = Entity::new("hall_bookings")
@@ -111,10 +104,7 @@ static ACTIONS: &[Action] = &[
         name: "create",
         entity: &BOOKING,
         on: On::Create,
-        input: &[
-            link("hall_id", "hall.halls").required(),
-            text("title").required(),
-        ],
+        input: &[link("hall_id", "hall.halls").required(), text("title").required()],
         answers: Answers::Row,
         about: "Books a hall.",
         run: |cx, args| boxed(book(cx, args)),
@@ -262,9 +252,7 @@ pub(crate) static DOMAIN: Domain = Domain {
     internal: &[InternalRoute {
         method: "POST",
         path: "/internal/v1/echo",
-        run: |_, call| {
-            Box::pin(async move { Ok(InternalReply { status: 200, body: call.body }) })
-        },
+        run: |_, call| Box::pin(async move { Ok(InternalReply { status: 200, body: call.body }) }),
     }],
     loops: &[Loop { name: "beat", run: |_, shutdown| Box::pin(beat(shutdown)) }],
 };
@@ -304,7 +292,9 @@ pub(crate) fn registry() -> &'static Registry {
 async fn database() -> &'static TestDb {
     static DATABASE: OnceCell<TestDb> = OnceCell::const_new();
     DATABASE
-        .get_or_init(|| async { TestDb::create("hall", &[&ddl::script(registry())]).await.unwrap() })
+        .get_or_init(|| async {
+            TestDb::create("hall", &[&ddl::script(registry())]).await.unwrap()
+        })
         .await
 }
 

@@ -172,7 +172,9 @@ async fn no_text_of_a_caller_becomes_sql() {
         house.delete(&format!("/places/{}", stored.id())).await.is(204);
         let field = house.post("/places", json!({"name": "x", "key": "k", text: 1})).await;
         field.refuses(Code::ValidationFailed, &[text]);
-        Seen::of(house.request("GET", &format!("/places/{}", text.replace(['\\', '%'], "")))).await.is(400);
+        Seen::of(house.request("GET", &format!("/places/{}", text.replace(['\\', '%'], ""))))
+            .await
+            .is(400);
     }
     assert_eq!(keys(&house, &[("sort", "key")]).await, "abcd");
 }
@@ -227,8 +229,19 @@ async fn pages_give_every_row_once_in_any_order_with_nulls() {
     let house = House::open().await;
     many(&house, 23).await;
     let sorts = [
-        "id", "-id", "seats", "-seats", "name,-seats", "-name,seats", "rent,-name", "-rent",
-        "opened_at", "-opened_at,name", "open,kind", "rating", "created_at",
+        "id",
+        "-id",
+        "seats",
+        "-seats",
+        "name,-seats",
+        "-name,seats",
+        "rent,-name",
+        "-rent",
+        "opened_at",
+        "-opened_at,name",
+        "open,kind",
+        "rating",
+        "created_at",
     ];
     for sort in sorts {
         let whole = walk(&house, sort, "200", async |_| {}).await;

@@ -136,7 +136,8 @@ async fn cookies_work_from_our_own_pages_only() {
             request = request.header(*name, *value);
         }
         if method == "POST" {
-            request = request.json(&json!({"name": "n", "key": Uuid::new_v4().simple().to_string()}));
+            request =
+                request.json(&json!({"name": "n", "key": Uuid::new_v4().simple().to_string()}));
         }
         Seen::of(request)
     };
@@ -150,7 +151,8 @@ async fn cookies_work_from_our_own_pages_only() {
     send("POST", &[("origin", "null")]).await.refuses(Code::CrossSite, &[]);
     for site in ["cross-site", "same-site"] {
         let same = format!("http://{host}");
-        let headers = [("sec-fetch-site", site), ("origin", same.as_str()), ("x-requested-with", "x")];
+        let headers =
+            [("sec-fetch-site", site), ("origin", same.as_str()), ("x-requested-with", "x")];
         send("POST", &headers).await.refuses(Code::CrossSite, &[]);
     }
 }
@@ -221,9 +223,23 @@ async fn each_right_opens_its_own_door() {
     let cases = [
         ("read", "hall.places", "GET", "/places".to_owned(), Value::Null, 200),
         ("read", "hall.places", "GET", format!("/places/{place}"), Value::Null, 200),
-        ("create", "hall.halls", "POST", "/halls".to_owned(), json!({"name": "x", "place_id": place}), 201),
+        (
+            "create",
+            "hall.halls",
+            "POST",
+            "/halls".to_owned(),
+            json!({"name": "x", "place_id": place}),
+            201,
+        ),
         ("update", "hall.places", "PATCH", format!("/places/{place}"), json!({"seats": 1}), 200),
-        ("confirm", "hall.bookings", "POST", format!("/bookings/{booking}/confirm"), Value::Null, 200),
+        (
+            "confirm",
+            "hall.bookings",
+            "POST",
+            format!("/bookings/{booking}/confirm"),
+            Value::Null,
+            200,
+        ),
         ("count", "hall.places", "POST", "/places/count".to_owned(), Value::Null, 200),
         ("delete", "hall.bookings", "DELETE", format!("/bookings/{booking}"), Value::Null, 204),
     ];
@@ -233,7 +249,9 @@ async fn each_right_opens_its_own_door() {
         let without = json!([{"grant": grant, "rights": others}]);
         let without = house.org.issue(without).await.unwrap();
         let seen = with(&house, without.expose(), method, &path, body.clone()).await;
-        assert!(seen.refuses(Code::Forbidden, &[]).body["detail"].as_str().unwrap().contains(right));
+        assert!(
+            seen.refuses(Code::Forbidden, &[]).body["detail"].as_str().unwrap().contains(right)
+        );
         let only = house.org.issue(json!([{"grant": grant, "rights": [right]}])).await.unwrap();
         with(&house, only.expose(), method, &path, body).await.is(status);
     }
@@ -249,7 +267,8 @@ async fn own_reaches_own_rows_only() {
     let other = json!({"name": "Other", "place_id": place});
     let other = cx.create(&HALL, object(other)).await.unwrap();
     cx.commit().await.unwrap();
-    let own = json!([{"grant": "hall.halls", "rights": ["read", "update", "delete"], "scope": "own"}]);
+    let own =
+        json!([{"grant": "hall.halls", "rights": ["read", "update", "delete"], "scope": "own"}]);
     let own = house.org.issue(own).await.unwrap();
     let list = with(&house, own.expose(), "GET", "/halls", Value::Null).await.is(200);
     assert_eq!(list.body["data"].as_array().unwrap().len(), 1);
@@ -317,7 +336,9 @@ async fn a_person_chooses_among_their_organizations() {
     let slug = format!("second-{}", Uuid::new_v4().simple());
     let body = json!({"name": "Second", "slug": slug});
     let second = with(&house, &token, "POST", "/organizations", body.clone()).await.is(201);
-    with(&house, &token, "POST", "/organizations", body).await.refuses(Code::AlreadyExists, &["slug"]);
+    with(&house, &token, "POST", "/organizations", body)
+        .await
+        .refuses(Code::AlreadyExists, &["slug"]);
     let seen = with(&house, &token, "GET", "/places", Value::Null).await;
     seen.refuses(Code::OrganizationRequired, &[]);
     house.place("first").await;
