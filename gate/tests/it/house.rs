@@ -64,6 +64,26 @@ impl House {
     }
 
     pub(crate) async fn with(role: Role, limits: Limits, change: impl FnOnce(&mut Value)) -> Self {
+        let dir = TestDirectory::new().expect("a directory");
+        let log: SharedLog = Arc::new(FileLog::open(dir.path()).expect("a log"));
+        let house = Self::build(dir, log, role, limits).await;
+        let mut config = config();
+        change(&mut config);
+        house.publish_event(&config).await;
+        house.publish_device(DEVICE, DEVICE_TOKEN, |_| ()).await;
+        house
+    }
+
+    /// The usual event on a log of the test's choice; such a house is not restarted.
+    pub(crate) async fn on(log: SharedLog) -> Self {
+        let dir = TestDirectory::new().expect("a directory");
+        let house = Self::build(dir, log, Role::All, Limits::default()).await;
+        house.publish_event(&config()).await;
+        house.publish_device(DEVICE, DEVICE_TOKEN, |_| ()).await;
+        house
+    }
+
+    async fn build(dir: TestDirectory, log: SharedLog, role: Role, limits: Limits) -> Self {
         capture();
         let office = Office::open().await;
         let clock = ManualClock::at(NOW);
@@ -71,30 +91,21 @@ impl House {
         let key = SigningKey::generate(NUMBER).expect("random");
         let sealed = SealedKey::seal(&key, &master, 0).expect("sealed");
         let secret = EventSecret::generate().expect("random");
-        let dir = TestDirectory::new().expect("a directory");
-        let log: SharedLog = Arc::new(FileLog::open(dir.path()).expect("a log"));
         let weak = Arc::downgrade(&log);
         let running = launch(&office, &master, role, &limits, log, &clock).await;
         let http = reqwest::Client::builder().timeout(WAIT).no_proxy().build().expect("a client");
         let keys = vec![(key, sealed)];
-        let house = Self {
-            office,
-            clock,
-            running,
-            master,
-            keys,
-            secret,
-            http,
-            dir,
-            log: weak,
-            role,
-            limits,
-        };
-        let mut config = config();
-        change(&mut config);
-        house.publish_event(&config).await;
-        house.publish_device(DEVICE, DEVICE_TOKEN, |_| ()).await;
-        house
+        Self { office, clock, running, master, keys, secret, http, dir, log: weak, role, limits }
+    }
+
+    /// One more node of the same house.
+    pub(crate) async fn node(&self, log: SharedLog) -> Running {
+        launch(&self.office, &self.master, self.role, &self.limits, log, &self.clock).await
+    }
+
+    /// Speaks to another node until the next change.
+    pub(crate) fn turn_to(&mut self, node: Running) -> Running {
+        std::mem::replace(&mut self.running, node)
     }
 
     /// Stops the gate and starts it on the same directory.

@@ -12,6 +12,7 @@ mod doors;
 mod feeds;
 mod house;
 mod idempotency;
+mod nodes;
 mod office;
 mod operations;
 mod sales;
