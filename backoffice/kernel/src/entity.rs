@@ -144,7 +144,9 @@ pub enum Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Up to `max` characters, no control characters but line breaks when `max > 300`.
-    Text { max: u32 },
+    Text {
+        max: u32,
+    },
     /// Lower-case key: `[a-z0-9][a-z0-9_-]*`, up to 63 characters.
     Slug,
     Email,
@@ -152,11 +154,16 @@ pub enum Kind {
     Url,
     Bool,
     /// 64-bit integer within [min, max].
-    Integer { min: i64, max: i64 },
+    Integer {
+        min: i64,
+        max: i64,
+    },
     /// `numeric(19,4)` and a `<name>_currency` column; JSON `{"amount","currency"}`.
     Money,
     /// Exact decimal with `scale` digits after the point.
-    Decimal { scale: u8 },
+    Decimal {
+        scale: u8,
+    },
     /// ISO 4217 code.
     Currency,
     /// ISO 3166-1 alpha-2 code.
@@ -171,15 +178,22 @@ pub enum Kind {
     /// One of the options; `text` + CHECK.
     Choice(&'static [&'static str]),
     /// Composite foreign key to `domain.entity`.
-    Link { to: &'static str, on_delete: OnDelete },
+    Link {
+        to: &'static str,
+        on_delete: OnDelete,
+    },
     /// UUID of something outside this database or without a foreign key.
     Id,
     /// Any JSON value up to 64 KiB.
     Json,
     /// Opaque bytes, base64 in JSON.
-    Bytes { max: u32 },
+    Bytes {
+        max: u32,
+    },
     /// List of texts.
-    TextList { max_items: u32 },
+    TextList {
+        max_items: u32,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
