@@ -255,6 +255,11 @@ impl Cx {
         self.tx.undo_savepoint().await
     }
 
+    /// Why the rest of this transaction happens, for the change log.
+    pub async fn because(&self, reason: &str) -> Result<()> {
+        self.query("select set_config('app.reason', $1, true)", &[&reason]).await.map(drop)
+    }
+
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await
     }

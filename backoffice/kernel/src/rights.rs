@@ -1,7 +1,7 @@
 //! "May I": roles as data → grants × right × scope. One function answers; dispatch and `Cx` ask it.
 //! Knows neither HTTP nor SQL.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::cx::Actor;
@@ -44,6 +44,15 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// As roles store it and the API shows it.
+    pub(crate) fn show(&self) -> Value {
+        let scope = match self.reach {
+            Reach::All => "all",
+            Reach::Own => "own",
+        };
+        json!({"grant": self.grant, "rights": self.rights, "scope": scope})
+    }
+
     fn reaches(&self, grant: &str, right: &str) -> Option<Reach> {
         let named = match self.grant.strip_suffix('*') {
             Some(prefix) => grant.starts_with(prefix),

@@ -77,7 +77,10 @@ impl SessionCaller {
             "user": {"id": self.user, "email": self.email, "name": self.name},
             "session": {"id": self.session, "expires_at": self.expires_at},
             "organizations": self.organizations.iter().map(|member| {
-                json!({"id": member.id, "name": member.name, "slug": member.slug})
+                let grants: Vec<Value> = member.grants.iter().map(Grant::show).collect();
+                json!({
+                    "id": member.id, "name": member.name, "slug": member.slug, "grants": grants,
+                })
             }).collect::<Vec<_>>(),
         })
     }

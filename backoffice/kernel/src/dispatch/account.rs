@@ -67,7 +67,14 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Get, "sessions", 200, &[], Act::Sessions, "Lists the caller's own sessions."),
     route(Delete, "sessions/current", 204, &[], Act::SignOut, "Signs out."),
     route(Delete, "sessions/{id}", 204, &[], Act::EndSession, "Ends a session of the caller's."),
-    route(Get, "me", 200, &[], Act::Me, "Says who is signed in and in which organizations."),
+    route(
+        Get,
+        "me",
+        200,
+        &[],
+        Act::Me,
+        "Says who is signed in, in which organizations, with which grants.",
+    ),
     route(Get, "organizations", 200, &[], Act::Organizations, "Lists the caller's organizations."),
     route(
         Post,

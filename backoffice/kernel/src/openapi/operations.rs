@@ -107,7 +107,9 @@ fn collection(
     }
     set(&mut operation, "requestBody", body(input));
     let answer = creates.map_or_else(|| Some(reference(entity.name)), answer);
-    set(&mut operation, "responses", responses(201, answer));
+    let responses = responses(201, answer);
+    let responses = if creates.is_some() { accepted(responses) } else { responses };
+    set(&mut operation, "responses", responses);
     put(paths, path, "POST", operation);
 }
 
@@ -164,8 +166,27 @@ fn act(member: &Member, action: &Action, paths: &mut Paths) {
     }
     let answer = answer(action);
     let status = if answer.is_none() { 204 } else { 200 };
-    set(&mut operation, "responses", responses(status, answer));
+    set(&mut operation, "responses", accepted(responses(status, answer)));
     put(paths, &path, "POST", operation);
+}
+
+/// An action may leave work to another service and answer before it is done.
+fn accepted(mut responses: Value) -> Value {
+    let pending = json!({
+        "description": "Another service finishes; Location is the operation to look at.",
+        "headers": {"Location": {"schema": {"type": "string"}}},
+        "content": {"application/json": {"schema": {
+            "type": "object",
+            "required": ["id", "status", "location"],
+            "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "status": {"type": "string", "enum": ["pending"]},
+                "location": {"type": "string"},
+            },
+        }}},
+    });
+    set(&mut responses, "202", pending);
+    responses
 }
 
 fn answer(action: &Action) -> Option<Value> {

@@ -79,6 +79,8 @@ async fn sign_in_answers_the_same_for_a_wrong_password_and_nobody() {
     let me = with(&house, &token, "GET", "/me", Value::Null).await.is(200);
     assert_eq!(me.body["user"]["email"], house.org.email);
     assert_eq!(me.body["organizations"][0]["id"], house.org.id.to_string());
+    let all = json!([{"grant": "*", "rights": ["*"], "scope": "all"}]);
+    assert_eq!(me.body["organizations"][0]["grants"], all);
     with(&house, &token, "GET", "/places", Value::Null).await.is(200);
     let odd = json!({"email": "x", "password": 5, "more": 1});
     let odd = Seen::of(house.plain("POST", "/api/v1/sessions").json(&odd)).await;

@@ -113,6 +113,17 @@ async fn the_change_log_says_who_and_in_which_request() {
     assert_eq!(row.get::<_, &str>(0), "token");
     assert!(row.get::<_, &str>(1).parse::<Uuid>().is_ok());
     assert_eq!(row.get::<_, Uuid>(2).to_string(), seen.header("x-request-id"));
+    cx.rollback().await.unwrap();
+    let mut cx = house.org.begin().await.unwrap();
+    cx.because("moved out").await.unwrap();
+    cx.delete(&PLACE, id).await.unwrap();
+    cx.commit().await.unwrap();
+    let cx = house.org.begin().await.unwrap();
+    let sql =
+        "select actor_kind, actor_id, reason from changes where row_id = $1 and op = 'delete'";
+    let row = cx.query_one(sql, &[&id]).await.unwrap();
+    let told: [&str; 3] = [row.get(0), row.get(1), row.get(2)];
+    assert_eq!(told, ["service", "test", "moved out"]);
 }
 
 #[tokio::test]
