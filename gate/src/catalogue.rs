@@ -71,7 +71,7 @@ pub async fn load(gate: &Arc<Gate>) -> Result<Catalogue, LogError> {
     for change in documents.all() {
         apply::apply(gate, &delivery, change, documents.offset).await?;
     }
-    if documents.cursor > 0 {
+    if !documents.is_empty() {
         gate.catalogue.known.store(true, Ordering::Release);
         gate.metrics.catalogue_cursor.set(documents.cursor);
     }

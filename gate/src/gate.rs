@@ -155,8 +155,13 @@ impl Gate {
 
     /// Figures that are read rather than counted.
     pub fn observe(&self) {
-        let stale = self.events.all().iter().filter(|event| !event.view().fresh).count();
+        let events = self.events.all();
+        let stale = events.iter().filter(|event| !event.view().fresh).count();
         self.metrics.events_stale.set(i64::try_from(stale).unwrap_or(i64::MAX));
+        let queued = events
+            .iter()
+            .fold(0_usize, |sum, event| sum.saturating_add(event.handle.stats().queued));
+        self.metrics.queue_depth.set(i64::try_from(queued).unwrap_or(i64::MAX));
         if let Some(age_s) = self.catalogue.age_s(self.now()) {
             self.metrics.catalogue_age.set(age_s);
         }

@@ -117,12 +117,20 @@ async fn answer(
     // Who asks comes before what is asked: strangers cannot make the gate read.
     call.caller = auth::caller(gate, call)?;
     let allowance = limit(gate, call)?;
-    call.body = body::read(call.route, &call.headers, body).await?;
-    let reply = operate(gate, call).await?;
+    // Whatever comes of it, the caller learns what is left of its allowance.
+    let reply = match read_and_operate(gate, call, body).await {
+        Ok(reply) => reply,
+        Err(problem) => Reply::problem(problem, call.request_id),
+    };
     Ok(match allowance {
         Some(allowance) => reply.with_allowance(&allowance),
         None => reply,
     })
+}
+
+async fn read_and_operate(gate: &Arc<Gate>, call: &mut Call, body: Body) -> Result<Reply, Problem> {
+    call.body = body::read(call.route, &call.headers, body).await?;
+    operate(gate, call).await
 }
 
 fn limit(gate: &Gate, call: &Call) -> Result<Option<crate::limits::Allowance>, Problem> {

@@ -57,6 +57,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// Requests whose head was read and that are not answered yet.
     pub requests_in_work: Gauge,
+    /// Jobs waiting in the queues of all events' tasks.
+    pub queue_depth: Gauge,
     pub events: Gauge,
     pub events_stale: Gauge,
 }
@@ -85,6 +87,7 @@ impl Metrics {
             instructions_pending: Gauge::default(),
             connections: Gauge::default(),
             requests_in_work: Gauge::default(),
+            queue_depth: Gauge::default(),
             events: Gauge::default(),
             events_stale: Gauge::default(),
         };
@@ -156,6 +159,7 @@ impl Metrics {
         );
         r.register("connections", "Open connections", self.connections.clone());
         r.register("requests_in_work", "Requests being answered", self.requests_in_work.clone());
+        r.register("queue_depth", "Jobs queued for events' tasks", self.queue_depth.clone());
         r.register("events", "Events served", self.events.clone());
         r.register("events_stale", "Events without fresh state", self.events_stale.clone());
     }

@@ -36,6 +36,10 @@ struct Kept {
 const VERSION: u16 = 1;
 
 impl Documents {
+    pub(super) fn is_empty(&self) -> bool {
+        self.newest.is_empty()
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Change> {
         self.newest.values()
     }
@@ -81,8 +85,14 @@ impl Documents {
         if kept.v != VERSION {
             return Err(format!("version {} is not known here", kept.v));
         }
-        let newest = kept.documents.into_iter().map(|c| ((c.kind.clone(), c.id), c)).collect();
-        Ok(Self { cursor: kept.cursor, offset: kept.offset, newest, unconfirmed: BTreeSet::new() })
+        let newest: BTreeMap<Key, Change> =
+            kept.documents.into_iter().map(|c| ((c.kind.clone(), c.id), c)).collect();
+        // From the beginning comes a snapshot, which does not tell what is gone.
+        let unconfirmed = match kept.cursor {
+            0 => newest.keys().cloned().collect(),
+            _ => BTreeSet::new(),
+        };
+        Ok(Self { cursor: kept.cursor, offset: kept.offset, newest, unconfirmed })
     }
 }
 

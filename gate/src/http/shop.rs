@@ -121,11 +121,8 @@ pub(super) async fn create_hold(gate: &Gate, call: &Call) -> Result<Reply, Probl
     match counted(gate, &event, command, Subject::Hold).await? {
         Answered::Held(hold) => {
             gate.metrics.hold("created");
-            let location = format!("/api/v1/shop/holds/{}", hold.id);
-            Ok(Reply::json(201, &render_hold(&view, &hold))
-                .private()
-                .with_header("location", &location)
-                .replayed(hold.replayed))
+            let body = render_hold(&view, &hold);
+            Ok(Reply::json(201, &body).private().replayed(hold.replayed))
         }
         _ => Err(Problem::internal("a hold was answered with something else")),
     }

@@ -204,7 +204,7 @@ async fn in_work(gate: &gate::gate::Gate, requests: i64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
-    let limits = Limits { shop_per_min: 3, scan_per_min: 2, ..Limits::default() };
+    let limits = Limits { shop_per_min: 3, scan_per_min: 3, ..Limits::default() };
     let house = House::with(Role::All, limits, |_| ()).await;
     for left in ["2", "1", "0"] {
         let got = house.hold(1).await;
@@ -217,6 +217,9 @@ async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
     assert!((1..=21).contains(&seconds));
     refused.problem(429, "rate_limited");
     house.get(&format!("/api/v1/shop/events/{EVENT}"), &[]).await.expect(200);
+    let bad = house.scan(scan_body(&json!(7), "nonce-0000")).await;
+    assert_eq!(bad.header("ratelimit"), "\"scan\";r=2", "a refused request counts too");
+    bad.problem(400, "invalid_body");
     for n in 0..2 {
         house.scan(scan_body(&json!("TK"), &format!("nonce-000{n}"))).await.expect(200);
     }

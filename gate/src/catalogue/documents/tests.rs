@@ -40,6 +40,19 @@ fn a_snapshot_after_a_restart_removes_what_it_does_not_name() {
 }
 
 #[test]
+fn documents_to_be_read_from_the_beginning_have_to_be_named_again() {
+    let mut documents = Documents::default();
+    documents.take(change(1, "device", 2, Some(json!({}))));
+    documents.take(change(2, "event", 1, Some(json!({}))));
+    let mut read = Documents::decode(&documents.encode(0)).expect("readable");
+    read.take(change(2, "event", 1, Some(json!({}))));
+    let gone: Vec<Uuid> = read.settle().iter().map(|change| change.id).collect();
+    assert_eq!(gone, [Uuid::from_u128(2)]);
+    let mut read = Documents::decode(&documents.encode(1)).expect("readable");
+    assert!(read.settle().is_empty());
+}
+
+#[test]
 fn foreign_bytes_are_refused() {
     assert!(Documents::decode(b"").is_err());
     assert!(Documents::decode(br#"{"v":9,"cursor":1,"offset":0,"documents":[]}"#).is_err());
