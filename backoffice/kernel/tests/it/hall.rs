@@ -1,8 +1,10 @@
 //! A small registry for the engine's tests: places, halls in them, bookings with a flow. And a
 //! server over it, with an organization of the test's own.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use kernel::accounts::OPERATION;
 use kernel::action::{
@@ -23,7 +25,7 @@ use kernel::service::{Service, Shutdown, Trigger};
 use kernel::settings::Settings;
 use kernel::testkit::{TestDb, TestOrg};
 use serde_json::{Map, Value, json};
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Barrier, OnceCell, watch};
 use uuid::Uuid;
 
 pub(crate) static PLACE: Entity = Entity::new("places")
@@ -137,6 +139,15 @@ static ACTIONS: &[Action] = &[
         run: |cx, args| boxed(stumble(cx, args)),
     },
     Action {
+        name: "swap",
+        entity: &PLACE,
+        on: On::Row,
+        input: &[link("with_id", "hall.places").required()],
+        answers: Answers::Row,
+        about: "Counts a visit here, meets the opposite swap, counts one there.",
+        run: |cx, args| boxed(swap(cx, args)),
+    },
+    Action {
         name: "burst",
         entity: &PLACE,
         on: On::Row,
@@ -195,7 +206,8 @@ async fn half_done(cx: &mut Cx, args: Args) -> Result<Reply> {
     Err(Error::new(Code::Conflict, "not today"))
 }
 
-static STUMBLES: AtomicU32 = AtomicU32::new(0);
+/// Tries of a call that is still failing, by place: tests run side by side.
+static STUMBLES: Mutex<BTreeMap<Uuid, u64>> = Mutex::new(BTreeMap::new());
 
 async fn visit(cx: &mut Cx, id: Uuid) -> Result<()> {
     let place = cx.load(&PLACE, id, "stumble").await?;
@@ -207,12 +219,42 @@ async fn stumble(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
     visit(cx, id).await?;
     let times = args.input["times"].as_u64().unwrap_or_default();
-    if u64::from(STUMBLES.fetch_add(1, Ordering::SeqCst)) < times {
+    let tries = {
+        let mut all = STUMBLES.lock().unwrap();
+        let tries = all.entry(id).or_default();
+        *tries += 1;
+        *tries
+    };
+    if tries <= times {
         cx.execute("do $$ begin raise exception using errcode = '40001'; end $$", &[]).await?;
     }
-    STUMBLES.store(0, Ordering::SeqCst);
+    STUMBLES.lock().unwrap().remove(&id);
     Ok(Reply::Row(id))
 }
+
+/// Two opposite swaps meet here with one row locked each, the first time.
+static MEETINGS: Mutex<BTreeMap<(Uuid, Uuid), Arc<Barrier>>> = Mutex::new(BTreeMap::new());
+
+async fn swap(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let here = args.row()?;
+    let there: Uuid = args.input["with_id"].as_str().unwrap().parse().unwrap();
+    let pair = (here.min(there), here.max(there));
+    let meeting =
+        MEETINGS.lock().unwrap().entry(pair).or_insert_with(|| Arc::new(Barrier::new(2))).clone();
+    visit(cx, here).await?;
+    // Alone (the other side runs again later) nobody comes: then there is nothing to wait for.
+    let met = tokio::time::timeout(Duration::from_millis(500), meeting.wait()).await;
+    if let Ok(met) = met
+        && met.is_leader()
+    {
+        DEADLOCKS.fetch_add(1, Ordering::SeqCst);
+    }
+    visit(cx, there).await?;
+    Ok(Reply::Row(here))
+}
+
+/// How often both sides held one row and then asked for the other's.
+pub(crate) static DEADLOCKS: AtomicU32 = AtomicU32::new(0);
 
 async fn burst(cx: &mut Cx, args: Args) -> Result<Reply> {
     visit(cx, args.row()?).await?;

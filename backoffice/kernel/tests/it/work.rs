@@ -1,6 +1,7 @@
 //! Units of work: all or nothing, again after a serialization failure, and what dispatch promises
 //! about actions, flows and work of other services.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use kernel::cx::Actor;
@@ -10,7 +11,7 @@ use kernel::service::Shutdown;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::hall::{BEATS, House, PLACE, Seen, object};
+use crate::hall::{BEATS, DEADLOCKS, House, PLACE, Seen, object};
 
 async fn visits(house: &House, place: &str) -> i64 {
     house.get(&format!("/places/{place}")).await.is(200).body["visits"].as_i64().unwrap()
@@ -30,7 +31,7 @@ async fn an_error_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn serialization_failures_run_again_three_times_and_deadlocks_too() {
+async fn serialization_failures_run_again_three_times() {
     let house = House::open().await;
     let place = house.place("again").await;
     let path = format!("/places/{place}/stumble");
@@ -40,6 +41,29 @@ async fn serialization_failures_run_again_three_times_and_deadlocks_too() {
     assert_eq!(visits(&house, &place).await, 3, "each call counts once, however often it ran");
     house.post(&path, json!({"times": 4})).await.refuses(Code::Conflict, &[]);
     assert_eq!(visits(&house, &place).await, 3);
+}
+
+/// Each swap locks its first place before the other: two opposite ones can stop each other for good.
+#[tokio::test]
+async fn deadlocks_run_again() {
+    let house = House::open().await;
+    for round in 0..2 {
+        let one = house.place(&format!("one{round}")).await;
+        let two = house.place(&format!("two{round}")).await;
+        let swap = |from: &str, to: &str| {
+            let path = format!("/places/{from}/swap");
+            let body = json!({"with_id": to});
+            let house = &house;
+            async move { house.post(&path, body).await }
+        };
+        let before = DEADLOCKS.load(Ordering::SeqCst);
+        let (there, back) = tokio::join!(swap(&one, &two), swap(&two, &one));
+        there.is(200);
+        back.is(200);
+        assert_eq!(DEADLOCKS.load(Ordering::SeqCst), before + 1, "the two sides never met");
+        assert_eq!(visits(&house, &one).await, 2);
+        assert_eq!(visits(&house, &two).await, 2);
+    }
 }
 
 #[tokio::test]
