@@ -182,7 +182,17 @@ stop_redis() { stop_pid "$1/redis.pid" Redis; }
 
 # --- processes --------------------------------------------------------------------------------
 
-pid_alive() { [ -s "$1" ] && ! pid_gone "$(cat "$1")"; }
+# pid_alive PIDFILE: the process that wrote it still lives. One that began after the file was written
+# has only inherited the number (a reboot, a wrap), and must not be stopped in its place.
+pid_alive() {
+  local pid began
+  [ -s "$1" ] || return 1
+  pid=$(cat "$1")
+  ! pid_gone "$pid" || return 1
+  began=$(awk -v now="$(date +%s)" -v up="$(cut -d' ' -f1 /proc/uptime)" \
+    '{ sub(/.*\) /, ""); printf "%d", now - up + $20 / 100 }' "/proc/$pid/stat" 2>/dev/null) || return 1
+  [ "${began:-0}" -le $(($(stat -c %Y "$1") + 5)) ]
+}
 
 # A process that ended but that nobody has waited for is gone too.
 pid_gone() { ! kill -0 "$1" 2>/dev/null || [ "$(awk '{print $3}' "/proc/$1/stat" 2>/dev/null)" = Z ]; }

@@ -21,12 +21,14 @@ fn files_are_rooms() {
     let mut faults = Vec::new();
     for path in tracked() {
         let name = display(&path);
-        if !name.ends_with(".rs") && !name.ends_with(".sql") && !name.ends_with(".py") {
+        // A migration is one document, however long.
+        let written = [".rs", ".sql", ".py"].iter().any(|ending| name.ends_with(ending));
+        if !written || name.starts_with("migrations/0") {
             continue;
         }
         let Ok(text) = fs::read_to_string(&path) else { continue };
         let lines = text.lines().count();
-        if lines > LINES_MAX && !name.starts_with("migrations/") {
+        if lines > LINES_MAX {
             faults.push(format!("{name} has {lines} lines: make it two rooms"));
         }
         // Unit tests beside their module are introduced by it.
