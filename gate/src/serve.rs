@@ -61,7 +61,7 @@ pub async fn start(
     log: SharedLog,
     clock: SharedClock,
 ) -> Result<Running, StartError> {
-    // Addresses first: a second gate on the same port must not touch the store.
+    // Addresses first: what cannot be served is not opened.
     let public = bind(settings.listen.public).await?;
     let internal = bind(settings.listen.internal).await?;
     let addresses = (local(&public)?, local(&internal)?);

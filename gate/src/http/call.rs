@@ -187,3 +187,6 @@ impl Reply {
         response
     }
 }
+
+#[cfg(test)]
+mod tests;

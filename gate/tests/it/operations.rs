@@ -1,12 +1,12 @@
 //! What operators see: probes, figures, logs, the end.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gate::routes::ROUTES;
 use gate::settings::{Limits, Role};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::house::{
@@ -313,5 +313,54 @@ fn the_commands_print_and_draw() {
     assert_eq!(code, Some(1));
     for name in ["GATE_DATA_DIR", "BACKOFFICE_INTERNAL_URL", "JOURNAL_TOKEN", "ATLVS_MASTER_KEY"] {
         assert!(err.contains(name), "{name} in {err}");
+    }
+}
+
+/// The binary as operators start and stop it, and a second one on the same directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_binary_serves_until_it_is_told_to_stop() {
+    let office = crate::office::Office::open().await;
+    let dir = inventory::testing::TestDirectory::new().expect("a directory");
+    let serve = |port: &str| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gate"));
+        command.arg("serve").env_clear().kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs([
+            ("GATE_PORT", port),
+            ("GATE_INTERNAL_PORT", "0"),
+            ("GATE_DATA_DIR", dir.path().to_str().expect("UTF-8")),
+            ("BACKOFFICE_INTERNAL_URL", &office.url()),
+            ("CATALOGUE_TOKEN", CATALOGUE_TOKEN),
+            ("JOURNAL_TOKEN", JOURNAL_TOKEN),
+            ("ATLVS_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ]);
+        command.spawn().expect("the binary runs")
+    };
+    let mut running = serve("0");
+    let stdout = running.stdout.take().expect("a pipe");
+    let mut lines = tokio::io::BufReader::new(stdout).lines();
+    let line = lines.next_line().await.expect("read").expect("one line");
+    let urls: Value = serde_json::from_str(&line).expect("JSON");
+    let url = urls["listening"].as_str().expect("a URL").to_owned();
+    let health = reqwest::get(format!("{url}/health")).await.expect("an answer");
+    assert_eq!(health.status().as_u16(), 200);
+    // Nothing was published: it knows no catalogue yet, and says so.
+    let internal = urls["internal"].as_str().expect("a URL");
+    let metrics = reqwest::get(format!("{internal}/metrics")).await.expect("an answer");
+    assert_eq!(metrics.status().as_u16(), 200);
+
+    let second = serve("0").wait_with_output().await.expect("it ends");
+    let error = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{error}");
+    assert!(error.contains(dir.path().to_str().expect("UTF-8")), "{error}");
+    let id = running.id().expect("a process").to_string();
+    let told = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+    assert!(told.success());
+    let ended = tokio::time::timeout(Duration::from_secs(15), running.wait_with_output()).await;
+    let ended = ended.expect("in time").expect("it ends");
+    let log = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{log}");
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line} is JSON");
     }
 }
