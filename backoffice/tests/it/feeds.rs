@@ -154,6 +154,12 @@ async fn another_hash_stops_the_event() {
     assert_eq!(house.count("gate_journal").await, 3);
     let cursor = house.sale.get("gate-cursors", house.sale.event).await;
     assert_eq!((&cursor["state"], &cursor["seq"]), (&json!("stopped"), &json!(3)));
+    // Until a person has looked.
+    let resume =
+        async || house.sale.act("gate-cursors", house.sale.event, "resume", &json!({})).await;
+    assert_eq!(resume().await.status, 200);
+    assert_eq!(resume().await.code(), "invalid_transition");
+    assert_eq!(house.store(&ours.page(3, 1)).await, Stored::UpTo(ours.head()));
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use crate::journal::Journal;
 
+/// Whatever a test waits for comes within this time, or the test fails.
+const WAIT: Duration = Duration::from_secs(60);
 /// A request that is larger than this is none of ours, in bytes.
 const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
@@ -26,8 +28,10 @@ struct State {
     journals: Mutex<BTreeMap<Uuid, Journal>>,
     /// Counts changes of any journal, as the gate's heads do.
     version: watch::Sender<u64>,
-    /// Questions for heads: each one means that what was told before is worked off.
-    rounds: watch::Sender<u64>,
+    /// Newest version that the reader says it has worked off, by asking for what comes after it.
+    seen: watch::Sender<u64>,
+    /// Counts requests.
+    asked: watch::Sender<u64>,
     acks: Mutex<Vec<Value>>,
     refuse_acks: Mutex<bool>,
     token: String,
@@ -40,7 +44,8 @@ impl FakeGate {
         let state = Arc::new(State {
             journals: Mutex::default(),
             version: watch::Sender::new(0),
-            rounds: watch::Sender::new(0),
+            seen: watch::Sender::new(0),
+            asked: watch::Sender::new(0),
             acks: Mutex::default(),
             refuse_acks: Mutex::new(false),
             token: token.to_owned(),
@@ -71,19 +76,27 @@ impl FakeGate {
         self.state.acks.lock().unwrap().clone()
     }
 
+    /// Returns when so many more requests have come.
+    pub(crate) async fn asked(&self, times: u64) {
+        let mut asked = self.state.asked.subscribe();
+        let until = *asked.borrow_and_update() + times;
+        let done = asked.wait_for(|asked| until <= *asked);
+        tokio::time::timeout(WAIT, done).await.expect("the gate is asked").unwrap();
+    }
+
     /// Returns when everything that was written before has been read and projected: the reader asks
-    /// for heads, is told of it, and asks again when it has done its work.
+    /// for what comes after a version when it has done its work up to it.
     pub(crate) async fn worked_off(&self) {
-        let mut rounds = self.state.rounds.subscribe();
-        let begun = *rounds.borrow_and_update();
-        let done = rounds.wait_for(|round| begun + 2 <= *round);
-        let wait = Duration::from_secs(60);
-        tokio::time::timeout(wait, done).await.expect("the journal is read").unwrap();
+        let written = *self.state.version.borrow();
+        let mut seen = self.state.seen.subscribe();
+        let done = seen.wait_for(|seen| written <= *seen);
+        tokio::time::timeout(WAIT, done).await.expect("the journal is read").unwrap();
     }
 }
 
 async fn answer(mut stream: TcpStream, state: Arc<State>) -> Option<()> {
     let (head, body) = read(&mut stream).await?;
+    state.asked.send_modify(|asked| *asked += 1);
     let mut lines = head.lines();
     let mut words = lines.next()?.split(' ');
     let (method, target) = (words.next()?, words.next()?);
@@ -129,10 +142,10 @@ async fn read(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
 }
 
 async fn heads(state: &State, query: &BTreeMap<&str, &str>) -> String {
-    state.rounds.send_modify(|round| *round += 1);
     let wait = Duration::from_millis(query["wait_ms"].parse().unwrap());
     if let Some(after) = query.get("after_version") {
         let after: u64 = after.parse().unwrap();
+        state.seen.send_replace(after);
         let mut version = state.version.subscribe();
         // Without news the answer is the same heads again.
         let _ = tokio::time::timeout(wait, version.wait_for(|version| *version != after)).await;

@@ -78,7 +78,7 @@ impl Journal {
         self.push(&Fact::OrderConfirmed(Box::new(OrderConfirmed {
             order,
             number: self.orders,
-            code: format!("CODE{:02}", self.orders),
+            code: format!("CODE{:04}", self.orders),
             hold: None,
             channel: Channel::Shop,
             payment: PaymentMethod::Invoice,

@@ -9,6 +9,7 @@ mod domains;
 mod feeds;
 mod gate;
 mod journal;
+mod kill;
 mod rules;
 mod sale;
 mod stage;

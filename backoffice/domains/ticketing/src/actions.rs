@@ -1,5 +1,6 @@
 //! Ticketing's behaviour: a row each, in one table.
 
+mod cursors;
 mod devices;
 mod gate;
 mod keys;
@@ -10,7 +11,7 @@ use kernel::action::{Action, Answers, On};
 use kernel::entity::{Field, boolean, choice, email, instant, integer, json, link, text};
 
 use crate::tables::admission::CHECK_IN_DEVICES;
-use crate::tables::feeds::EVENT_KEYS;
+use crate::tables::feeds::{EVENT_KEYS, GATE_CURSORS};
 use crate::tables::orders::EVENT_REGISTRATIONS;
 use crate::tables::sale::TICKET_TYPES;
 
@@ -87,6 +88,15 @@ pub(crate) static ACTIONS: &[Action] = &[
         answers: Answers::Row,
         about: "Ends the device's token.",
         run: |cx, args| Box::pin(devices::revoke(cx, args)),
+    },
+    Action {
+        name: "resume",
+        entity: &GATE_CURSORS,
+        on: On::Row,
+        input: &[],
+        answers: Answers::Row,
+        about: "Reads a stopped journal on, once a person has seen why it stopped.",
+        run: |cx, args| Box::pin(cursors::resume(cx, args)),
     },
     Action {
         name: "prepare-sales",

@@ -19,9 +19,15 @@ use super::raw::{self, Page, Stored, store};
 
 /// Longest wait of one question for heads.
 const HEADS_WAIT: Duration = Duration::from_secs(20);
+/// The same while the gate has a journal of an event that is not known here.
+const STRANGERS_WAIT: Duration = Duration::from_secs(1);
 /// The gate answers within this, beyond what it was asked to wait.
 const REPLY_WAIT: Duration = Duration::from_secs(10);
 const PAGE_ENTRIES: usize = 500;
+/// After a failure, in case a page was too large to be taken.
+const PAGE_ENTRIES_CAREFUL: usize = 20;
+/// A stopped event is looked at again this often: a person may have let it go on.
+const STOPPED_PAUSE: SignedDuration = SignedDuration::from_secs(15);
 /// After a failure of one event or of the gate: doubled each time, up to the second. Short,
 /// because what waits is somebody at a desk.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -57,6 +63,8 @@ struct Feed {
     base: String,
     known: BTreeMap<Uuid, Known>,
     version: Option<u64>,
+    /// The gate has a journal of an event that the catalogue has not shown (yet).
+    strangers: bool,
 }
 
 pub(crate) async fn follow(service: Service, end: Shutdown) -> Result<()> {
@@ -65,7 +73,7 @@ pub(crate) async fn follow(service: Service, end: Shutdown) -> Result<()> {
         end.clone().wait().await;
         return Ok(());
     };
-    let mut feed = Feed { service, base, known: BTreeMap::new(), version: None };
+    let mut feed = Feed { service, base, known: BTreeMap::new(), version: None, strangers: false };
     let mut failures = 0;
     while !end.requested() {
         let mut waiting = end.clone();
@@ -106,6 +114,12 @@ impl Feed {
             .map(|(event, _)| *event)
             .collect();
         if let Ok(heads) = &heads {
+            let strangers = heads.events.iter().filter(|h| !self.known.contains_key(&h.event));
+            let strangers = strangers.count();
+            if strangers > 0 && !self.strangers {
+                tracing::warn!(strangers, "the gate has journals of events that are not known");
+            }
+            self.strangers = strangers > 0;
             work.extend(heads.events.iter().filter(|head| self.is_news(head)).map(|h| h.event));
             self.version = Some(heads.version);
         }
@@ -139,17 +153,15 @@ impl Feed {
             Some(known) => {
                 !known.stopped && known.failures == 0 && known.seq.is_none_or(|seq| seq < head.seq)
             }
-            None => {
-                tracing::warn!(event = %head.event, "the gate has a journal of an unknown event");
-                false
-            }
+            None => false,
         }
     }
 
     async fn heads(&self) -> Result<Heads> {
         let now = self.service.now();
         let due = self.known.values().filter_map(|known| known.due).min();
-        let wait = due.map_or(HEADS_WAIT, |due| until(now, due).min(HEADS_WAIT));
+        let longest = if self.strangers { STRANGERS_WAIT } else { HEADS_WAIT };
+        let wait = due.map_or(longest, |due| until(now, due).min(longest));
         let mut url =
             format!("{}/internal/v1/journal/heads?wait_ms={}", self.base, wait.as_millis());
         if let Some(version) = self.version {
@@ -160,7 +172,7 @@ impl Feed {
 
     async fn bring_up(&mut self, event: Uuid, gate_answers: bool) {
         let Some(known) = self.known.get(&event) else { return };
-        let outcome = self.catch_up(event, known.org, gate_answers && !known.stopped).await;
+        let outcome = self.catch_up(event, known, gate_answers).await;
         let now = self.service.now();
         let Some(known) = self.known.get_mut(&event) else { return };
         match outcome {
@@ -168,7 +180,10 @@ impl Feed {
                 known.failures = 0;
                 known.seq = Some(caught_up.seq);
                 known.stopped = caught_up.stopped;
-                known.due = caught_up.retry_at;
+                known.due = match caught_up.stopped {
+                    true => now.saturating_add(STOPPED_PAUSE).ok(),
+                    false => caught_up.retry_at,
+                };
             }
             Err(cause) => {
                 known.failures = known.failures.saturating_add(1);
@@ -180,10 +195,12 @@ impl Feed {
     }
 
     /// Fetches until nothing is left, then projects until nothing is left.
-    async fn catch_up(&self, event: Uuid, org: Uuid, fetch: bool) -> Result<CaughtUp> {
+    async fn catch_up(&self, event: Uuid, known: &Known, fetch: bool) -> Result<CaughtUp> {
+        let org = known.org;
+        let limit = if known.failures == 0 { PAGE_ENTRIES } else { PAGE_ENTRIES_CAREFUL };
         let (mut seq, mut stopped) = self.position(event, org).await?;
         while fetch && !stopped {
-            let page = self.page(event, seq).await?;
+            let page = self.page(event, seq, limit).await?;
             let entries = page.entries.len();
             let cx = self.open(org).await?;
             match store(&cx, &page).await? {
@@ -225,10 +242,9 @@ impl Feed {
         }
     }
 
-    async fn page(&self, event: Uuid, after: u64) -> Result<Page> {
+    async fn page(&self, event: Uuid, after: u64, limit: usize) -> Result<Page> {
         let base = &self.base;
-        let url =
-            format!("{base}/internal/v1/journal?event={event}&after={after}&limit={PAGE_ENTRIES}");
+        let url = format!("{base}/internal/v1/journal?event={event}&after={after}&limit={limit}");
         let page: Page = self.get(&url, Duration::ZERO).await?;
         if page.event != event {
             return Err(Error::internal("the gate answered with another event's journal"));

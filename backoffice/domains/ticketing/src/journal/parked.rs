@@ -15,6 +15,9 @@ use super::facts::{COLUMNS, StoredEntry, Subject};
 const RETRY_FIRST_S: i64 = 1;
 const RETRY_S_MAX: i64 = 3_600;
 
+/// Open rows of one event; at the bound nothing new of it is projected until some have gone.
+pub(super) const PARKED_MAX: usize = 10_000;
+
 /// Cause of an entry that waits for another.
 const WAITS: &str = "waits for an earlier entry of its order";
 
@@ -85,6 +88,7 @@ pub(super) async fn park(
     cause: &str,
 ) -> Result<()> {
     tracing::warn!(event = %entry.event, seq = entry.seq, cause, "an entry was parked");
+    cx.service().metrics().count("journal_parked", 1);
     insert(cx, entry, order, cause, 1).await
 }
 

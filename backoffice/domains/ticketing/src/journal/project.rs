@@ -19,7 +19,7 @@ const BATCH_ENTRIES: i64 = 200;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     pub projected_seq: u64,
-    /// There are stored entries behind `projected_seq`.
+    /// There are stored entries behind `projected_seq` that can be projected now.
     pub more: bool,
     /// When the next parked entry is due.
     pub retry_at: Option<Timestamp>,
@@ -29,13 +29,15 @@ pub struct Progress {
 /// commits.
 pub async fn project(cx: &Cx, event: Uuid) -> Result<Progress> {
     let cursor = raw::lock(cx, event).await?;
-    let mut blocked = retry(cx, event).await?;
+    let (mut blocked, parked) = retry(cx, event).await?;
+    let full = parked >= parked::PARKED_MAX;
+    let limit = if full { 0 } else { BATCH_ENTRIES };
     let after = raw::signed(cursor.projected_seq)?;
     let sql = format!(
         "select {COLUMNS} from gate_journal j where j.event_id = $1 and j.seq > $2 \
           order by j.seq limit $3"
     );
-    let rows = cx.query(&sql, &[&event, &after, &BATCH_ENTRIES]).await?;
+    let rows = cx.query(&sql, &[&event, &after, &limit]).await?;
     let mut last = after;
     for row in &rows {
         let entry = StoredEntry::read(row)?;
@@ -47,7 +49,7 @@ pub async fn project(cx: &Cx, event: Uuid) -> Result<Progress> {
         cx.execute(sql, &[&event, &last]).await?;
     }
     let projected_seq = raw::unsigned(last)?;
-    let more = projected_seq < cursor.head.seq;
+    let more = !full && projected_seq < cursor.head.seq;
     Ok(Progress { projected_seq, more, retry_at: parked::next_retry(cx, event).await? })
 }
 
@@ -76,9 +78,9 @@ async fn next(cx: &Cx, entry: &StoredEntry, blocked: &mut Blocked) -> Result<()>
 }
 
 /// Tries parked entries again, oldest first: those that are due, and those that only waited for an
-/// earlier one which has gone. Answers who still blocks.
-async fn retry(cx: &Cx, event: Uuid) -> Result<Blocked> {
-    let mut blocked = Blocked::default();
+/// earlier one which has gone. Answers who still blocks, and how many are parked.
+async fn retry(cx: &Cx, event: Uuid) -> Result<(Blocked, usize)> {
+    let (mut blocked, mut left) = (Blocked::default(), 0);
     for parked in parked::open(cx, event).await? {
         let due = parked.waits || parked.retry_at <= cx.now;
         let waits = parked.order.is_some_and(|order| blocked.by(Subject::Order(order)).is_some());
@@ -91,6 +93,7 @@ async fn retry(cx: &Cx, event: Uuid) -> Result<Blocked> {
         match (cause, waits || !due) {
             (None, false) => parked::resolve(cx, &parked).await?,
             (cause, _) => {
+                left += 1;
                 if let Some(cause) = cause {
                     parked::postpone(cx, &parked, &cause).await?;
                 }
@@ -100,7 +103,7 @@ async fn retry(cx: &Cx, event: Uuid) -> Result<Blocked> {
             }
         }
     }
-    Ok(blocked)
+    Ok((blocked, left))
 }
 
 /// Applies a fact in a savepoint; `Some` is the cause of a failure that left no trace. What would

@@ -71,6 +71,7 @@ pub async fn store(cx: &Cx, page: &Page) -> Result<Stored> {
 /// Stops an event: told once, loudly; a person decides how it goes on.
 pub(super) async fn stop(cx: &Cx, event: Uuid, cause: &str) -> Result<()> {
     tracing::error!(%event, cause, "the journal of an event was stopped");
+    cx.service().metrics().count("journal_stopped", 1);
     cx.execute(
         "update gate_cursors set state = 'stopped', cause = $2 where id = $1",
         &[&event, &cause],
