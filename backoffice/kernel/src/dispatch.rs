@@ -7,6 +7,7 @@ mod route;
 mod run;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -117,12 +118,16 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
         if !error.is_retryable() || tries > RETRIES_MAX {
             return Err(error);
         }
+        // The one that won the deadlock takes its locks first; at once, this one would meet it again.
+        tokio::time::sleep(RETRY_PAUSE.saturating_mul(tries)).await;
         tracing::debug!(tries, request_id = %call.request_id, "the transaction runs again");
     }
 }
 
 /// Runs again after a serialization failure or deadlock.
 const RETRIES_MAX: u32 = 3;
+/// Pause before the first try again; the second waits twice, the third three times as long.
+const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) async fn caller(service: &Service, call: &Call) -> Result<Caller> {
     match &call.secret {

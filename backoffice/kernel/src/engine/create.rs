@@ -1,13 +1,15 @@
 //! A new row.
 
 use serde_json::{Map, Value};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{Writer, links};
 use crate::cx::Cx;
+use crate::ddl;
 use crate::entity::{Entity, Scope};
 use crate::error::{Error, Result};
-use crate::param::Bound;
+use crate::param::{Bound, Param};
 use crate::validate::{self, Purpose};
 
 pub(crate) async fn insert(
@@ -22,9 +24,15 @@ pub(crate) async fn insert(
     let columns = validate::body(entity, &body, Purpose::Create, writer)?;
     links::check(cx, entity, &columns.links).await?;
     let id = columns.id.unwrap_or_else(|| cx.new_id());
-    let mut names = vec!["\"org_id\"".to_owned(), "\"id\"".to_owned()];
+    // One clock for the whole row: the unit of work's, not the database's.
+    let now = Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ };
+    let mut names = vec!["org_id".to_owned(), "id".to_owned(), "created_at".to_owned()];
+    let mut values = vec![Bound::uuid(cx.org), Bound::uuid(id), now.clone()];
+    if ddl::is_versioned(entity) {
+        names.push("updated_at".to_owned());
+        values.push(now);
+    }
     names.extend(columns.names.iter().map(|name| format!("\"{name}\"")));
-    let mut values = vec![Bound::uuid(cx.org), Bound::uuid(id)];
     values.extend(columns.values);
     let places: Vec<String> = (1..=values.len()).map(|n| format!("${n}")).collect();
     let sql = format!(
