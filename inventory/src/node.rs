@@ -2,13 +2,14 @@
 //! has another opinion. No I/O, no clock, no waiting: whoever drives it appends what it proposes
 //! and tells it what came of that, so that any number of nodes can be tried in one test.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Uuid;
 
 use crate::command::{Command, Reply};
 use crate::decide::decide;
 use crate::entry::{Entry, Head};
+use crate::fact::Fact;
 use crate::log::{Appended, Batch, DataKey};
 use crate::state::{ApplyError, Mark, State};
 use crate::time::Millis;
@@ -57,6 +58,10 @@ pub enum Settled {
     Repair { expected: Head, batch: Batch },
     /// This node's tail is not the log's: build the state again from snapshot and log.
     Rebuild,
+    /// The log ends at `head`, before what this node knows to be durable, and this node cannot give
+    /// all of that back. Nothing may be decided on a log that forgot what was promised: another node
+    /// may still have it.
+    Short { head: Head },
 }
 
 impl Node {
@@ -151,7 +156,8 @@ impl Node {
                 Some(batch) => Settled::Repair { expected: head, batch },
                 None => {
                     self.abandon();
-                    Settled::Rebuild
+                    let forked = self.ring.has_successor(head.seq);
+                    if forked { Settled::Rebuild } else { Settled::Short { head } }
                 }
             },
             Appended::Forked { .. } => {
@@ -173,26 +179,49 @@ impl Node {
     pub fn catch_up(&mut self, entries: &[Entry]) -> Result<usize, ApplyError> {
         self.abandon();
         let mut applied = 0_usize;
-        for entry in entries.iter().filter(|entry| self.durable.seq < entry.seq) {
-            let before = self.state.head().seq;
-            if before < entry.seq {
-                self.state.apply(entry)?;
-                self.state.commit();
-                self.ring.push(entry.clone());
-                applied = applied.saturating_add(1);
+        for entry in entries {
+            if entry.seq <= self.durable.seq {
+                continue;
+            }
+            let fact = Fact::from_entry(entry).map_err(ApplyError::Unreadable)?;
+            self.state.apply_fact(entry, &fact)?;
+            self.state.commit();
+            self.durable = self.state.head();
+            self.ring.push(entry.clone());
+            if let Fact::OrderConfirmed(order) = fact
+                && !order.personal.0.is_empty()
+            {
+                self.ring.keyless.insert(order.order, entry.seq);
+            }
+            applied = applied.saturating_add(1);
+        }
+        Ok(applied)
+    }
+
+    /// Orders that others confirmed lately, whose data keys this node could not give back yet.
+    pub fn keyless_orders(&self) -> Vec<Uuid> {
+        self.ring.keyless.keys().copied().collect()
+    }
+
+    /// What the store answered for [`Self::keyless_orders`]: a key that it left out is erased.
+    pub fn keep_keys(&mut self, keys: Vec<(Uuid, DataKey)>) {
+        let mut wanted = std::mem::take(&mut self.ring.keyless);
+        for (order, key) in keys {
+            if let Some(seq) = wanted.remove(&order) {
+                self.ring.keys.insert((seq, order), key);
             }
         }
-        self.durable = self.state.head();
-        Ok(applied)
     }
 }
 
-/// The newest durable entries, with the data keys that this node wrote with them.
+/// The newest durable entries, with the data keys of their orders.
 #[derive(Debug, Default)]
 struct Ring {
     entries: VecDeque<Entry>,
-    /// By the number of the last entry of their batch.
-    keys: VecDeque<(u64, Uuid, DataKey)>,
+    /// By the number of their entry, or of the last of their batch.
+    keys: BTreeMap<(u64, Uuid), DataKey>,
+    /// Orders of other nodes whose keys are not known here, with the number of their entry.
+    keyless: BTreeMap<Uuid, u64>,
     bytes: usize,
 }
 
@@ -203,7 +232,7 @@ impl Ring {
             self.push(entry.clone());
         }
         for (order, key) in &batch.keys {
-            self.keys.push_back((last, *order, key.clone()));
+            self.keys.insert((last, *order), key.clone());
         }
     }
 
@@ -215,9 +244,17 @@ impl Ring {
             self.bytes = self.bytes.saturating_sub(entry.data.get().len());
         }
         let first = self.entries.front().map_or(u64::MAX, |entry| entry.seq);
-        while self.keys.front().is_some_and(|(seq, ..)| *seq < first) {
-            self.keys.pop_front();
+        while self.keys.first_key_value().is_some_and(|((seq, _), _)| *seq < first) {
+            self.keys.pop_first();
         }
+        if RING_ENTRIES_MAX < self.keyless.len() {
+            self.keyless.retain(|_, seq| first <= *seq);
+        }
+    }
+
+    /// Whether the entry after `seq` is here, whatever it follows.
+    fn has_successor(&self, seq: u64) -> bool {
+        self.entries.iter().any(|entry| entry.seq.checked_sub(1) == Some(seq))
     }
 
     /// The entries after `head` up to `durable`, a bounded piece of them; none when the ring does
@@ -232,8 +269,8 @@ impl Ring {
             before < PROPOSAL_BYTES_MAX
         });
         let entries: Vec<Entry> = piece.cloned().collect();
-        let keys = self.keys.iter().filter(|(seq, ..)| head.seq < *seq);
-        let keys = keys.map(|(_, order, key)| (*order, key.clone())).collect();
+        let keys = self.keys.iter().filter(|((seq, _), _)| head.seq < *seq);
+        let keys = keys.map(|((_, order), key)| (*order, key.clone())).collect();
         Some(Batch { entries, keys })
     }
 }

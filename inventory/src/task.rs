@@ -59,8 +59,8 @@ pub async fn open(
     clock: SharedClock,
     options: TaskOptions,
 ) -> Result<EventHandle, LogError> {
-    let state = snapshots::load(log.as_ref(), event).await?;
-    let (view, _) = watch::channel(Arc::new(state.view()));
+    let node = snapshots::load(log.as_ref(), event).await?;
+    let (view, _) = watch::channel(Arc::new(node.state().view()));
     let (ended, _) = watch::channel(false);
     let shared = Arc::new(Shared {
         event,
@@ -72,7 +72,7 @@ pub async fn open(
         counters: Counters::default(),
         timeout: options.timeout,
     });
-    tokio::spawn(run::run(shared.clone(), log, clock, options, state));
+    tokio::spawn(run::run(shared.clone(), log, clock, options, node));
     Ok(EventHandle { owner: Arc::new(Owner { shared }) })
 }
 

@@ -99,6 +99,12 @@ impl MemoryLog {
         self.moved();
     }
 
+    /// A fail-over to a store that never heard of the event.
+    pub fn lose_event(&self, event: Uuid) {
+        self.world().logs.remove(&event);
+        self.moved();
+    }
+
     /// Every call answers `Unavailable` until `come_back`.
     pub fn go_down(&self, reason: &str) {
         self.world().down = Some(reason.to_owned());

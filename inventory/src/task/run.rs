@@ -41,16 +41,16 @@ pub(super) async fn run(
     log: SharedLog,
     clock: SharedClock,
     options: TaskOptions,
-    state: State,
+    node: Node,
 ) {
     let _end = End(shared.clone());
-    let snapshot_seq = state.head().seq;
+    let snapshot_seq = node.durable().seq;
     let mut task = Task {
         shared,
         log,
         clock,
         options,
-        node: Node::new(state),
+        node,
         trouble: None,
         told: false,
         retry_at: Instant::now(),
@@ -114,6 +114,7 @@ impl Task {
             self.serve(asked, queried).await;
             if PUBLISH_PAUSE <= self.published_at.elapsed() {
                 self.publish();
+                self.gather_keys().await;
             }
             self.look_after_snapshots().await;
         }
@@ -216,7 +217,9 @@ impl Task {
                 .map_err(|error| Failed::Contradiction(error.to_string()))?;
             match self.append(&proposal, patience).await? {
                 Settled::Durable => return Ok(proposal.replies),
-                Settled::Again | Settled::Repair { .. } => count(&self.shared.counters.races, 1),
+                Settled::Again | Settled::Repair { .. } | Settled::Short { .. } => {
+                    count(&self.shared.counters.races, 1);
+                }
                 Settled::Rebuild => self.rebuild().await?,
             }
         }
@@ -241,6 +244,14 @@ impl Task {
                     Settled::Repair { .. } => {
                         self.node.abandon();
                         return Err(self.lose_touch("the store keeps losing its tail".to_owned()));
+                    }
+                    Settled::Short { head } => {
+                        let known = self.node.durable().seq;
+                        return Err(self.lose_touch(format!(
+                            "the store ends at entry {}, {known} were durable and this node cannot \
+                             give all of them back: another node or a copy has to",
+                            head.seq
+                        )));
                     }
                     settled => {
                         self.count_append(&settled, proposal, started);
@@ -317,8 +328,8 @@ impl Task {
             "this node's journal is not the store's; building the state again"
         );
         match snapshots::load(self.log.as_ref(), self.shared.event).await {
-            Ok(state) => {
-                self.node = Node::new(state);
+            Ok(node) => {
+                self.node = node;
                 self.follow = None;
                 Ok(())
             }
@@ -352,8 +363,21 @@ impl Task {
             self.follow = None;
             self.take_followed(followed).await;
         }
+        self.gather_keys().await;
         self.return_overdue().await;
         self.look_after_snapshots().await;
+    }
+
+    /// Data keys of the orders that others wrote, so that this node can give them back too.
+    async fn gather_keys(&mut self) {
+        let orders = self.node.keyless_orders();
+        if orders.is_empty() || self.trouble.is_some() {
+            return;
+        }
+        // What cannot be read now is asked for again.
+        if let Ok(keys) = self.log.data_keys(self.shared.event, &orders).await {
+            self.node.keep_keys(keys);
+        }
     }
 
     /// Until the next thing that nobody wakes the task for.

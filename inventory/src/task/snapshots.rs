@@ -4,18 +4,19 @@ use uuid::Uuid;
 
 use crate::entry::Head;
 use crate::log::{ENTRIES_PER_READ_MAX, Log, LogError, SharedLog, Snapshot};
+use crate::node::Node;
 use crate::state::{ApplyError, State};
 
 /// Another reader may trim the log behind a newer snapshot while this one reads.
 const LOAD_ATTEMPTS_MAX: usize = 3;
 
-/// The state at the log's end: newest snapshot, then the entries after it.
-pub(super) async fn load(log: &dyn Log, event: Uuid) -> Result<State, LogError> {
+/// A node at the log's end: newest snapshot, then the entries after it, which it can give back.
+pub(super) async fn load(log: &dyn Log, event: Uuid) -> Result<Node, LogError> {
     let mut last = None;
     for _ in 0..LOAD_ATTEMPTS_MAX {
-        let mut state = start(log, event).await?;
-        match replay_tail(log, &mut state).await? {
-            Ok(()) => return Ok(state),
+        let mut node = Node::new(start(log, event).await?);
+        match replay_tail(log, event, &mut node).await? {
+            Ok(()) => return Ok(node),
             Err(error) => last = Some(error),
         }
     }
@@ -36,26 +37,27 @@ async fn start(log: &dyn Log, event: Uuid) -> Result<State, LogError> {
     }
 }
 
-async fn replay_tail(log: &dyn Log, state: &mut State) -> Result<Result<(), ApplyError>, LogError> {
+async fn replay_tail(
+    log: &dyn Log,
+    event: Uuid,
+    node: &mut Node,
+) -> Result<Result<(), ApplyError>, LogError> {
     loop {
-        let entries = log.read(state.event(), state.head().seq, ENTRIES_PER_READ_MAX).await?;
+        let entries = log.read(event, node.durable().seq, ENTRIES_PER_READ_MAX).await?;
         if entries.is_empty() {
             return Ok(Ok(()));
         }
-        for entry in &entries {
-            if let Err(error) = state.apply(entry) {
-                return Ok(Err(error));
-            }
-            state.commit();
+        if let Err(error) = node.catch_up(&entries) {
+            return Ok(Err(error));
         }
     }
 }
 
 /// Takes a snapshot from the log alone, so that the event's task goes on deciding meanwhile.
 pub(super) async fn take(log: SharedLog, event: Uuid) -> Result<Head, LogError> {
-    let state = load(log.as_ref(), event).await?;
-    let head = state.head();
-    let encoded = tokio::task::spawn_blocking(move || state.to_bytes()).await;
+    let node = load(log.as_ref(), event).await?;
+    let head = node.durable();
+    let encoded = tokio::task::spawn_blocking(move || node.state().to_bytes()).await;
     let encoded = encoded.map_err(|error| LogError::Refused(error.to_string()))?;
     let bytes = encoded.map_err(|error| LogError::Refused(error.to_string()))?;
     log.save_snapshot(event, &Snapshot { head, bytes }).await?;

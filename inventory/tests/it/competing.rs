@@ -74,6 +74,7 @@ impl Cluster {
                 Settled::Again => self.races += 1,
                 Settled::Rebuild => self.rebuild(n),
                 Settled::Repair { .. } => unreachable!("append repairs"),
+                Settled::Short { head } => panic!("nobody can give back what follows {}", head.seq),
             }
             proposal = self.nodes[n].propose(now, commands).unwrap();
         }
@@ -104,15 +105,13 @@ impl Cluster {
 
     fn rebuild(&mut self, n: usize) {
         self.forks += 1;
-        let mut state = match self.log.load_snapshot_now(EVENT).unwrap() {
+        let state = match self.log.load_snapshot_now(EVENT).unwrap() {
             Some(snapshot) => State::from_bytes(EVENT, &snapshot.bytes).unwrap(),
             None => State::new(EVENT),
         };
-        for entry in self.log.read_now(EVENT, state.head().seq, 1_000).unwrap() {
-            state.apply(&entry).unwrap();
-            state.commit();
-        }
+        let tail = self.log.read_now(EVENT, state.head().seq, 1_000).unwrap();
         self.nodes[n] = Node::new(state);
+        self.nodes[n].catch_up(&tail).unwrap();
     }
 
     fn read(&mut self, n: usize) {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory::command::{Command, Reply, ScanVerdict, Verdict};
-use inventory::log::{Log, SharedLog};
+use inventory::entry::Head;
+use inventory::log::{Batch, Log, SharedLog};
 use inventory::store::memory::{Fault, MemoryLog};
 use inventory::task::{self, AskError, EventHandle, Query, QueryReply, TaskOptions};
 use inventory::time::ManualClock;
@@ -264,6 +265,57 @@ async fn a_store_that_lost_its_tail_gets_it_back() {
     assert_eq!(after.len(), before.len() + 1);
     assert!(before.iter().zip(&after).all(|(before, after)| before.hash() == after.hash()));
     assert_eq!(log.data_keys(EVENT, &[order]).await.unwrap(), key);
+}
+
+/// The node that is asked after the fail-over has the tail from the log only.
+#[tokio::test]
+async fn a_lost_tail_is_given_back_by_a_node_that_did_not_write_it() {
+    let (log, clock) = (MemoryLog::new(), ManualClock::at(START));
+    let (one, mut house) = (configured(&log, &clock).await, House::open());
+    let first = buy(&one, &mut house, FREE).await;
+    assert_eq!(verdict(&one, 1, "nonce-001").await.verdict, Verdict::Admit);
+    let two = open(&log, &clock, TaskOptions::default()).await;
+    let second = buy(&one, &mut house, FREE).await;
+    shown(&two, |view| view.types.iter().any(|kind| kind.sold == 2)).await;
+    drop(one);
+    let keys = log.data_keys(EVENT, &[first, second]).await.unwrap();
+    assert_eq!(keys.len(), 2);
+    // Waits for an answer that needs the log's end, so whatever the node does when idle is done.
+    two.query(Query::Ticket(1)).await.unwrap();
+
+    log.lose_event(EVENT);
+    let again = verdict(&two, 1, "nonce-002").await;
+    assert_eq!(
+        (again.verdict, again.first_scan.map(|first| first.at)),
+        (Verdict::Deny, Some(START))
+    );
+    assert_eq!((two.stats().repairs, two.stats().rebuilds), (1, 0));
+    assert_eq!(log.data_keys(EVENT, &[first, second]).await.unwrap(), keys);
+}
+
+/// A node that knows more than the store, but cannot give it back, does not sell and admit as if
+/// that had never been.
+#[tokio::test]
+async fn a_log_that_lost_more_than_can_be_given_back_closes_the_event() {
+    let (log, clock) = (MemoryLog::new(), ManualClock::at(START));
+    let (handle, mut house) = (configured(&log, &clock).await, House::open());
+    buy(&handle, &mut house, FREE).await;
+    assert_eq!(verdict(&handle, 1, "nonce-001").await.verdict, Verdict::Admit);
+    handle.close().await;
+    // From the snapshot alone: there is no tail behind it.
+    let handle = open(&log, &clock, TaskOptions::default()).await;
+    let (entries, keys) = (log.read_now(EVENT, 0, 10).unwrap(), Vec::new());
+    log.lose_event(EVENT);
+    let refused = handle.ask(Command::Scan(scan_of(1, "nonce-002"))).await;
+    let Err(AskError::Unavailable(why)) = refused else { panic!("{refused:?}") };
+    assert!(why.contains("ends at entry 0"), "{why}");
+    shown(&handle, |view| !view.fresh && view.head.seq == 4).await;
+    assert_eq!((handle.stats().rebuilds, log.head_now(EVENT).unwrap().seq), (0, 0));
+
+    // Another node, or a restored copy, brings it back.
+    log.append_now(EVENT, Head::genesis(EVENT), &Batch { entries, keys }).unwrap();
+    shown(&handle, |view| view.fresh).await;
+    assert_eq!(verdict(&handle, 1, "nonce-002").await.verdict, Verdict::Deny);
 }
 
 #[tokio::test]
