@@ -84,6 +84,7 @@ fn line(route: &crate::routes::Route) -> Value {
         "auth": match route.auth {
             Auth::None => "none",
             Auth::Device => "device",
+            Auth::DeviceOrStaff => "device or staff",
             Auth::Order => "order",
             Auth::Journal => "journal",
         },

@@ -23,6 +23,7 @@ use crate::problem::{Code, Problem};
 use crate::routes::Class;
 use crate::secret::Secret;
 use crate::settings::{Role, Settings};
+use crate::staff::Staff;
 
 /// Feed readers and probes at the same time.
 const FEEDS_MAX: usize = 256;
@@ -38,6 +39,7 @@ pub struct Gate {
     pub metrics: Arc<Metrics>,
     pub events: Registry,
     pub devices: Devices,
+    pub staff: Staff,
     pub people: People,
     pub rates: RateLimits,
     pub attempts: Attempts,
@@ -57,7 +59,7 @@ struct InWork {
 }
 
 impl Gate {
-    pub fn new(settings: &Settings, log: SharedLog, clock: SharedClock) -> Self {
+    pub fn new(settings: &Settings, log: SharedLog, clock: SharedClock, staff: Staff) -> Self {
         let metrics = Arc::new(Metrics::new());
         let log: SharedLog = Arc::new(Measured::new(log, Arc::clone(&metrics)));
         let limits = &settings.limits;
@@ -65,6 +67,7 @@ impl Gate {
             role: settings.role,
             events: Registry::new(Arc::clone(&log), Arc::clone(&clock), Arc::clone(&metrics)),
             devices: Devices::default(),
+            staff,
             people: People::new(Arc::clone(&log)),
             rates: RateLimits::new(limits),
             attempts: Attempts::default(),

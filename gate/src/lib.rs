@@ -42,3 +42,4 @@ pub mod routes;
 pub mod secret;
 pub mod serve;
 pub mod settings;
+pub mod staff;

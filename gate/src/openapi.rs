@@ -33,6 +33,8 @@ pub fn document() -> Value {
             "securitySchemes": {
                 "device": {"type": "http", "scheme": "bearer",
                            "description": "Token of a check-in device"},
+                "staff": {"type": "http", "scheme": "bearer",
+                          "description": "Session or API token of the back office"},
                 "journal": {"type": "http", "scheme": "bearer",
                             "description": "Token of the back office"},
                 "order": {"type": "apiKey", "in": "header", "name": "Authorization",
@@ -63,6 +65,7 @@ fn operation(route: &Route) -> Value {
     let security = match route.auth {
         Auth::None => json!([]),
         Auth::Device => json!([{"device": []}]),
+        Auth::DeviceOrStaff => json!([{"device": []}, {"staff": []}]),
         Auth::Order => json!([{"order": []}]),
         Auth::Journal => json!([{"journal": []}]),
     };
@@ -150,7 +153,7 @@ pub fn problem_statuses(route: &Route) -> Vec<u16> {
     if route.path.contains("{id}") || route.auth == Auth::Order {
         statuses.push(404);
     }
-    if matches!(route.auth, Auth::Device | Auth::Journal) {
+    if matches!(route.auth, Auth::Device | Auth::DeviceOrStaff | Auth::Journal) {
         statuses.push(401);
     }
     if matches!(route.class, Class::Scan | Class::Shop) {

@@ -24,6 +24,7 @@ pub enum Code {
     RateLimited,
     Overloaded,
     StoreUnavailable,
+    BackOfficeUnavailable,
     KeysUnavailable,
     Internal,
     HashMismatch,
@@ -65,6 +66,7 @@ impl Code {
         Self::RateLimited,
         Self::Overloaded,
         Self::StoreUnavailable,
+        Self::BackOfficeUnavailable,
         Self::KeysUnavailable,
         Self::Internal,
         Self::HashMismatch,
@@ -111,6 +113,9 @@ impl Code {
             Self::RateLimited => ("rate_limited", 429, "Too many requests"),
             Self::Overloaded => ("overloaded", 503, "The gate is busy"),
             Self::StoreUnavailable => ("store_unavailable", 503, "The store does not answer"),
+            Self::BackOfficeUnavailable => {
+                ("back_office_unavailable", 503, "The back office does not answer")
+            }
             Self::KeysUnavailable => ("keys_unavailable", 503, "The event has no usable key"),
             Self::Internal => ("internal", 500, "Something went wrong here"),
             Self::HashMismatch => ("hash_mismatch", 409, "The journal has another hash there"),

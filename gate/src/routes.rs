@@ -40,6 +40,8 @@ pub enum Auth {
     None,
     /// `Authorization: Bearer <device token>`.
     Device,
+    /// A device, or a person or program of the back office: `Authorization: Bearer <token>`.
+    DeviceOrStaff,
     /// `Authorization: Order <secret>`; wrong = 404.
     Order,
     /// `Authorization: Bearer <journal token>`.
@@ -325,14 +327,14 @@ pub static ROUTES: &[Route] = &[
         method: Method::Get,
         path: "/events/{id}/check-in/stats",
         listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
+        class: Class::System,
+        auth: Auth::DeviceOrStaff,
         summary: "Who was admitted, by zone and ticket type",
         query: &[],
         body: None,
         idempotent: false,
         replies: &[Reply(200, "The figures", Content::Json("CheckInStats"))],
-        problems: &[404],
+        problems: &[404, 408, 429, 500, 503],
     },
     Route {
         operation: Operation::JournalHeads,

@@ -20,6 +20,7 @@ use crate::gate::Gate;
 use crate::http::{router, server};
 use crate::routes::Listener;
 use crate::settings::{Settings, Store};
+use crate::staff::{self, Staff};
 
 /// How often forgotten callers leave the rate limits.
 const CLEAN_EVERY: Duration = Duration::from_secs(30);
@@ -32,6 +33,8 @@ pub enum StartError {
     Store(#[from] LogError),
     #[error("the catalogue's client: {0}")]
     Client(#[from] ClientError),
+    #[error("the client for staff: {0}")]
+    Staff(#[from] staff::Unknown),
 }
 
 /// A gate that serves.
@@ -66,7 +69,8 @@ pub async fn start(
     let internal = bind(settings.listen.internal).await?;
     let addresses = (local(&public)?, local(&internal)?);
     let client = Client::new(&settings.back_office)?;
-    let gate = Arc::new(Gate::new(settings, log, clock));
+    let staff = Staff::new(&settings.back_office)?;
+    let gate = Arc::new(Gate::new(settings, log, clock, staff));
     let catalogue = catalogue::load(&gate).await?;
     let (stop, stopped) = watch::channel(false);
     let listen = |listener, which| {

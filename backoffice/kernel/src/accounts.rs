@@ -6,6 +6,7 @@ pub(crate) mod actions;
 pub(crate) mod authenticate;
 mod builtin;
 mod entities;
+mod introspect;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod sessions;
@@ -26,7 +27,7 @@ pub static DOMAIN: Domain = Domain {
     entities: entities::ALL,
     actions: actions::ALL,
     sql: &[("accounts.sql", include_str!("../sql/accounts.sql"))],
-    internal: &[],
+    internal: &[introspect::ROUTE],
     loops: &[crate::partitions::KEEP],
 };
 

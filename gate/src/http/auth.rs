@@ -14,6 +14,7 @@ pub(super) fn caller(gate: &Gate, call: &Call) -> Result<Caller, Problem> {
     match call.route.auth {
         Auth::None => Ok(Caller::Anyone),
         Auth::Device => device(gate, call),
+        Auth::DeviceOrStaff => device_or_staff(gate, call),
         Auth::Journal => back_office(gate, call),
         Auth::Order => order(call),
     }
@@ -23,6 +24,16 @@ fn device(gate: &Gate, call: &Call) -> Result<Caller, Problem> {
     let found =
         credentials(call, "Bearer").and_then(|token| gate.devices.authenticate(token, gate.now()));
     found.map(Caller::Device).ok_or_else(|| unauthorized(gate, "device_token"))
+}
+
+/// A token that is no device's may be a person's: the operation asks the back office, because only
+/// it knows for which organization.
+fn device_or_staff(gate: &Gate, call: &Call) -> Result<Caller, Problem> {
+    let token = credentials(call, "Bearer").ok_or_else(|| unauthorized(gate, "no_token"))?;
+    Ok(match gate.devices.authenticate(token, gate.now()) {
+        Some(device) => Caller::Device(device),
+        None => Caller::Staff(token.to_owned()),
+    })
 }
 
 fn back_office(gate: &Gate, call: &Call) -> Result<Caller, Problem> {
@@ -40,7 +51,7 @@ fn order(call: &Call) -> Result<Caller, Problem> {
         .ok_or_else(|| Problem::new(Code::NotFound, "not found, or the order's secret is wrong"))
 }
 
-fn unauthorized(gate: &Gate, what: &'static str) -> Problem {
+pub(super) fn unauthorized(gate: &Gate, what: &'static str) -> Problem {
     gate.attempts.refused(&gate.metrics, gate.now(), what, None);
     Problem::new(Code::Unauthorized, "send Authorization: Bearer with a live token")
 }

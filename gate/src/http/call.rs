@@ -38,6 +38,8 @@ pub(super) struct Call {
 pub(super) enum Caller {
     Anyone,
     Device(Arc<Device>),
+    /// Shows a token that may be a person's or program's; the operation asks the back office.
+    Staff(String),
     /// Shows an order's secret; the operation compares it.
     Order(String),
     BackOffice,

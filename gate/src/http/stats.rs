@@ -1,21 +1,51 @@
 //! Who was admitted, from memory.
 
+use inventory::view::EventView;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::call::{Call, Reply};
-use crate::gate::Gate;
+use super::auth::unauthorized;
+use super::call::{Call, Caller, Reply};
+use crate::gate::{Gate, RETRY_AFTER_S};
 use crate::problem::{Code, Problem};
 
+/// What staff need in the back office to see who was admitted.
+const GRANT: (&str, &str) = ("ticketing.access_log", "read");
+
 /// `GET /events/{id}/check-in/stats`; a foreign event is not there.
-pub(super) fn stats(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
-    let device = call.device().ok_or_else(|| Problem::internal("figures without a device"))?;
+pub(super) async fn stats(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let id = call.uuid(Code::UnknownEvent)?;
-    let unknown = || Problem::new(Code::UnknownEvent, "no such event for this device");
-    let event = gate.events.by_id(id).ok_or_else(unknown)?;
-    let view = event.view();
-    if view.catalogue_cursor == 0 || !device.may_serve(id, view.organization) {
-        return Err(unknown());
+    let view = gate.events.by_id(id).map(|event| event.view());
+    let view = view.filter(|view| view.catalogue_cursor != 0);
+    let organization = view.as_ref().map(|view| view.organization);
+    let may = match &call.caller {
+        Caller::Device(device) => organization.is_some_and(|org| device.may_serve(id, org)),
+        Caller::Staff(token) => staff_may(gate, token, organization).await?,
+        _ => return Err(Problem::internal("figures for nobody")),
+    };
+    match view.filter(|_| may) {
+        Some(view) => Ok(figures(gate, id, &view)),
+        None => Err(Problem::new(Code::UnknownEvent, "no such event for this caller")),
     }
+}
+
+async fn staff_may(gate: &Gate, token: &str, organization: Option<Uuid>) -> Result<bool, Problem> {
+    let organization = organization.unwrap_or_default();
+    let (grant, right) = GRANT;
+    let asked = gate.staff.standing(token, organization, grant, right, gate.now()).await;
+    let standing = asked.map_err(|cause| {
+        let words = "the back office, which knows this token, does not answer";
+        Problem::new(Code::BackOfficeUnavailable, words)
+            .retry_after_s(RETRY_AFTER_S)
+            .with_context(cause.to_string())
+    })?;
+    if !standing.active {
+        return Err(unauthorized(gate, "staff_token"));
+    }
+    Ok(standing.may)
+}
+
+fn figures(gate: &Gate, id: Uuid, view: &EventView) -> Reply {
     let zones: Vec<Value> = view
         .zones
         .iter()
@@ -43,5 +73,5 @@ pub(super) fn stats(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
         "by_type": by_type,
         "as_of": if view.fresh { gate.now().max(view.now) } else { view.now },
     });
-    Ok(Reply::json(200, &body).private())
+    Reply::json(200, &body).private()
 }

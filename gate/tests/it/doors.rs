@@ -251,7 +251,7 @@ async fn tokens_that_are_missing_or_wrong() {
         for headers in bad {
             let got = house.send(route.method.name(), &path, headers, None).await;
             match route.auth {
-                Auth::Device | Auth::Journal => {
+                Auth::Device | Auth::DeviceOrStaff | Auth::Journal => {
                     assert_eq!(got.header("www-authenticate"), "Bearer");
                     got.problem(401, "unauthorized");
                 }

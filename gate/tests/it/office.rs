@@ -2,10 +2,12 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -27,6 +29,9 @@ pub(crate) struct Office {
 
 struct Shared {
     changes: Mutex<Vec<Value>>,
+    /// Tokens of people, each with the organization in which it may see figures.
+    people: Mutex<Vec<(String, Uuid)>>,
+    asked: AtomicUsize,
     /// Cursor of the newest change.
     cursor: watch::Sender<u64>,
     /// The highest `after` that the gate asked with: it has taken over everything before.
@@ -39,6 +44,8 @@ impl Office {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
             changes: Mutex::default(),
+            people: Mutex::default(),
+            asked: AtomicUsize::new(0),
             cursor: watch::channel(0).0,
             taken: watch::channel(0).0,
         });
@@ -83,6 +90,16 @@ impl Office {
         self.taken(cursor).await;
     }
 
+    /// A person whose token may see the figures of `organization`.
+    pub(crate) fn employ(&self, token: &str, organization: Uuid) {
+        self.shared.people.lock().expect("not poisoned").push((token.to_owned(), organization));
+    }
+
+    /// How often the gate asked what a token may do.
+    pub(crate) fn asked(&self) -> usize {
+        self.shared.asked.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn close(&self) {
         self.serving.abort();
     }
@@ -101,7 +118,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(answer(&shared, &request).await) }
+                async move { Ok::<_, Infallible>(answer(&shared, request).await) }
             });
             // A gate that stops closes its connection in the middle of a poll.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -109,9 +126,12 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<String> {
+async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<String> {
     let expected = format!("Bearer {CATALOGUE_TOKEN}");
     let authorized = request.headers().get("authorization").is_some_and(|v| *v == *expected);
+    if authorized && request.uri().path() == "/internal/v1/introspect" {
+        return introspect(shared, request).await;
+    }
     if !authorized || request.uri().path() != "/internal/v1/catalogue" {
         return Response::builder().status(401).body(String::new()).expect("a response");
     }
@@ -141,4 +161,22 @@ async fn answer(shared: &Shared, request: &Request<Incoming>) -> Response<String
     let newest = *shared.cursor.borrow();
     let body = json!({"cursor": last.unwrap_or(newest), "more": more, "changes": page});
     Response::new(body.to_string())
+}
+
+async fn introspect(shared: &Shared, request: Request<Incoming>) -> Response<String> {
+    shared.asked.fetch_add(1, Ordering::Relaxed);
+    let mut body = request.into_body();
+    let mut text = Vec::new();
+    while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        if let Some(data) = frame.expect("a frame").data_ref() {
+            text.extend_from_slice(data);
+        }
+    }
+    let asked: Value = serde_json::from_slice(&text).expect("JSON");
+    let people = shared.people.lock().expect("not poisoned");
+    let of_token = |(token, _): &&(String, Uuid)| asked["token"] == **token;
+    let organization = people.iter().find(of_token).map(|(_, organization)| *organization);
+    let may = organization.is_some_and(|id| asked["organization"] == json!(id))
+        && (&asked["grant"], &asked["right"]) == (&json!("ticketing.access_log"), &json!("read"));
+    Response::new(json!({"active": organization.is_some(), "may": may}).to_string())
 }

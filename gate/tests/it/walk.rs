@@ -5,7 +5,11 @@ use std::process::Command;
 use inventory::testing::TestDirectory;
 use serde_json::json;
 
-use crate::house::{EVENT, GENERAL, House, NUMBER, VIP, hold_body, order_body, scan_body};
+use uuid::Uuid;
+
+use crate::house::{
+    EVENT, GENERAL, House, NUMBER, ORGANIZATION, VIP, hold_body, order_body, scan_body,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_the_shop_window_through_the_door() {
@@ -148,4 +152,35 @@ async fn what_costs_money_is_invoiced_and_cards_are_refused_in_words() {
     free.problem(409, "payment_not_accepted");
     let order = house.post("/api/v1/shop/orders", with("invoice")).await.expect(201);
     assert_eq!(order["total"]["amount"], "85.00");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_see_the_figures_of_their_organization() {
+    let house = House::open().await;
+    house.office.employ("sess_of-the-box-office", ORGANIZATION);
+    house.office.employ("sess_of-another-house", Uuid::from_u128(0x0b));
+    let figures = async |token: &str, event: Uuid| {
+        let path = format!("/api/v1/events/{event}/check-in/stats");
+        house.get(&path, &[("authorization", &format!("Bearer {token}"))]).await
+    };
+    assert_eq!(figures("sess_of-the-box-office", EVENT).await.expect(200)["admitted"], 0);
+    figures("sess_of-the-box-office", EVENT).await.expect(200);
+    assert_eq!(house.office.asked(), 1, "an answer is kept for a while");
+    house.clock.advance_ms(30_000);
+    figures("sess_of-the-box-office", EVENT).await.expect(200);
+    assert_eq!(house.office.asked(), 2, "and no longer");
+
+    let elsewhere = Uuid::from_u128(0xee);
+    figures("sess_of-the-box-office", elsewhere).await.problem(404, "unknown_event");
+    figures("sess_of-another-house", EVENT).await.problem(404, "unknown_event");
+    figures("sess_of-nobody", EVENT).await.problem(401, "unauthorized");
+    figures(&"x".repeat(5_000), EVENT).await.problem(401, "unauthorized");
+
+    house.office.close();
+    house.clock.advance_ms(30_000);
+    let down = figures("sess_of-the-box-office", EVENT).await;
+    assert!(!down.header("retry-after").is_empty());
+    down.problem(503, "back_office_unavailable");
+    let device = figures(crate::house::DEVICE_TOKEN, EVENT).await;
+    assert_eq!(device.status, 200, "a device needs no back office");
 }

@@ -9,7 +9,7 @@ use kernel::testkit::PASSWORD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::hall::{BOOKING, HALL, House, Seen, object};
+use crate::hall::{BOOKING, CATALOGUE_TOKEN, HALL, House, Seen, object};
 
 async fn sign_in(house: &House, email: &str, password: &str) -> Seen {
     let body = json!({"email": email, "password": password});
@@ -357,4 +357,35 @@ async fn a_person_chooses_among_their_organizations() {
     enter("here").await.refuses(Code::InvalidId, &["X-Organization"]);
     let with_token = house.request("GET", "/places").header("x-organization", second.id());
     Seen::of(with_token).await.refuses(Code::Forbidden, &[]);
+}
+
+#[tokio::test]
+async fn the_other_service_asks_what_a_token_may_do() {
+    let house = House::open().await;
+    let reads = json!([{"grant": "hall.places", "rights": ["read"]}]);
+    let reader = house.org.issue(reads).await.unwrap();
+    let foreign = house.stranger().await;
+    let asked = async |token: &str, organization: Uuid, grant: &str, right: &str| {
+        let question =
+            json!({"token": token, "organization": organization, "grant": grant, "right": right});
+        let path = "/internal/v1/introspect";
+        let seen = house.to_internal("POST", path).bearer_auth(CATALOGUE_TOKEN).json(&question);
+        let body = Seen::of(seen).await.is(200).body;
+        (body["active"].as_bool().unwrap(), body["may"].as_bool().unwrap())
+    };
+    let (reader, ours) = (reader.expose(), house.org.id);
+    assert_eq!(asked(reader, ours, "hall.places", "read").await, (true, true));
+    assert_eq!(asked(reader, ours, "hall.places", "update").await, (true, false));
+    assert_eq!(asked(reader, ours, "hall.halls", "read").await, (true, false));
+    assert_eq!(asked(reader, foreign.id, "hall.places", "read").await, (true, false));
+    assert_eq!(asked(foreign.token.expose(), ours, "hall.places", "read").await, (true, false));
+    assert_eq!(asked("atlvs_nothing", ours, "hall.places", "read").await, (false, false));
+    let session = token_of(&sign_in(&house, &house.org.email, PASSWORD).await.is(201));
+    assert_eq!(asked(&session, ours, "hall.places", "read").await, (true, true));
+
+    let path = "/internal/v1/introspect";
+    let partly = house.to_internal("POST", path).bearer_auth(CATALOGUE_TOKEN);
+    Seen::of(partly.json(&json!({"token": reader}))).await.refuses(Code::MalformedJson, &[]);
+    let stranger = house.to_internal("POST", path).bearer_auth(reader);
+    Seen::of(stranger.json(&json!({}))).await.refuses(Code::Unauthenticated, &[]);
 }
