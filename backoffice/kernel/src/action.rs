@@ -97,6 +97,8 @@ pub struct InternalRoute {
 pub struct InternalCall {
     pub query: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// A call that waits for news ends with it.
+    pub shutdown: Shutdown,
 }
 
 pub struct InternalReply {

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::dispatch::dispatch;
 use crate::error::{Code, Error};
-use crate::service::Service;
+use crate::service::{Service, Shutdown};
 
 pub use serve::Listeners;
 
@@ -79,8 +79,8 @@ pub fn router(service: &Service) -> Router {
 }
 
 /// The internal listener: service to service, one bearer token for its direction.
-pub fn internal_router(service: &Service) -> Router {
-    internal::router(service)
+pub fn internal_router(service: &Service, shutdown: Shutdown) -> Router {
+    internal::router(service, shutdown)
 }
 
 async fn api(State(front): State<Front>, request: Request) -> Response {

@@ -329,6 +329,24 @@ async fn the_feed_wants_its_token_and_its_parameters() {
     house.end().await;
 }
 
+#[tokio::test]
+async fn a_waiting_gate_is_answered_when_the_service_ends() {
+    let house = House::open("ending").await;
+    house.event_document(|_| true).await;
+    let cursor = house.catalogue(0, 0).await["cursor"].as_u64().unwrap();
+    let waiting = house.server.internal.clone();
+    let path = format!("/internal/v1/catalogue?after={cursor}&wait_ms={NEWS_MS}");
+    let (reply, ()) = tokio::join!(waiting.get(&path), async {
+        // Connections are accepted in order: when later ones were answered, that one waits.
+        for _ in 0..5 {
+            house.catalogue(0, 0).await;
+        }
+        house.end().await;
+    });
+    let reply = reply.expect("an answer, not a dropped connection");
+    assert_eq!((reply.status, &reply.body["changes"]), (200, &json!([])));
+}
+
 /// Longest time in which a whole organization is seeded.
 const SEED_WAIT: Duration = Duration::from_secs(60);
 

@@ -14,13 +14,21 @@ use tokio::sync::Semaphore;
 use super::{Front, INTERNAL_WAIT, REQUESTS_MAX, RouteName, layers, pages, request, respond};
 use crate::action::{InternalCall, InternalRoute};
 use crate::error::{Code, Error, Result};
-use crate::service::Service;
+use crate::service::{Service, Shutdown};
 use crate::settings::Secret;
 
 /// Bytes of an internal request's body: peers send more than people do.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-pub(super) fn router(service: &Service) -> Router {
+/// What the routes are served with.
+#[derive(Clone)]
+struct Inner {
+    service: Service,
+    /// Long polls end with it.
+    shutdown: Shutdown,
+}
+
+pub(super) fn router(service: &Service, shutdown: Shutdown) -> Router {
     let front = Front {
         service: service.clone(),
         room: Arc::new(Semaphore::new(REQUESTS_MAX)),
@@ -36,15 +44,15 @@ pub(super) fn router(service: &Service) -> Router {
         .route("/ready", get(pages::ready))
         .route("/metrics", get(pages::metrics))
         .method_not_allowed_fallback(pages::method_not_allowed)
-        .fallback_service(routes.with_state(front.clone()))
+        .fallback_service(routes.with_state(Inner { service: service.clone(), shutdown }))
         .layer(from_fn(layers::secure))
         .layer(from_fn_with_state(front.clone(), layers::observe))
         .with_state(front)
 }
 
-async fn serve(State(front): State<Front>, request: Request) -> Response {
+async fn serve(State(inner): State<Inner>, request: Request) -> Response {
     let id = respond::request_id(&request);
-    let mut response = match run(&front.service, request).await {
+    let mut response = match run(inner, request).await {
         Ok(response) => response,
         Err(error) => respond::problem(&error, id),
     };
@@ -52,7 +60,8 @@ async fn serve(State(front): State<Front>, request: Request) -> Response {
     response
 }
 
-async fn run(service: &Service, request: Request) -> Result<Response> {
+async fn run(inner: Inner, request: Request) -> Result<Response> {
+    let Inner { service, shutdown } = inner;
     let (parts, body) = request.into_parts();
     let bearer = request::text(&parts.headers, header::AUTHORIZATION.as_str())
         .and_then(|value| value.strip_prefix("Bearer "))
@@ -60,10 +69,10 @@ async fn run(service: &Service, request: Request) -> Result<Response> {
     if !is_peer(bearer, &service.settings().peers.catalogue_token) {
         return Err(Error::new(Code::Unauthenticated, "the service token is missing or wrong"));
     }
-    let route = find(service, parts.method.as_str(), parts.uri.path())?;
+    let route = find(&service, parts.method.as_str(), parts.uri.path())?;
     let query = request::query(&parts.uri)?;
     let body = request::bytes(&parts.headers, body, BODY_BYTES_MAX).await?;
-    let reply = (route.run)(service.clone(), InternalCall { query, body }).await?;
+    let reply = (route.run)(service, InternalCall { query, body, shutdown }).await?;
     let status = StatusCode::from_u16(reply.status)
         .map_err(|_| Error::internal(format!("{} answered no status", route.path)))?;
     if reply.body.is_empty() {

@@ -53,7 +53,7 @@ impl Listeners {
     pub async fn serve(self, service: &Service, shutdown: Shutdown) -> Result<()> {
         tokio::join!(
             accept(self.public, super::router(service), shutdown.clone()),
-            accept(self.internal, super::internal_router(service), shutdown),
+            accept(self.internal, super::internal_router(service, shutdown.clone()), shutdown),
         );
         Ok(())
     }

@@ -50,16 +50,17 @@ struct Query {
 async fn catalogue(service: Service, call: InternalCall) -> Result<InternalReply> {
     let query = parse(&call.query)?;
     let until = Instant::now() + query.wait;
+    let mut ending = false;
     loop {
         let feed = read(&service, &query).await?;
         // A cursor behind the reader's is told at once: the reader must start over.
         let news = !feed.changes.is_empty() || feed.cursor < query.after;
-        if news || Instant::now() >= until {
+        if news || Instant::now() >= until || ending {
             let body = serde_json::to_vec(&feed)
                 .map_err(|cause| Error::internal(format!("catalogue: {cause}")))?;
             return Ok(InternalReply { status: 200, body });
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        ending = !call.shutdown.pause(LOOK_EVERY).await;
     }
 }
 
