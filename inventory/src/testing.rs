@@ -9,6 +9,9 @@ use std::process::{Child, Command, Stdio};
 
 use uuid::Uuid;
 
+#[cfg(test)]
+mod tests;
+
 /// Attempts to find a free port: another process may take it between asking and using.
 const PORT_ATTEMPTS: usize = 10;
 
@@ -30,8 +33,12 @@ impl TestDirectory {
 
 impl Drop for TestDirectory {
     fn drop(&mut self) {
+        // Under another name first: what still writes, a task or a process that was not waited for,
+        // then finds nothing to write into, and cannot fill what is being emptied.
+        let gone = self.0.with_extension("gone");
+        let renamed = fs::rename(&self.0, &gone);
         // Nothing is left to do about a directory that cannot be removed.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = fs::remove_dir_all(if renamed.is_ok() { &gone } else { &self.0 });
     }
 }
 

@@ -14,6 +14,9 @@ use uuid::Uuid;
 use super::disk::{Disk, refused, replace, take, unavailable};
 use crate::log::{DataKey, LogError, Result};
 
+#[cfg(test)]
+mod tests;
+
 const MAGIC: [u8; 8] = *b"ATLVSVT1";
 const NAME: &str = "vault";
 const RECORD_BYTES: usize = 52;
@@ -26,8 +29,9 @@ pub(crate) type Keys = HashMap<Uuid, Option<DataKey>>;
 #[derive(Debug)]
 pub(crate) struct Vault {
     directory: PathBuf,
+    /// None when there is none yet, or when it could not be opened again.
     file: Option<File>,
-    /// Bytes that are good; beyond them a failed write may have left some.
+    /// Bytes that are good, 0 when there is no file; beyond them a failed write may have left some.
     length: u64,
     /// Whether the file may be longer than `length`.
     torn: bool,
@@ -64,6 +68,7 @@ impl Vault {
         let records: Vec<u8> = keys.iter().flat_map(|(order, key)| record(*order, key)).collect();
         let Some(file) = &self.file else {
             replace(disk, &self.directory, NAME, &[&MAGIC, &records])?;
+            self.length = MAGIC.len().saturating_add(records.len()) as u64;
             return self.reopen(&path);
         };
         let written = disk.write_at(file, &records, self.length).and_then(|()| disk.sync(file));
@@ -111,7 +116,12 @@ impl Vault {
         Ok(())
     }
 
+    /// Brings the file back to what is good. One that is there is never taken for none: a new one
+    /// in its place would lose all keys.
     fn heal(&mut self, disk: &dyn Disk) -> Result<()> {
+        if self.file.is_none() && self.length != 0 {
+            return self.reopen(&self.directory.join(NAME));
+        }
         if !self.torn {
             return Ok(());
         }
