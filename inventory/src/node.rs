@@ -10,7 +10,7 @@ use crate::command::{Command, Reply};
 use crate::decide::decide;
 use crate::entry::{Entry, Head};
 use crate::fact::Fact;
-use crate::log::{Appended, Batch, DataKey};
+use crate::log::{Appended, Batch, DataKey, ENTRY_BYTES_MAX};
 use crate::state::{ApplyError, Mark, State};
 use crate::time::Millis;
 
@@ -26,6 +26,9 @@ pub const PROPOSAL_BYTES_MAX: usize = 4 << 20;
 pub const EXPIRIES_PER_PROPOSAL_MAX: usize = 8;
 /// Entries that one command writes at most.
 const ENTRIES_PER_COMMAND_MAX: usize = 2;
+/// Bytes of one entry's `data`; beside it an entry has some 200 bytes. A larger one no store takes,
+/// and it must not take the commands beside it along.
+const DATA_BYTES_MAX: usize = ENTRY_BYTES_MAX - 1_024;
 
 #[derive(Debug)]
 pub struct Node {
@@ -127,6 +130,10 @@ impl Node {
         let decision = decide(&self.state, now, command);
         for fact in &decision.facts {
             let entry = self.state.entry_for(now, fact)?;
+            if DATA_BYTES_MAX < entry.data.get().len() {
+                let what = format!("{} of more than {DATA_BYTES_MAX} bytes", entry.kind);
+                return Err(ApplyError::contradiction(what));
+            }
             self.state.apply_fact(&entry, fact)?;
             *bytes = bytes.saturating_add(entry.data.get().len());
             batch.entries.push(entry);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use inventory::command::{Command, Reply, ScanVerdict, Verdict};
+use inventory::config::EventConfig;
 use inventory::entry::Head;
-use inventory::log::{Batch, Log, SharedLog};
+use inventory::log::{Batch, ENTRY_BYTES_MAX, Log, SharedLog};
 use inventory::store::memory::{Fault, MemoryLog};
 use inventory::task::{self, AskError, EventHandle, Query, QueryReply, TaskOptions};
 use inventory::time::ManualClock;
@@ -140,6 +141,31 @@ async fn a_full_queue_sheds_at_once_and_answers_what_it_took() {
     // They went together.
     assert_eq!(log.head_now(EVENT).unwrap().seq, 4);
     assert_eq!(handle.stats().batches, 3);
+}
+
+/// What no store would take is refused alone; who came at the same time is served.
+#[tokio::test]
+async fn an_entry_that_is_too_large_harms_no_one_else() {
+    let (log, clock) = (MemoryLog::new(), ManualClock::at(START));
+    let handle = configured(&log, &clock).await;
+    log.pause();
+    let ask = |command: Command| {
+        let handle = handle.clone();
+        tokio::spawn(async move { handle.ask(command).await })
+    };
+    let first = ask(Command::Scan(scan_of(1, "nonce-001")));
+    log.paused(1).await;
+    let large = EventConfig { name: "n".repeat(ENTRY_BYTES_MAX), ..config() };
+    let large = ask(Command::Configure { cursor: 2, config: Box::new(large) });
+    let second = ask(Command::Scan(scan_of(1, "nonce-002")));
+    // One thread: the others run until they wait.
+    tokio::task::yield_now().await;
+    assert_eq!(handle.stats().queued, 2);
+    log.resume();
+    let refused = large.await.unwrap();
+    assert!(matches!(&refused, Err(AskError::Unavailable(why)) if why.contains("bytes")));
+    assert!(first.await.unwrap().is_ok() && second.await.unwrap().is_ok());
+    assert_eq!((log.head_now(EVENT).unwrap().seq, handle.view().fresh), (3, true));
 }
 
 #[tokio::test]
