@@ -27,6 +27,7 @@ mod scan;
 pub mod server;
 mod shop;
 mod stats;
+mod stream;
 mod system;
 mod tickets;
 mod verdict;

@@ -19,7 +19,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tower::Service as _;
 
+use super::stream::{Stream, WRITE_TIMEOUT};
 use crate::metrics::{Counted, Metrics};
+use crate::routes::REQUEST_TIMEOUT;
 
 /// Longest time for a request's head, an idle connection included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -27,8 +29,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields.
 const HEADERS_MAX: usize = 64;
-/// Longest wait for accepted requests after the stop.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for accepted requests after the stop: the longest of them, and a little for its
+/// answer to leave.
+pub const DRAIN_TIMEOUT: Duration = REQUEST_TIMEOUT.saturating_add(Duration::from_secs(2));
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest time to tell a connection that there is no room.
@@ -67,10 +70,10 @@ pub async fn serve(
             }
         };
         match Arc::clone(&room).try_acquire_owned() {
-            Ok(permit) => {
+            Ok(place) => {
                 let router = router.clone();
                 let metrics = Arc::clone(&metrics);
-                tokio::spawn(connection(stream, peer, router, permit, metrics, graceful.watcher()));
+                tokio::spawn(connection(stream, peer, router, place, metrics, graceful.watcher()));
             }
             Err(_) => {
                 metrics.shed("connection");
@@ -86,7 +89,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: Router,
-    permit: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
     metrics: Arc<Metrics>,
     watcher: Watcher,
 ) {
@@ -104,11 +107,10 @@ async fn connection(
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Stream::new(stream, place, WRITE_TIMEOUT)), service);
     if let Err(error) = watcher.watch(connection).await {
         tracing::debug!(%error, "connection ended");
     }
-    drop(permit);
 }
 
 async fn refuse(mut stream: TcpStream) {

@@ -2,6 +2,8 @@
 
 use gate::routes::{Auth, Listener, SCAN_BODY_BYTES_MAX, SHOP_BODY_BYTES_MAX};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::house::{
@@ -71,6 +73,34 @@ async fn bodies_that_are_too_large() {
         fits.problem(400, "invalid_body");
         let over = house.send("POST", door, &headers, Some(padded(bytes_max + 1))).await;
         over.problem(413, "body_too_large");
+    }
+}
+
+/// The answer goes out while the body is still on its way: whoever only sends first and reads then
+/// has to get it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_read_does_not_take_the_answer_back() {
+    let house = House::open().await;
+    let bytes = 4 << 20;
+    let cases = [
+        (HOLDS, token(HOLDS), 413, "body_too_large"),
+        (SCAN, token(SCAN), 413, "body_too_large"),
+        (SCAN, "Bearer nobody".to_owned(), 401, "unauthorized"),
+        ("/api/v1/nothing", String::new(), 404, "not_found"),
+        ("/health", String::new(), 405, "method_not_allowed"),
+    ];
+    for (path, token, status, code) in cases {
+        let mut stream = TcpStream::connect(house.running.public).await.expect("a connection");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: gate\r\nauthorization: {token}\r\n\
+             content-type: application/json\r\ncontent-length: {bytes}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream.write_all(&vec![b' '; bytes]).await.expect("sent to the end");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("no reset");
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{path}: {answer}");
     }
 }
 
