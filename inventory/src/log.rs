@@ -45,8 +45,9 @@ pub enum Appended {
     /// Another writer was first: the log's entries after `expected`, oldest first, at most
     /// `ENTRIES_PER_READ_MAX`; read the rest with `read`.
     Lost { missing: Vec<Entry> },
-    /// The log ends at `head`, before `expected` (a fail-over lost a tail). If `head` is on the
-    /// caller's chain: append again what comes after it, then this batch; else the caller is forked.
+    /// The log ends at `head`, before `expected` (a fail-over lost a tail). A caller that has what
+    /// comes after `head` appends it again, then this batch; one that has another entry there is
+    /// forked; one that has none must not go on until somebody else gave the tail back.
     Behind { head: Head },
     /// The log's entry at `expected.seq` has another hash or is trimmed: the caller's tail is not
     /// the log's, its state must be built again from snapshot and log.

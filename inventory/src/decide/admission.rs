@@ -112,7 +112,7 @@ pub(super) fn judge(state: &State, now: Millis, passage: &Passage<'_>) -> Judged
     let refused = match passage.direction {
         Direction::Exit => refuse_exit(ticket, zone),
         Direction::Entry => refuse_entry(state, now, passage.subject, ticket, zone)
-            .or_else(|| refuse_full(state, ticket, zone_row, zone)),
+            .or_else(|| refuse_full(state, zone_row, zone)),
     };
     match refused {
         Some(reason) if !passage.force => deny(ticket_number, reason, first_scan),
@@ -171,8 +171,8 @@ fn refuse_entry(
     }
 }
 
-fn refuse_full(state: &State, ticket: &Ticket, row: u8, zone: &ZoneConfig) -> Option<Reason> {
+/// Asked of who may enter, and so is not inside.
+fn refuse_full(state: &State, row: u8, zone: &ZoneConfig) -> Option<Reason> {
     let inside = state.zones.get(usize::from(row))?.inside;
-    let goes_in = ticket.inside & zone_bit(zone.number) == 0;
-    (goes_in && zone.capacity? <= inside).then_some(Reason::ZoneFull)
+    (zone.capacity? <= inside).then_some(Reason::ZoneFull)
 }
