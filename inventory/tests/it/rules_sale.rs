@@ -5,7 +5,7 @@ use inventory::command::{
     TicketStatus,
 };
 use inventory::config::{EventConfig, EventStatus};
-use inventory::decide::TICKETS_PER_ORDER_MAX;
+use inventory::decide::{Outcome, TICKETS_PER_ORDER_MAX, decide};
 use inventory::fact::Fact;
 use uuid::Uuid;
 
@@ -115,6 +115,31 @@ fn holds_end_by_an_entry_before_whatever_notices() {
     assert_eq!(house.kinds(entries + 2), ["hold.expired"]);
     assert_eq!(house.ask(Command::Tick), Reply::Ticked { expired: 0 });
     assert_eq!(house.journal.len(), entries + 3);
+}
+
+/// Holds are returned a bounded number at a time: one whose turn has not come is over all the same.
+#[test]
+fn a_hold_past_its_end_is_no_use_before_it_is_returned() {
+    let mut house = House::open();
+    let hold = house.hold(&[(STANDARD, 1)]);
+    let order = Command::Order(house.order_request(hold.id));
+    for (at, over) in [(hold.expires_at.plus_ms(-1), false), (hold.expires_at, true)] {
+        for command in [&order, &Command::Renew { hold: hold.id }] {
+            let decision = decide(house.node.state(), at, command);
+            let code = match decision.outcome {
+                Outcome::Reply(Reply::Refused(refusal)) => Some(refusal.code),
+                _ => None,
+            };
+            assert_eq!(code, over.then_some(RefusalCode::HoldExpired), "{at} {command:?}");
+        }
+    }
+}
+
+#[test]
+fn a_hold_ends_at_the_cap_when_that_is_nearer() {
+    let mut house = House::open();
+    house.configure(EventConfig { hold_ttl_s: 120, hold_cap_s: 60, ..config() });
+    assert_eq!(house.hold(&[(STANDARD, 1)]).expires_at, START.plus_ms(MINUTE));
 }
 
 #[test]
