@@ -76,6 +76,13 @@ async fn event(
         return Ok(Err(format!("number {} belongs to another event", config.number)));
     }
     let event = gate.events.open(change.id).await?;
+    // Its tickets are signed with the number; the journal would refuse another one, and nothing may
+    // be taken over here that the journal does not take over.
+    let view = event.view();
+    let numbered = (view.catalogue_cursor > 0).then_some(view.number);
+    if let Some(number) = numbered.filter(|number| *number != config.number) {
+        return Ok(Err(format!("the event has number {number} and cannot have another")));
+    }
     let keys = open_keys(gate, config.number, &document.keys, &document.event_secret_sealed);
     let told = keys.as_ref().map(|_| ()).map_err(Clone::clone);
     gate.events.configure(&event, config.number, keys.ok());
@@ -116,10 +123,24 @@ fn instruction(gate: &Gate, delivery: &Delivery, change: &Change) -> Result<(), 
         delivery.withdraw(change.id);
         return Ok(());
     };
-    let document = InstructionDocument::deserialize(body).map_err(|error| error.to_string())?;
+    let document =
+        InstructionDocument::deserialize(body).map_err(|error| without_values(&error))?;
     delivery.instruct(document.event, change.cursor, change.id, document.instruction);
     gate.metrics.instructions_pending.set(delivery.pending());
     Ok(())
+}
+
+/// Why an instruction cannot be read, without the values found in it: it carries personal data, and
+/// the reason is logged.
+fn without_values(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.starts_with("missing field") {
+        return text;
+    }
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("a value is not {expected}"),
+        None => "a value has a form that is not known here".to_owned(),
+    }
 }
 
 /// The event of a delivery, when this node serves it.

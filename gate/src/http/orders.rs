@@ -130,11 +130,12 @@ pub(super) async fn cancel(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
         positions.push(ticket);
     }
     let key = idempotency(call, event.id, &order.id.to_string(), &sent)?;
+    // Nothing is canceled whose answer could not be signed.
+    let keys = signing_keys(gate, &event)?;
     let command = Command::Cancel { order: order.id, positions, key };
     match counted(gate, &event, command, Subject::Order).await? {
         Answered::Canceled(order) => {
             gate.metrics.order("canceled");
-            let keys = signing_keys(gate, &event)?;
             let body = render(gate, &event, &keys, &order).await?;
             Ok(Reply::json(200, &body).private().replayed(order.replayed))
         }

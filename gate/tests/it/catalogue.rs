@@ -2,12 +2,13 @@
 
 use gate::settings::{Limits, Role};
 use inventory::personal::Personal;
+use keys::{SealedKey, SigningKey};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::house::{
-    DEVICE, DEVICE_TOKEN, EVENT, GENERAL, House, ORGANIZATION, QUOTA, config, logged, scan_body,
-    token_hash,
+    DEVICE, DEVICE_TOKEN, EVENT, GENERAL, House, NUMBER, ORGANIZATION, QUOTA, config, logged,
+    scan_body, token_hash,
 };
 
 fn create(order: Uuid, name: &str) -> Value {
@@ -150,12 +151,17 @@ async fn documents_that_cannot_be_used_do_not_stop_the_others() {
     for (kind, id, body) in bad {
         house.office.publish(kind, id, body);
     }
+    let mut personal = create(Uuid::from_u128(0x2_0036), "unread");
+    personal["instruction"]["body"]["personal"]["attendees"] = json!(["Dorothy Vaughan Qxqx"]);
+    house.office.publish("instruction", Uuid::from_u128(0x36), personal);
     house.publish_device(Uuid::from_u128(0xd2), "another-device-token", |_| ()).await;
+    let log = logged();
+    assert!(log.contains("catalogue document refused") && !log.contains("Qxqx"), "{log}");
     let got = house.scan_as("another-device-token", scan_body(&json!("TK"), "nonce-0001")).await;
     got.expect(200);
     let metrics = house.get("/metrics", &[]).await;
     let text = String::from_utf8(metrics.bytes).expect("UTF-8");
-    for (kind, count) in [("event", 2), ("device", 1), ("instruction", 1)] {
+    for (kind, count) in [("event", 2), ("device", 1), ("instruction", 2)] {
         let line = format!("gate_catalogue_rejected_total{{kind=\"{kind}\"}} {count}");
         assert!(text.contains(&line), "{line} in\n{text}");
     }
@@ -178,6 +184,45 @@ async fn an_event_whose_keys_do_not_open_neither_sells_nor_admits_and_says_so() 
     assert_eq!(ready["warnings"].as_array().map(Vec::len), Some(1));
     house.publish_event(&config()).await;
     house.post("/api/v1/shop/orders", crate::house::order_body(&hold["id"])).await.expect(201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_keeps_its_number() {
+    let house = House::open().await;
+    let order = house.buy(2).await;
+    let (number, key) = (NUMBER + 1, SigningKey::generate(NUMBER + 1).expect("random"));
+    let mut config = config();
+    config["number"] = json!(number);
+    let sealed = SealedKey::seal(&key, &house.master, 0).expect("sealed");
+    let secret = house.secret.seal(&house.master, number).expect("sealed");
+    let document = json!({"config": config, "keys": [sealed],
+        "event_secret_sealed": data_encoding::BASE64.encode(&secret)});
+    let cursor = house.office.publish("event", EVENT, document);
+    house.office.taken(cursor).await;
+    // What was sold is still good, and what is sold now is signed as before.
+    let sold = house.buy(1).await;
+    for (index, ticket) in [&order["tickets"][0], &sold["tickets"][0]].into_iter().enumerate() {
+        let body = scan_body(&ticket["credential"], &format!("nonce-000{index}"));
+        assert_eq!(house.scan(body).await.expect(200)["verdict"], "admit");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_keys_nothing_is_canceled_by_halves() {
+    let house = House::open().await;
+    let order = house.buy(1).await;
+    let mut document = house.event_document(&config());
+    document["event_secret_sealed"] = json!(data_encoding::BASE64.encode(&[0; 60]));
+    let cursor = house.office.publish("event", EVENT, document);
+    house.office.taken(cursor).await;
+    let secret = format!("Order {}", order["secret"].as_str().expect("a secret"));
+    let headers = [("authorization", secret.as_str())];
+    let path = format!("/api/v1/shop/orders/{}", order["id"].as_str().expect("an id"));
+    let cancel = format!("{path}/cancel");
+    let refused = house.call("POST", &cancel, &headers, json!({})).await;
+    refused.problem(503, "keys_unavailable");
+    house.publish_event(&config()).await;
+    assert_eq!(house.get(&path, &headers).await.expect(200)["status"], "confirmed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
