@@ -73,8 +73,10 @@ impl Documents {
         gone
     }
 
-    /// The documents, to be read on from `cursor`.
+    /// The documents, to be read on from `cursor`; from the beginning while a snapshot is not
+    /// complete, because only its end tells what is gone.
     pub(super) fn encode(&self, cursor: u64) -> Vec<u8> {
+        let cursor = if self.unconfirmed.is_empty() { cursor } else { 0 };
         let documents = self.newest.values().cloned().collect();
         let kept = Kept { v: VERSION, cursor, offset: self.offset, documents };
         serde_json::to_vec(&kept).unwrap_or_default()

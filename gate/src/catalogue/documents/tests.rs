@@ -53,6 +53,22 @@ fn documents_to_be_read_from_the_beginning_have_to_be_named_again() {
 }
 
 #[test]
+fn a_stop_in_the_middle_of_a_snapshot_forgets_nobody_who_is_gone() {
+    let mut documents = Documents::default();
+    documents.take(change(90, "event", 1, Some(json!({}))));
+    documents.take(change(91, "device", 2, Some(json!({}))));
+    documents.cursor = 91;
+    documents.restart();
+    documents.take(change(5, "event", 1, Some(json!({}))));
+    documents.cursor = 5;
+    let mut read = Documents::decode(&documents.encode(5)).expect("readable");
+    assert_eq!((read.cursor, read.offset), (0, 91));
+    read.take(change(5, "event", 1, Some(json!({}))));
+    let gone: Vec<Uuid> = read.settle().iter().map(|change| change.id).collect();
+    assert_eq!(gone, [Uuid::from_u128(2)]);
+}
+
+#[test]
 fn foreign_bytes_are_refused() {
     assert!(Documents::decode(b"").is_err());
     assert!(Documents::decode(br#"{"v":9,"cursor":1,"offset":0,"documents":[]}"#).is_err());
