@@ -25,8 +25,14 @@ use crate::secret::Secret;
 use crate::settings::{Role, Settings};
 use crate::staff::Staff;
 
-/// Feed readers and probes at the same time.
+/// Readers of figures at the same time; each may wait for the back office.
+const FIGURES_MAX: usize = 64;
+/// Feed readers at the same time.
 const FEEDS_MAX: usize = 256;
+/// Probes and readers of documents at the same time.
+const PROBES_MAX: usize = 256;
+/// A document that is never there: asking for it is the cheapest question that a store answers.
+const PROBED: &str = "probe";
 /// Longest wait for the store's answer to a readiness probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 /// What a client that was shed should wait, in seconds.
@@ -51,11 +57,14 @@ pub struct Gate {
     stopping: watch::Sender<bool>,
 }
 
-/// Requests in work by class, so that a rush at the shop never shuts a door.
+/// Requests in work by class, so that a rush at the shop never shuts a door, and strangers at the
+/// figures never keep the back office from its journal.
 struct InWork {
     scans: Semaphore,
     shop: Semaphore,
-    others: Semaphore,
+    figures: Semaphore,
+    feeds: Semaphore,
+    probes: Semaphore,
 }
 
 impl Gate {
@@ -78,7 +87,9 @@ impl Gate {
             in_work: InWork {
                 scans: Semaphore::new(limits.requests_max),
                 shop: Semaphore::new(limits.requests_max),
-                others: Semaphore::new(FEEDS_MAX),
+                figures: Semaphore::new(FIGURES_MAX),
+                feeds: Semaphore::new(FEEDS_MAX),
+                probes: Semaphore::new(PROBES_MAX),
             },
             stopping: watch::channel(false).0,
             clock,
@@ -110,7 +121,9 @@ impl Gate {
         let (semaphore, name) = match class {
             Class::Scan => (&self.in_work.scans, "scan"),
             Class::Shop => (&self.in_work.shop, "shop"),
-            Class::Feed | Class::System => (&self.in_work.others, "other"),
+            Class::Figures => (&self.in_work.figures, "figures"),
+            Class::Feed => (&self.in_work.feeds, "feed"),
+            Class::System => (&self.in_work.probes, "probe"),
         };
         let permit = semaphore.try_acquire().ok();
         if permit.is_none() {
@@ -128,7 +141,7 @@ impl Gate {
         if !self.catalogue.known() {
             missing.push("catalogue: none was received and none is cached".to_owned());
         }
-        let probe = tokio::time::timeout(PROBE_TIMEOUT, self.log.get("catalogue")).await;
+        let probe = tokio::time::timeout(PROBE_TIMEOUT, self.log.get(PROBED)).await;
         if !matches!(probe, Ok(Ok(_))) {
             missing.push("store: it does not answer".to_owned());
         }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::gate::{Gate, RETRY_AFTER_S};
 use crate::http::call::{Call, Caller, Reply};
+use crate::limits::{Allowance, Exceeded};
 use crate::problem::{Code, Problem};
 use crate::routes::{Class, Listener, Method, Operation, ROUTES, Route};
 
@@ -67,7 +68,7 @@ fn serves(gate: &Gate, listener: Listener, route: &Route) -> bool {
     let role = match route.class {
         Class::Scan => gate.role.admits(),
         Class::Shop => gate.role.sells(),
-        Class::Feed | Class::System => true,
+        Class::Figures | Class::Feed | Class::System => true,
     };
     here && role
 }
@@ -117,7 +118,13 @@ async fn answer(
     }
     // Who asks comes before what is asked: strangers cannot make the gate read.
     call.caller = auth::caller(gate, call)?;
-    let allowance = limit(gate, call)?;
+    let allowance = match limit(gate, call) {
+        Ok(allowance) => allowance,
+        Err(exceeded) => {
+            let reply = Reply::problem(exceeded.into(), call.request_id);
+            return Ok(reply.with_allowance(&exceeded.allowance));
+        }
+    };
     // Whatever comes of it, the caller learns what is left of its allowance.
     let reply = match read_and_operate(gate, call, body).await {
         Ok(reply) => reply,
@@ -134,7 +141,7 @@ async fn read_and_operate(gate: &Arc<Gate>, call: &mut Call, body: Body) -> Resu
     operate(gate, call).await
 }
 
-fn limit(gate: &Gate, call: &Call) -> Result<Option<crate::limits::Allowance>, Problem> {
+fn limit(gate: &Gate, call: &Call) -> Result<Option<Allowance>, Exceeded> {
     match (&call.caller, call.route.class) {
         // Their token is asked about at the back office.
         (Caller::Staff(_), _) => gate.rates.shop(call.address),

@@ -1,7 +1,7 @@
 //! Rate limits of this node, by address and by device (GCRA). Keyed state is forgotten when it
 //! says nothing any more, so that it cannot grow with the number of callers ever seen.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 
 use governor::clock::{Clock, DefaultClock};
@@ -15,6 +15,8 @@ use crate::settings::Limits;
 
 /// The window that limits are stated in.
 pub const WINDOW_S: u32 = 60;
+/// The first 64 bits of an IPv6 address.
+const HOST_NETWORK_MASK: u128 = !0 << 64;
 
 type Keyed<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
@@ -25,6 +27,22 @@ pub struct Allowance {
     /// Requests a window.
     pub quota: u32,
     pub remaining: u32,
+}
+
+/// A request over the limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Exceeded {
+    pub allowance: Allowance,
+    /// Until the next one is allowed, in seconds.
+    pub wait_s: u64,
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { allowance: Allowance { quota, .. }, wait_s } = exceeded;
+        let detail = format!("at most {quota} requests in {WINDOW_S} s; try again in {wait_s} s");
+        Self::new(Code::RateLimited, detail).retry_after_s(wait_s)
+    }
 }
 
 pub struct RateLimits {
@@ -47,12 +65,12 @@ impl RateLimits {
     }
 
     /// One shop request of this address; none when the limit is off.
-    pub fn shop(&self, address: IpAddr) -> Result<Option<Allowance>, Problem> {
-        self.shop.as_ref().map(|limit| limit.check(&address)).transpose()
+    pub fn shop(&self, address: IpAddr) -> Result<Option<Allowance>, Exceeded> {
+        self.shop.as_ref().map(|limit| limit.check(&network(address))).transpose()
     }
 
     /// One scan of this device.
-    pub fn scan(&self, device: Uuid) -> Result<Option<Allowance>, Problem> {
+    pub fn scan(&self, device: Uuid) -> Result<Option<Allowance>, Exceeded> {
         self.scan.as_ref().map(|limit| limit.check(&device)).transpose()
     }
 
@@ -75,23 +93,24 @@ impl<K: std::hash::Hash + Eq + Clone> Limit<K> {
         Some(Self { policy, quota: per_min, keyed })
     }
 
-    fn check(&self, key: &K) -> Result<Allowance, Problem> {
+    fn check(&self, key: &K) -> Result<Allowance, Exceeded> {
+        let allowance = |remaining| Allowance { policy: self.policy, quota: self.quota, remaining };
         match self.keyed.check_key(key) {
-            Ok(state) => Ok(Allowance {
-                policy: self.policy,
-                quota: self.quota,
-                remaining: state.remaining_burst_capacity(),
-            }),
+            Ok(state) => Ok(allowance(state.remaining_burst_capacity())),
             Err(until) => {
                 let wait = until.wait_time_from(DefaultClock::default().now());
                 let wait_s = wait.as_secs().saturating_add(1);
-                let detail = format!(
-                    "at most {} requests in {WINDOW_S} s; try again in {wait_s} s",
-                    self.quota
-                );
-                Err(Problem::new(Code::RateLimited, detail).retry_after_s(wait_s))
+                Err(Exceeded { allowance: allowance(0), wait_s })
             }
         }
+    }
+}
+
+/// What one caller has: an address, with IPv6 the /64 that a single host is given (RFC 4291, 2.5.1).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & HOST_NETWORK_MASK)),
+        v4 => v4,
     }
 }
 

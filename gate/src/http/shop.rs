@@ -40,9 +40,7 @@ pub(super) fn event(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let mut body = render_event(&view, as_of);
     // The tag stands for what is shown, not for when it was looked at.
     let tag = format!("W/\"{}\"", HEXLOWER.encode(&digest16(&[body.to_string().as_bytes()]).0));
-    let seen = header(&call.headers, "if-none-match");
-    let known = seen.is_some_and(|seen| seen.split(',').any(|one| one.trim() == tag));
-    let reply = if known {
+    let reply = if seen(call, &tag) {
         Reply::empty(304)
     } else {
         if let Some(map) = body.as_object_mut() {
@@ -52,6 +50,13 @@ pub(super) fn event(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     };
     // Availability is older than a quarter of a second nowhere, so caches have to ask.
     Ok(reply.with_header("etag", &tag).with_header("cache-control", "public, no-cache"))
+}
+
+/// Whether the caller has what `tag` stands for (RFC 9110, 13.1.2: compared weakly, `*` is any).
+fn seen(call: &Call, tag: &str) -> bool {
+    let opaque = |one: &str| one.trim().trim_start_matches("W/").to_owned();
+    let sent = call.headers.get_all("if-none-match").iter().filter_map(|value| value.to_str().ok());
+    sent.flat_map(|text| text.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
 }
 
 fn render_event(view: &EventView, now: Millis) -> Value {

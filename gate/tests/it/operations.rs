@@ -213,6 +213,7 @@ async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
         got.expect(201);
     }
     let refused = house.hold(1).await;
+    assert_eq!(refused.header("ratelimit"), "\"shop\";r=0");
     let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=21).contains(&seconds));
     refused.problem(429, "rate_limited");

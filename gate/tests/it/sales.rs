@@ -134,6 +134,11 @@ async fn a_tag_stands_until_something_changes() {
     let same = house.get(&path, &[("if-none-match", &tag)]).await;
     assert_eq!((same.status, same.bytes.len()), (304, 0));
     assert_eq!(same.header("etag"), tag);
+    let strong = tag.trim_start_matches("W/");
+    for seen in [format!("\"another\", {tag}"), strong.to_owned(), "*".to_owned()] {
+        let same = house.get(&path, &[("if-none-match", &seen)]).await;
+        assert_eq!(same.status, 304, "{seen}");
+    }
     house.hold(1).await.expect(201);
     house.view(EVENT, |view| view.quotas[0].held == 1).await;
     let changed = house.get(&path, &[("if-none-match", &tag)]).await;
