@@ -99,18 +99,28 @@ async fn serve_until_told(out: &mut dyn Write) -> Result<(), CliError> {
     // The signals are caught before anything is open, so that none is lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let log = serve::open_log(&settings.store).await.map_err(failed)?;
-    let running = serve::start(&settings, log, Arc::new(SystemClock)).await.map_err(failed)?;
+    let mut told = std::pin::pin!(async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    });
+    let starting = async {
+        let log = serve::open_log(&settings.store).await.map_err(failed)?;
+        serve::start(&settings, log, Arc::new(SystemClock)).await.map_err(failed)
+    };
+    // A store may keep the start waiting; nothing was accepted until then.
+    let running = tokio::select! {
+        started = starting => started?,
+        () = &mut told => return Ok(()),
+    };
     let ready = json!({
         "listening": format!("http://{}", running.public),
         "internal": format!("http://{}", running.internal),
     });
     print(out, &format!("{ready}\n"))?;
     tracing::info!(public = %running.public, internal = %running.internal, "serving");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    told.await;
     tracing::info!("stopping");
     if running.stop().await {
         tracing::info!("stopped");
