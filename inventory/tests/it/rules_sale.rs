@@ -1,8 +1,8 @@
 //! Rules of sale, one case at a time.
 
 use inventory::command::{
-    Channel, Command, Instruction, OrderCreateItem, OrderStatus, PaymentMethod, RefusalCode, Reply,
-    TicketStatus,
+    Channel, Command, Direction, Instruction, OrderCreateItem, OrderStatus, PaymentMethod,
+    RefusalCode, Reply, ScanRequest, TicketStatus, Verdict,
 };
 use inventory::config::{EventConfig, EventStatus};
 use inventory::decide::{Outcome, TICKETS_PER_ORDER_MAX, decide};
@@ -10,7 +10,8 @@ use inventory::fact::Fact;
 use uuid::Uuid;
 
 use crate::harness::{
-    DAY, FREE, HOUR, House, LOUNGE, MINUTE, SEATS, STANDARD, START, VIP, config, key, sealed,
+    DAY, FREE, HOUR, House, LOUNGE, MINUTE, SEATS, STANDARD, START, VIP, config, key, scan_of,
+    sealed,
 };
 
 #[test]
@@ -264,10 +265,15 @@ fn orders_are_canceled_whole_or_by_position() {
 fn a_used_ticket_is_canceled_by_staff_only() {
     let mut house = House::open();
     let order = house.buy(&[(STANDARD, 1)]);
-    house.scan(crate::harness::scan_of(1, "nonce-001"));
-    let cancel = Command::Cancel { order: order.id, positions: vec![], key: None };
-    let refused = house.refused(cancel);
-    assert_eq!(refused, (RefusalCode::TicketUsed, Some("ticket 1".to_owned())));
+    // Who has left again was there.
+    for direction in [Direction::Entry, Direction::Exit] {
+        let nonce = format!("nonce-{direction:?}");
+        let scan = house.scan(ScanRequest { direction, ..scan_of(1, &nonce) });
+        assert_eq!(scan.verdict, Verdict::Admit);
+        let cancel = Command::Cancel { order: order.id, positions: vec![], key: None };
+        let refused = house.refused(cancel);
+        assert_eq!(refused, (RefusalCode::TicketUsed, Some("ticket 1".to_owned())));
+    }
     let instruction = Instruction::OrderCancel { order: order.id, positions: vec![] };
     assert_eq!(house.instruct(1, instruction), None);
     assert_eq!(house.node.state().order_view(order.id).unwrap().status, OrderStatus::Canceled);
