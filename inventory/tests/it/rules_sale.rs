@@ -7,6 +7,7 @@ use inventory::command::{
 use inventory::config::{EventConfig, EventStatus};
 use inventory::decide::{Outcome, TICKETS_PER_ORDER_MAX, decide};
 use inventory::fact::Fact;
+use inventory::personal::Person;
 use uuid::Uuid;
 
 use crate::harness::{
@@ -350,6 +351,23 @@ fn keys_are_kept_a_day_and_refusals_are_not() {
     assert!(house.node.state().hold_view(first.id).is_none());
 }
 
+/// The very entry that gives a key anew also clears away the old one.
+#[test]
+fn a_key_given_anew_is_remembered_anew() {
+    let mut house = House::open();
+    let mut request = house.hold_request(&[(STANDARD, 1)]);
+    request.key = Some(key(1, 1));
+    let hold = request.id;
+    house.ask(Command::Hold(request.clone()));
+    assert_eq!(house.ask(Command::Release { hold }), Reply::Released);
+    house.now = START.plus_ms(DAY);
+    for replayed in [false, true] {
+        request.id = house.fresh_id();
+        let Reply::Held(view) = house.ask(Command::Hold(request.clone())) else { panic!() };
+        assert_eq!(view.replayed, replayed);
+    }
+}
+
 #[test]
 fn staff_may_shrink_a_quota_below_what_is_sold() {
     let mut house = House::open();
@@ -409,7 +427,11 @@ fn the_back_office_creates_orders_once() {
     assert_eq!(taken.0, RefusalCode::IdTaken);
     let unknown = house.instruct(5, create(14, &[(SEATS, 1)], Channel::Import)).unwrap();
     assert_eq!(unknown.0, RefusalCode::UnknownTicketType);
-    assert_eq!(house.kinds(6), ["instruction.done"; 3]);
+    let mut named = create(15, &[(FREE, 2)], Channel::Comp);
+    let Instruction::OrderCreate { personal, .. } = &mut named else { panic!() };
+    personal.attendees = vec![Person::default()];
+    assert_eq!(house.instruct(7, named).unwrap().0, RefusalCode::AttendeesMismatch);
+    assert_eq!(house.kinds(6), ["instruction.done"; 4]);
     // A refusal stands: the same id is not tried again when there would be room.
     house.instruct(6, Instruction::OrderCancel { order: Uuid::from_u128(11), positions: vec![] });
     assert_eq!(house.instruct(3, create(13, &[(VIP, 2)], Channel::Comp)).unwrap(), sold_out);
