@@ -1719,6 +1719,51 @@ as $$
     select exists (select from ended)
 $$;
 
+-- An organization keeps an owner. The owner's role is locked first, so that two owners who remove
+-- each other at the same moment come one after the other.
+create or replace function memberships_keep_owner() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    perform from roles
+      where org_id = old.org_id and id = old.role_id and key = 'owner' and built_in
+        for no key update;
+    if found and not exists (
+        select from memberships
+         where org_id = old.org_id and role_id = old.role_id and deleted_at is null)
+    then
+        raise exception using
+            errcode = 'check_violation', constraint = 'memberships_keep_owner',
+            table = 'memberships', message = 'an organization keeps an owner';
+    end if;
+    return null;
+end
+$$;
+
+create or replace trigger memberships_keep_owner
+    after update of deleted_at, role_id on memberships
+    for each row execute function memberships_keep_owner();
+
+-- Built-in roles stay as they are: rules speak of them by their key.
+create or replace function roles_keep_built_in() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    if old.built_in and new.deleted_at is not null then
+        raise exception using
+            errcode = 'check_violation', constraint = 'roles_keep_built_in',
+            table = 'roles', message = 'a built-in role is not deleted';
+    end if;
+    return new;
+end
+$$;
+
+create or replace trigger roles_keep_built_in
+    before update of deleted_at on roles
+    for each row execute function roles_keep_built_in();
+
 -- === identity/identity_trees.sql ===
 
 -- Refuses a row whose chain of parents comes back to it. Writers of one organization's tree wait

@@ -101,7 +101,8 @@ pub static ROLE: Entity = Entity::new("roles")
         boolean("built_in").required().default("false").by_action(),
         json("grants").required().by_action(),
     ])
-    .uniques(&[Unique { name: "roles_key_key", fields: &["key"], code: Code::AlreadyExists }]);
+    .uniques(&[Unique { name: "roles_key_key", fields: &["key"], code: Code::AlreadyExists }])
+    .constraints(&[("roles_keep_built_in", Code::Conflict)]);
 
 pub static MEMBERSHIP: Entity = Entity::new("memberships")
     .grant("accounts.memberships")
@@ -116,7 +117,8 @@ pub static MEMBERSHIP: Entity = Entity::new("memberships")
         name: "memberships_user_role_key",
         fields: &["user_id", "role_id"],
         code: Code::AlreadyExists,
-    }]);
+    }])
+    .constraints(&[("memberships_keep_owner", Code::LastOwner)]);
 
 pub static OPERATION: Entity = Entity::new("operations")
     .grant("accounts.operations")

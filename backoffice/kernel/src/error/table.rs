@@ -46,6 +46,7 @@ codes! {
     Conflict                 409 "conflict"                  "It does not fit the present state",
     InUse                    409 "in_use"                    "Something else still refers to it",
     InvalidTransition        409 "invalid_transition"        "The present state does not allow this",
+    LastOwner                409 "last_owner"                "An organization keeps an owner",
     LeaveOverlaps            409 "leave_overlaps"            "The leave overlaps another",
     LimitReached             409 "limit_reached"             "A limit does not allow so many",
     NotAdmitted              409 "not_admitted"              "The rules of admission refuse it",
