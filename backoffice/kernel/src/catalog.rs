@@ -39,6 +39,8 @@ pub enum ObjectKind {
     Trigger,
     Owner,
     Grant,
+    /// What the generator never makes.
+    Stray,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

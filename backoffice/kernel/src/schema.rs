@@ -130,6 +130,10 @@ pub(crate) fn text(object: &Object) -> String {
 pub(crate) fn is_table_part(kind: ObjectKind) -> bool {
     !matches!(
         kind,
-        ObjectKind::Sequence | ObjectKind::Function | ObjectKind::Owner | ObjectKind::Grant
+        ObjectKind::Sequence
+            | ObjectKind::Function
+            | ObjectKind::Owner
+            | ObjectKind::Grant
+            | ObjectKind::Stray
     )
 }

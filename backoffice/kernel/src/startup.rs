@@ -22,6 +22,15 @@ pub async fn missing(service: &Service) -> Result<Vec<String>> {
     if let Some(partition) = row.get::<_, Option<String>>(0) {
         missing.push(format!("partition {partition} of the change log is missing"));
     }
+    let row = client
+        .query_one(ROLE_THAT_PASSES, &[])
+        .await
+        .map_err(|cause| crate::error::from_database(None, &cause))?;
+    if row.get::<_, bool>(1) {
+        let role: &str = row.get(0);
+        missing
+            .push(format!("role {role} of DATABASE_URL passes row-level security: use atlvs_app"));
+    }
     Ok(missing)
 }
 
@@ -31,6 +40,13 @@ const PARTITION_OF_TODAY: &str = r#"
     where to_regclass('public.' || name) is null
     union all select null limit 1"#;
 
+/// Whether the requests' role would see every tenant's rows, or could make itself do so.
+const ROLE_THAT_PASSES: &str = "
+    select current_user::text,
+           exists (select from pg_roles r
+                    where (r.rolsuper or r.rolbypassrls or r.rolname = 'atlvs_owner')
+                      and pg_has_role(current_user, r.oid, 'member'))";
+
 /// Pure half of the check.
 pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {
     let mut missing = Vec::new();
@@ -38,10 +54,7 @@ pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {
         table(member, catalog, &mut missing);
     }
     for definer in definers::of(registry) {
-        let head = format!("{}(", definer.name);
-        if !catalog.of(ObjectKind::Function).any(|(key, _)| key.on.starts_with(&head)) {
-            missing.push(format!("function {} is missing", definer.name));
-        }
+        function(definer.name, catalog, &mut missing);
     }
     for table in ["changes", "outbox"] {
         if catalog.get(ObjectKind::Table, table, "").is_none() {
@@ -49,6 +62,24 @@ pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {
         }
     }
     missing
+}
+
+/// A definer's function is one only with all three: its right, its owner, its search path.
+fn function(name: &str, catalog: &Catalog, missing: &mut Vec<String>) {
+    let head = format!("{name}(");
+    let mut found = catalog.of(ObjectKind::Function).filter(|(key, _)| key.on.starts_with(&head));
+    let Some((key, object)) = found.next() else {
+        missing.push(format!("function {name} is missing"));
+        return;
+    };
+    let definition = crate::schema::text(object);
+    let owner = catalog.get(ObjectKind::Owner, &format!("function {}", key.on), "");
+    let whole = definition.contains(" SECURITY DEFINER")
+        && definition.contains("SET search_path TO 'pg_catalog', 'public'")
+        && owner.map(crate::schema::text).as_deref() == Some("atlvs_definer");
+    if !whole {
+        missing.push(format!("function {name} is not the definer's with a search path"));
+    }
 }
 
 fn table(member: &Member, catalog: &Catalog, missing: &mut Vec<String>) {
@@ -85,8 +116,18 @@ fn table(member: &Member, catalog: &Catalog, missing: &mut Vec<String>) {
     for trigger in ddl::trigger_names(entity) {
         demand(ObjectKind::Trigger, "trigger", &trigger);
     }
+    for trigger in ddl::trigger_names(entity) {
+        let found = catalog.get(ObjectKind::Trigger, name, &trigger).map(crate::schema::text);
+        if found.is_some_and(|text| text.ends_with(" (disabled)")) {
+            missing.push(format!("trigger {trigger} of table {name} is disabled"));
+        }
+    }
     row_security(entity, catalog, missing);
 }
+
+/// `ddl::TENANT` as the server prints it.
+const TENANT_AS_PRINTED: &str =
+    "(org_id = ( SELECT (NULLIF(current_setting('app.org_id'::text, true), ''::text))::uuid";
 
 /// Without forced row-level security a fault elsewhere would show one tenant another's rows.
 fn row_security(entity: &Entity, catalog: &Catalog, missing: &mut Vec<String>) {
@@ -100,5 +141,13 @@ fn row_security(entity: &Entity, catalog: &Catalog, missing: &mut Vec<String>) {
     let policy = names::policy(entity);
     if catalog.get(ObjectKind::Policy, entity.name, &policy).is_none() {
         missing.push(format!("policy {policy} of table {} is missing", entity.name));
+    }
+    // Policies add up: one that is wider than the organization opens the table.
+    for (key, object) in catalog.of(ObjectKind::Policy).filter(|(key, _)| key.on == entity.name) {
+        let text = crate::schema::text(object);
+        let workers = entity.scope == Scope::Machine && text.contains(" to atlvs_work ");
+        if !workers && !text.contains(TENANT_AS_PRINTED) {
+            missing.push(format!("policy {} of table {} is too wide", key.name, entity.name));
+        }
     }
 }

@@ -156,6 +156,7 @@ fn create(to: &Catalog, key: &Key, object: &Object) -> String {
             let (privilege, role) = name.split_once(" to ").unwrap_or((name, "public"));
             format!("grant {privilege} on {on} to {role};")
         }
+        ObjectKind::Stray => format!("-- {on} {name}: the generator makes no such thing."),
     }
 }
 
@@ -268,5 +269,6 @@ fn remove(key: &Key, object: &Object) -> String {
             let (privilege, role) = name.split_once(" to ").unwrap_or((name, "public"));
             format!("revoke {privilege} on {on} from {role};")
         }
+        ObjectKind::Stray => format!("-- {on} {name}: is in no descriptor, take it away."),
     }
 }

@@ -19,6 +19,9 @@ static DOMAIN: Domain = Domain {
     loops: &[],
 };
 
+const TENANT: &str = "as PERMISSIVE for ALL to public using ((org_id = ( SELECT \
+    (NULLIF(current_setting('app.org_id'::text, true), ''::text))::uuid AS \"nullif\")))";
+
 /// What a database made by the generator shows, as far as the check looks.
 fn whole(registry: &Registry) -> Catalog {
     let mut catalog = Catalog::default();
@@ -33,13 +36,16 @@ fn whole(registry: &Registry) -> Catalog {
         put(ObjectKind::Column, "notes", &column.name.clone(), Object::Column(column));
     }
     for definer in ddl::definers::of(registry) {
-        put(ObjectKind::Function, &format!("{}()", definer.name), "", text("create function"));
+        let head = format!("{}()", definer.name);
+        let own = "language sql SECURITY DEFINER\n SET search_path TO 'pg_catalog', 'public'";
+        put(ObjectKind::Function, &head, "", text(own));
+        put(ObjectKind::Owner, &format!("function {head}"), "", text("atlvs_definer"));
     }
     put(ObjectKind::ForeignKey, "notes", "notes_parent_id_fkey", text("foreign key"));
     put(ObjectKind::Trigger, "notes", "notes_touch", text("create trigger"));
     put(ObjectKind::Trigger, "notes", "notes_change", text("create trigger"));
     put(ObjectKind::RowSecurity, "notes", "", text("forced"));
-    put(ObjectKind::Policy, "notes", "notes_tenant", text("as PERMISSIVE"));
+    put(ObjectKind::Policy, "notes", "notes_tenant", text(TENANT));
     catalog
 }
 
@@ -49,6 +55,18 @@ fn check(edit: impl FnOnce(&mut Catalog), expect: &[&str]) {
     let mut catalog = whole(&registry);
     edit(&mut catalog);
     assert_eq!(compare(&registry, &catalog), expect);
+}
+
+fn with(
+    kind: ObjectKind,
+    on: &'static str,
+    name: &'static str,
+    definition: &'static str,
+) -> impl FnOnce(&mut Catalog) {
+    move |catalog| {
+        let key = Key { kind, on: on.to_owned(), name: name.to_owned() };
+        catalog.objects.insert(key, Object::Text(definition.to_owned()));
+    }
 }
 
 fn without(kind: ObjectKind, on: &'static str, name: &'static str) -> impl FnOnce(&mut Catalog) {
@@ -84,6 +102,21 @@ fn what_is_missing_is_named() {
         &["function record_change is missing"],
     );
     check(without(ObjectKind::Table, "outbox", ""), &["table outbox is missing"]);
+    check(
+        with(ObjectKind::Trigger, "notes", "notes_change", "create trigger (disabled)"),
+        &["trigger notes_change of table notes is disabled"],
+    );
+    check(
+        with(ObjectKind::Policy, "notes", "later", "as PERMISSIVE for ALL to public using (true)"),
+        &["policy later of table notes is too wide"],
+    );
+    check(
+        with(ObjectKind::Policy, "notes", "work", "for ALL to atlvs_work using (true)"),
+        &["policy work of table notes is too wide"],
+    );
+    let unlisted = "function record_change is not the definer's with a search path";
+    check(with(ObjectKind::Function, "record_change()", "", "SECURITY DEFINER"), &[unlisted]);
+    check(with(ObjectKind::Owner, "function record_change()", "", "atlvs_owner"), &[unlisted]);
     check(
         |catalog| {
             for object in catalog.objects.values_mut() {

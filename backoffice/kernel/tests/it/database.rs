@@ -510,3 +510,43 @@ async fn a_difference_becomes_a_migration_that_leaves_none() {
     }
     assert_eq!(schema::pending(url, &next, &[&first, &second]).await.unwrap(), "");
 }
+
+#[tokio::test]
+async fn a_role_that_passes_and_a_switched_off_trigger_are_named_at_start() {
+    let script = ddl::script(registry());
+    let own = TestDb::create("passes", &[&script]).await.unwrap();
+    let with = |url: &kernel::settings::Secret| {
+        let mut settings = testkit::settings(&own);
+        settings.database.app_url = url.clone();
+        Service::new(registry(), settings, Arc::new(SystemClock)).unwrap()
+    };
+    let said = "of DATABASE_URL passes row-level security: use atlvs_app";
+    for url in [&own.superuser_url, &own.migrate_url] {
+        let missing = startup::missing(&with(url)).await.unwrap();
+        assert!(missing.len() == 1 && missing[0].ends_with(said), "{missing:?}");
+    }
+    let admin = own.superuser().await.unwrap();
+    let before = Catalog::read(&admin).await.unwrap();
+    admin
+        .batch(
+            "alter table people disable trigger people_change;
+             create policy people_all on people for select to atlvs_app using (true);
+             create view everyone as select * from people;
+             grant select (age) on people to atlvs_portal;",
+        )
+        .await
+        .unwrap();
+    let missing = startup::missing(&with(&own.app_url)).await.unwrap();
+    assert_eq!(
+        missing,
+        [
+            "trigger people_change of table people is disabled",
+            "policy people_all of table people is too wide",
+        ]
+    );
+    let after = Catalog::read(&admin).await.unwrap();
+    let told = schema::diff(&after, &before, &[]).join("\n");
+    for word in ["create trigger people_change", "people_all", "view everyone", "people.age"] {
+        assert!(told.to_lowercase().contains(&word.to_lowercase()), "{word} is not in {told}");
+    }
+}
