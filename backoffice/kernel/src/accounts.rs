@@ -21,6 +21,10 @@ pub use entities::{MEMBERSHIP, OPERATION, ROLE};
 pub use organizations::{NewOrganization, Owner, find_organization, open_organization};
 pub use tokens::{NewToken, issue_token};
 
+/// Right on API tokens; their table is global, so no entity's grant says it.
+pub(crate) const TOKEN_GRANT: &str = "accounts.api_tokens";
+pub(crate) const TOKEN_TABLE: &str = "api_tokens";
+
 /// The kernel's own domain; every registry begins with it.
 pub static DOMAIN: Domain = Domain {
     name: "accounts",

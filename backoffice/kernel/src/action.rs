@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::cx::Cx;
 use crate::entity::{Entity, Field};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
 use crate::service::{Service, Shutdown};
 
@@ -123,4 +123,19 @@ pub(crate) fn find(registry: &Registry, path: &str) -> Option<&'static Action> {
         }
         None => domain.actions.iter().find(|one| one.on == On::Internal && one.name == rest),
     }
+}
+
+/// The flow allows the action in the row's present state.
+pub(crate) fn may_move(action: &Action, row: &Map<String, Value>) -> Result<()> {
+    let Some(flow) = action.entity.flow else { return Ok(()) };
+    let mut moves = flow.moves.iter().filter(|(name, _, _)| *name == action.name).peekable();
+    if moves.peek().is_none() {
+        return Ok(());
+    }
+    let state = row.get(flow.field).and_then(Value::as_str).unwrap_or_default();
+    if moves.any(|(_, from, _)| from.contains(&state)) {
+        return Ok(());
+    }
+    let text = format!("{} is not possible while {} is {state}", action.name, flow.field);
+    Err(Error::field(Code::InvalidTransition, flow.field, text))
 }

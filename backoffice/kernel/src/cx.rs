@@ -163,9 +163,10 @@ impl Cx {
     pub async fn create(
         &mut self,
         entity: &'static Entity,
-        body: Map<String, Value>,
+        mut body: Map<String, Value>,
     ) -> Result<Uuid> {
-        rights::may(&self.actor, entity, "create")?;
+        let scope = rights::may(&self.actor, entity, "create")?;
+        rights::keep_own(scope, &mut body, true)?;
         engine::create::insert(self, entity, body, Writer::Caller).await
     }
 
@@ -184,10 +185,11 @@ impl Cx {
         &mut self,
         entity: &'static Entity,
         id: Uuid,
-        body: Map<String, Value>,
+        mut body: Map<String, Value>,
         version: Option<i64>,
     ) -> Result<()> {
         let scope = rights::may(&self.actor, entity, "update")?;
+        rights::keep_own(scope, &mut body, false)?;
         engine::patch::update(self, entity, id, body, version, scope).await
     }
 
@@ -215,9 +217,6 @@ impl Cx {
         if self.depth >= CALL_DEPTH_MAX {
             return Err(Error::internal(format!("actions call each other without end: {path}")));
         }
-        if found.on != On::Internal {
-            rights::may(&self.actor, found.entity, found.name)?;
-        }
         let fields = input
             .as_object_mut()
             .ok_or_else(|| Error::internal(format!("input of {path} is not an object")))?;
@@ -229,6 +228,19 @@ impl Cx {
             _ => None,
         };
         let input = validate::input(found.input, std::mem::take(fields))?;
+        match (found.on, id) {
+            (On::Internal, _) => {}
+            // What dispatch does before an action on a row: reach, lock, flow.
+            (On::Row, Some(id)) => {
+                let scope = rights::may(&self.actor, found.entity, found.name)?;
+                let row = engine::get::row(self, found.entity, id, engine::Lock::Update, scope);
+                action::may_move(found, &row.await?)?;
+            }
+            (On::Row, None) => {
+                return Err(Error::field(Code::Required, "id", "a value is required"));
+            }
+            _ => rights::may_without_row(&self.actor, found.entity, found.name)?,
+        }
         self.depth = self.depth.saturating_add(1);
         let reply = (found.run)(self, Args { id, input }).await;
         self.depth = self.depth.saturating_sub(1);

@@ -32,6 +32,9 @@ struct Inner {
     allow: Vec<&'static str>,
 }
 
+/// Faults that one answer tells: a body of faults must not make an answer many times its size.
+pub const FAULTS_MAX: usize = 100;
+
 /// One fault of an input: dotted field path, code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -70,9 +73,10 @@ impl Error {
         error
     }
 
-    /// Every fault of an input at once; `faults` is not empty.
+    /// The faults of an input at once, up to a bound; `faults` is not empty.
     #[track_caller]
-    pub fn faults(faults: Vec<Fault>) -> Self {
+    pub fn faults(mut faults: Vec<Fault>) -> Self {
+        faults.truncate(FAULTS_MAX);
         let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
         let detail = format!("these fields are not acceptable: {}", fields.join(", "));
         let mut error = Self::new(Code::ValidationFailed, detail);

@@ -18,6 +18,8 @@ pub const LIMIT_MAX: u32 = 200;
 pub const COUNT_EXACT_MAX: i64 = 10_000;
 /// Sort keys in one list, the final `id` not counted.
 pub const SORT_KEYS_MAX: usize = 4;
+/// Characters of a text that lists are sorted by.
+const SORT_CHARS_MAX: u32 = 300;
 /// Characters of a cursor.
 const CURSOR_CHARS_MAX: usize = 8_192;
 
@@ -100,7 +102,7 @@ fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
         let Some((column, kind)) = filter::column(entity, name) else {
             return refuse("names a field that there is not".to_owned());
         };
-        if matches!(kind, Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. }) {
+        if !has_order(kind) {
             return refuse(format!("{column} has no order"));
         }
         if keys.iter().any(|key| key.column == column) {
@@ -116,6 +118,16 @@ fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
         keys.push(SortKey { column: "id", kind: Kind::Id, descending });
     }
     Ok(keys)
+}
+
+/// A cursor carries the last row's values, so what is sorted by is short: four texts of the longest
+/// kind that is allowed fit into `CURSOR_CHARS_MAX`.
+fn has_order(kind: Kind) -> bool {
+    match kind {
+        Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. } | Kind::Url => false,
+        Kind::Text { max } => max <= SORT_CHARS_MAX,
+        _ => true,
+    }
 }
 
 fn hash(entity: &Entity, sort: &[SortKey], conditions: &[Condition]) -> String {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::accounts::{TOKEN_GRANT, TOKEN_TABLE};
 use crate::action::Action;
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
@@ -151,7 +152,10 @@ impl Registry {
 
     /// Names of all grants, for role checks.
     pub fn grants(&self) -> BTreeSet<&'static str> {
-        self.entities().map(|entity| entity.grant).filter(|grant| !grant.is_empty()).collect()
+        // Tokens stand on a global table, whose entity has no grant of its own.
+        let tokens = self.member(TOKEN_TABLE).map(|_| TOKEN_GRANT);
+        let grants = self.entities().map(|entity| entity.grant).filter(|grant| !grant.is_empty());
+        grants.chain(tokens).collect()
     }
 
     fn collect(&mut self, faults: &mut Vec<String>) {

@@ -1,7 +1,7 @@
 //! "May I": roles as data → grants × right × scope. One function answers; dispatch and `Cx` ask it.
 //! Knows neither HTTP nor SQL.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::cx::Actor;
@@ -139,6 +139,34 @@ pub(crate) fn owner_field(entity: &Entity) -> Option<&'static Field> {
     entity.fields.iter().find(|field| matches!(field.kind, Kind::Link { to: USERS, .. }))
 }
 
+/// Like `may`, for what is not about a row: a reach of one's own rows is no answer there.
+pub(crate) fn may_without_row(actor: &Actor, entity: &Entity, right: &str) -> Result<()> {
+    match may(actor, entity, right)? {
+        RowScope::All => Ok(()),
+        RowScope::Own { .. } => Err(Error::new(
+            Code::Forbidden,
+            format!("the right {right} on {} reaches own rows only", entity.grant),
+        )),
+    }
+}
+
+/// Keeps a body within the reach: who makes or changes own rows only makes none of another's. A new
+/// row without an owner is the caller's.
+pub(crate) fn keep_own(scope: RowScope, body: &mut Map<String, Value>, new: bool) -> Result<()> {
+    let RowScope::Own { field, user } = scope else { return Ok(()) };
+    let own = Value::String(user.to_string());
+    match body.get(field) {
+        Some(given) if *given != own => {
+            Err(Error::field(Code::Forbidden, field, "only the caller's own rows are in reach"))
+        }
+        None if new => {
+            body.insert(field.to_owned(), own);
+            Ok(())
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Reads `[{"grant", "rights": […], "scope"}]`; with a registry, unknown grants and scopes that an
 /// entity cannot carry are refused. Stored rows are read without one.
 pub fn parse(value: &Value, registry: Option<&Registry>) -> Result<Vec<Grant>> {
@@ -165,7 +193,8 @@ pub fn parse(value: &Value, registry: Option<&Registry>) -> Result<Vec<Grant>> {
                 grants.push(grant);
             }
             Err((part, text)) => {
-                let path = format!("grants[{index}].{part}");
+                let dot = if part.is_empty() { "" } else { "." };
+                let path = format!("grants[{index}]{dot}{part}");
                 faults.push(Fault::new(path, Code::InvalidValue, text));
             }
         }
@@ -182,11 +211,18 @@ fn line(item: &Value) -> std::result::Result<Grant, (&'static str, String)> {
         .filter(|rights| (1..=RIGHTS_MAX).contains(&rights.len()))
         .and_then(|rights| rights.iter().map(|r| r.as_str().map(str::to_owned)).collect());
     let rights = rights.ok_or(("rights", format!("must be 1 to {RIGHTS_MAX} names")))?;
-    let reach = match text("scope").unwrap_or("all") {
-        "all" => Reach::All,
-        "own" => Reach::Own,
-        other => return Err(("scope", format!("scope {other} is not supported: all or own"))),
+    // Only an absent scope means all: one that is misspelled must not widen a right.
+    let reach = match (item.get("scope"), text("scope")) {
+        (None, _) | (_, Some("all")) => Reach::All,
+        (_, Some("own")) => Reach::Own,
+        _ => return Err(("scope", "must be all or own".to_owned())),
     };
+    let known = ["grant", "rights", "scope"];
+    let stranger =
+        item.as_object().and_then(|o| o.keys().find(|key| !known.contains(&key.as_str())));
+    if stranger.is_some() {
+        return Err(("", format!("has {} and nothing else", known.join(", "))));
+    }
     Ok(Grant { grant: grant.to_owned(), rights, reach })
 }
 
@@ -198,6 +234,10 @@ fn unfit(line: &Grant, registry: &Registry) -> Option<String> {
     };
     let entities: Vec<&Entity> = registry.entities().filter(named).collect();
     if entities.is_empty() {
+        let names = |grant| line.rights.iter().any(|r| line.reaches(grant, r).is_some());
+        if line.reach == Reach::All && registry.grants().into_iter().any(names) {
+            return None;
+        }
         return Some(format!("{} names no grant", line.grant));
     }
     let ownerless = entities.iter().find(|entity| owner_field(entity).is_none());

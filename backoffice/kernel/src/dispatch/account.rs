@@ -9,10 +9,13 @@ use super::{Answer, Call, Cookie, Method, asked, caller};
 use crate::accounts::authenticate::{Caller, SessionCaller};
 use crate::accounts::organizations::Owner;
 use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
-use crate::accounts::{NewOrganization, NewToken, issue_token, open_organization, tokens};
+use crate::accounts::{
+    NewOrganization, NewToken, TOKEN_GRANT, issue_token, open_organization, tokens,
+};
 use crate::cx::{Actor, Mode};
 use crate::entity::{Field, email, instant, json as json_field, slug, text};
 use crate::error::{Code, Error, Result};
+use crate::rights::Reach;
 use crate::service::Service;
 use crate::settings::Secret;
 use crate::{page, validate};
@@ -88,9 +91,6 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Post, "api-tokens", 201, TOKEN, Act::IssueToken, "Issues an API token, shown this once."),
     route(Delete, "api-tokens/{id}", 204, &[], Act::RevokeToken, "Revokes an API token."),
 ];
-
-/// Right on tokens; the table is global, so no entity's grant says it.
-const TOKEN_GRANT: &str = "accounts.api_tokens";
 
 /// `None`: not a path of accounts. An error: the path is, the method is not.
 pub(super) fn find(call: &Call) -> Option<Result<&'static Route>> {
@@ -236,7 +236,8 @@ async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> R
 fn may(actor: &Actor, right: &str) -> Result<()> {
     let given = match actor {
         Actor::User { rights, .. } | Actor::Token { rights, .. } => {
-            rights.reach(TOKEN_GRANT, right).is_some()
+            // The list is the organization's: a reach of one's own is not enough for it.
+            rights.reach(TOKEN_GRANT, right) == Some(Reach::All)
         }
         Actor::Service(_) => true,
         Actor::Public => false,

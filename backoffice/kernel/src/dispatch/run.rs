@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::route::{Above, Target};
 use super::{Answer, Body, Call};
-use crate::action::{Action, Answers, Args, On, Reply};
+use crate::action::{self, Action, Answers, Args, On, Reply};
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock, Writer};
 use crate::entity::Entity;
@@ -65,7 +65,8 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         Target::Patch { entity, id } => {
             no_query(call)?;
             let scope = rights::may(&cx.actor, entity, "update")?;
-            let body = object(call)?;
+            let mut body = object(call)?;
+            rights::keep_own(scope, &mut body, false)?;
             engine::patch::update(cx, entity, *id, body, version(call)?, scope).await?;
             row(cx, entity, *id, RowScope::All, 200).await?
         }
@@ -106,8 +107,9 @@ async fn create(
     above: Option<Above>,
 ) -> Result<Answer> {
     no_query(call)?;
-    rights::may(&cx.actor, entity, "create")?;
-    let body = under(cx, above, object(call)?).await?;
+    let scope = rights::may(&cx.actor, entity, "create")?;
+    let mut body = under(cx, above, object(call)?).await?;
+    rights::keep_own(scope, &mut body, true)?;
     let id = engine::create::insert(cx, entity, body, Writer::Caller).await?;
     row(cx, entity, id, RowScope::All, 201).await
 }
@@ -122,6 +124,9 @@ async fn act(
     no_query(call)?;
     let entity = action.entity;
     let scope = rights::may(&cx.actor, entity, action.name)?;
+    if id.is_none() {
+        rights::may_without_row(&cx.actor, entity, action.name)?;
+    }
     let input = under(cx, above, object(call)?).await?;
     let input = validate::input(action.input, input)?;
     if let Some(id) = id {
@@ -131,7 +136,7 @@ async fn act(
         {
             return Err(Error::new(Code::VersionMismatch, "the row was changed since it was read"));
         }
-        may_move(action, &row)?;
+        action::may_move(action, &row)?;
     }
     let status = if action.on == On::Create { 201 } else { 200 };
     let answer = match (action.run)(cx, Args { id, input }).await? {
@@ -146,21 +151,6 @@ async fn act(
         }
     };
     Ok(Done::Answer(answer))
-}
-
-/// The flow allows the action in the row's present state.
-fn may_move(action: &Action, row: &Map<String, Value>) -> Result<()> {
-    let Some(flow) = action.entity.flow else { return Ok(()) };
-    let mut moves = flow.moves.iter().filter(|(name, _, _)| *name == action.name).peekable();
-    if moves.peek().is_none() {
-        return Ok(());
-    }
-    let state = row.get(flow.field).and_then(Value::as_str).unwrap_or_default();
-    if moves.any(|(_, from, _)| from.contains(&state)) {
-        return Ok(());
-    }
-    let text = format!("{} is not possible while {} is {state}", action.name, flow.field);
-    Err(Error::field(Code::InvalidTransition, flow.field, text))
 }
 
 /// The body of a child collection belongs to the row above.

@@ -40,5 +40,8 @@ fn a_role_says_what_is_wrong_with_it() {
     refused(json!([{"rights": ["read"]}]), "grants[0].grant");
     refused(json!([{"grant": "a.b", "rights": []}]), "grants[0].rights");
     refused(json!([{"grant": "a.b", "rights": ["read"], "scope": "team"}]), "grants[0].scope");
+    refused(json!([{"grant": "a.b", "rights": ["read"], "scope": null}]), "grants[0].scope");
+    refused(json!([{"grant": "a.b", "rights": ["read"], "scope": ["own"]}]), "grants[0].scope");
+    refused(json!([{"grant": "a.b", "rights": ["read"], "scop": "own"}]), "grants[0]");
     refused(json!([{"grant": "a.b", "rights": ["read"]}, 5]), "grants[1].grant");
 }

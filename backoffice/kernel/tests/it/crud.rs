@@ -226,3 +226,11 @@ async fn logs_are_read_only_over_the_api() {
     let refused = house.post("/visits", json!({})).await.refuses(Code::MethodNotAllowed, &[]);
     assert_eq!(refused.header("allow"), "GET");
 }
+
+#[tokio::test]
+async fn an_answer_tells_a_bounded_number_of_faults() {
+    let house = House::open().await;
+    let names = (0..20_000).map(|n| (format!("f{n}"), Value::Null));
+    let seen = house.post("/places", Value::Object(names.collect())).await.is(422);
+    assert_eq!(seen.body["errors"].as_array().unwrap().len(), kernel::error::FAULTS_MAX);
+}

@@ -324,3 +324,23 @@ async fn counts_beyond_the_cap_are_estimated() {
     assert_eq!(count["exact"], false, "{count}");
     assert!(count["value"].as_i64().unwrap() > 10_000, "{count}");
 }
+
+#[tokio::test]
+async fn what_is_too_long_for_a_cursor_is_no_order() {
+    let house = House::open().await;
+    for key in ["long-a", "long-b"] {
+        let body =
+            json!({"name": "\u{1F3AA}".repeat(300), "key": key, "notes": "n".repeat(20_000)});
+        house.post("/places", body).await.is(201);
+    }
+    for field in ["notes", "site"] {
+        let seen = Seen::of(house.asks("/places", &[("sort", field)])).await;
+        seen.refuses(Code::InvalidSort, &["sort"]);
+    }
+    let by = [("sort", "name,contact,phone,key"), ("limit", "1")];
+    let first = Seen::of(house.asks("/places", &by)).await.is(200);
+    let next = first.body["page"]["next"].as_str().unwrap().to_owned();
+    let more = [by[0], by[1], ("cursor", next.as_str())];
+    let second = Seen::of(house.asks("/places", &more)).await.is(200);
+    assert_eq!(second.body["data"][0]["key"], "long-b");
+}

@@ -389,3 +389,97 @@ async fn the_other_service_asks_what_a_token_may_do() {
     let stranger = house.to_internal("POST", path).bearer_auth(reader);
     Seen::of(stranger.json(&json!({}))).await.refuses(Code::Unauthenticated, &[]);
 }
+
+#[tokio::test]
+async fn own_makes_and_keeps_own_rows_only() {
+    let house = House::open().await;
+    let place = house.place("own").await;
+    let own = json!([{"grant": "hall.halls", "rights": ["create", "update"], "scope": "own"}]);
+    let own = house.org.issue(own).await.unwrap();
+    let stranger = house.stranger().await;
+    let body = json!({"name": "Hall", "place_id": place});
+    let made = with(&house, own.expose(), "POST", "/halls", body.clone()).await.is(201);
+    assert_eq!(made.body["keeper_id"], house.org.owner.to_string());
+    let path = format!("/halls/{}", made.id());
+    for keeper in [json!(stranger.owner), Value::Null] {
+        let mut body = body.clone();
+        body["keeper_id"] = keeper.clone();
+        let seen = with(&house, own.expose(), "POST", "/halls", body).await;
+        seen.refuses(Code::Forbidden, &["keeper_id"]);
+        let seen = with(&house, own.expose(), "PATCH", &path, json!({"keeper_id": keeper})).await;
+        seen.refuses(Code::Forbidden, &["keeper_id"]);
+    }
+    let same = json!({"keeper_id": house.org.owner, "name": "New"});
+    with(&house, own.expose(), "PATCH", &path, same).await.is(200);
+    // What is about no row yet cannot be about an own one.
+    let role = role(&house, "auditor").await;
+    let joins = json!([{"grant": "accounts.memberships", "rights": ["create"], "scope": "own"}]);
+    let joins = house.org.issue(joins).await.unwrap();
+    let body = json!({"email": house.org.email, "role_id": role});
+    let seen = with(&house, joins.expose(), "POST", "/memberships", body).await;
+    seen.refuses(Code::Forbidden, &[]);
+}
+
+#[tokio::test]
+async fn an_organization_keeps_an_owner_and_its_built_in_roles() {
+    let house = House::open().await;
+    let owner = role(&house, "owner").await;
+    let auditor = role(&house, "auditor").await;
+    let query = [("filter[role_id]", owner.as_str())];
+    let list = Seen::of(house.asks("/memberships", &query)).await.is(200);
+    let first = list.body["data"][0]["id"].as_str().unwrap().to_owned();
+    let path = |id: &str| format!("/memberships/{id}");
+    house.delete(&path(&first)).await.refuses(Code::LastOwner, &[]);
+    house.get(&path(&first)).await.is(200);
+    let email = format!("{}@example.org", Uuid::new_v4().simple());
+    let second =
+        house.post("/memberships", json!({"email": email, "role_id": owner})).await.is(201);
+    // Two owners who remove each other at the same moment: one of them stays.
+    let (one, other) = (path(&first), path(&second.id()));
+    let (one, other) = tokio::join!(house.delete(&one), house.delete(&other));
+    let mut statuses = [one.status, other.status];
+    statuses.sort_unstable();
+    // The first owner's own token may be gone with the membership before the second call begins.
+    assert!(matches!(statuses, [204, 401 | 409]), "{one:?} {other:?}");
+    let rows = house
+        .service
+        .read(kernel::cx::Actor::Service("test"), house.org.id)
+        .await
+        .unwrap()
+        .query_one("select count(*) from memberships where deleted_at is null", &[])
+        .await
+        .unwrap();
+    assert_eq!(rows.get::<_, i64>(0), 1);
+    let house = House::open().await;
+    let kept = role(&house, "auditor").await;
+    assert_ne!(kept, auditor);
+    house.delete(&format!("/roles/{kept}")).await.refuses(Code::Conflict, &[]);
+}
+
+#[tokio::test]
+async fn rights_on_tokens_are_given_by_those_who_have_them() {
+    let house = House::open().await;
+    let rights = json!(["create", "set-grants", "read", "delete", "update"]);
+    // Everything under `accounts.` but the tokens.
+    let held: Vec<Value> = ["roles", "memberships", "operations"]
+        .iter()
+        .map(|table| json!({"grant": format!("accounts.{table}"), "rights": rights}))
+        .collect();
+    let helper = house.org.issue(json!(held)).await.unwrap();
+    let role = |grant: &str| {
+        let key = Uuid::new_v4().simple().to_string();
+        json!({"key": key, "name": "x", "grants": [{"grant": grant, "rights": ["delete"]}]})
+    };
+    for grant in ["accounts.*", "accounts.api_tokens"] {
+        let seen = with(&house, helper.expose(), "POST", "/roles", role(grant)).await;
+        seen.refuses(Code::Forbidden, &["grants"]);
+        house.post("/roles", role(grant)).await.is(201);
+    }
+    let ends = json!([{"grant": "accounts.api_tokens", "rights": ["delete"]}]);
+    let ends = house.org.issue(ends).await.unwrap();
+    let gone = format!("/api-tokens/{}", Uuid::new_v4());
+    with(&house, ends.expose(), "DELETE", &gone, Value::Null).await.refuses(Code::NotFound, &[]);
+    with(&house, ends.expose(), "GET", "/api-tokens", Value::Null)
+        .await
+        .refuses(Code::Forbidden, &[]);
+}
