@@ -77,6 +77,10 @@ fn the_currency_is_fixed_by_the_first_sale() {
     let mut house = House::open();
     house.configure(EventConfig { currency: "JPY".to_owned(), exponent: 0, ..config() });
     assert_eq!(house.node.state().config().currency, "JPY");
+    // A hold has its price frozen already.
+    house.hold(&[(STANDARD, 1)]);
+    let command = Command::Configure { cursor: 99, config: Box::new(config()) };
+    assert_eq!(house.refused(command).0, RefusalCode::CatalogueConflict);
 }
 
 #[test]
