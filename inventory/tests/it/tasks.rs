@@ -6,7 +6,8 @@ use std::time::Duration;
 use inventory::command::{Command, Reply, ScanVerdict, Verdict};
 use inventory::config::EventConfig;
 use inventory::entry::Head;
-use inventory::log::{Batch, ENTRY_BYTES_MAX, Log, SharedLog};
+use inventory::log::{Batch, ENTRY_BYTES_MAX, Log, LogError, SharedLog, Snapshot};
+use inventory::state::State;
 use inventory::store::memory::{Fault, MemoryLog};
 use inventory::task::{self, AskError, EventHandle, Query, QueryReply, TaskOptions};
 use inventory::time::ManualClock;
@@ -361,6 +362,17 @@ async fn a_fork_is_given_up_for_the_log() {
     assert_eq!((again.replay, own.scan, again.scan), (false, 2, 5));
     assert_eq!(handle.stats().rebuilds, 1);
     assert_eq!(handle.view().head, log.head_now(EVENT).unwrap());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_not_of_its_head_is_damage() {
+    let (log, clock) = (MemoryLog::new(), ManualClock::at(START));
+    drop(configured(&log, &clock).await);
+    let head = log.head_now(EVENT).unwrap();
+    let bytes = State::new(EVENT).to_bytes().unwrap();
+    log.save_snapshot_now(EVENT, &Snapshot { head, bytes }).unwrap();
+    let opened = task::open(log.shared(), EVENT, clock.clone(), TaskOptions::default()).await;
+    assert!(matches!(opened.err(), Some(LogError::Damaged(_))));
 }
 
 #[tokio::test]
