@@ -101,7 +101,8 @@ pub struct Registry {
 
 impl Registry {
     pub fn new(log: SharedLog, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
-        let (moved, _) = watch::channel(0);
+        // A reader may hold a version of the process before; no process counts through it again.
+        let (moved, _) = watch::channel(u64::try_from(clock.now().0).unwrap_or_default());
         let moved = Arc::new(moved);
         Self { log, clock, metrics, by_id: DashMap::new(), by_number: DashMap::new(), moved }
     }

@@ -1,6 +1,7 @@
 //! HTTP: every request passes `dispatch`, which limits, authenticates, reads, times, counts and
 //! logs it; an operation only says what the answer is. Nothing outside `http` names the framework.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +12,7 @@ use axum::extract::{RawPathParams, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use futures_util::FutureExt as _;
 use uuid::Uuid;
 
 use crate::gate::{Gate, RETRY_AFTER_S};
@@ -93,8 +95,11 @@ async fn dispatch(
         Some(_permit) => {
             let answer = answer(&gate, &mut call, params, body);
             // Everything after the head has to happen in time, a slow body included.
+            let answer = AssertUnwindSafe(answer).catch_unwind();
             match tokio::time::timeout(route.timeout(), answer).await {
-                Ok(outcome) => outcome,
+                Ok(Ok(outcome)) => outcome,
+                // The caller is answered, and the line in the log names the request.
+                Ok(Err(_)) => Err(Problem::internal("the operation panicked")),
                 Err(_) => Err(Problem::new(Code::RequestTimeout, "no answer in time")),
             }
         }

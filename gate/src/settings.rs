@@ -158,6 +158,8 @@ struct Reader<'a> {
     errors: Vec<SettingError>,
 }
 
+/// Most connections or requests at once that may be set.
+const BOUND_MAX: usize = 1_000_000;
 /// Shortest token that two services may share, in characters.
 const TOKEN_CHARS_MIN: usize = 16;
 
@@ -202,8 +204,8 @@ impl Reader<'_> {
         Limits {
             shop_per_min: self.parsed("GATE_RATE_SHOP_PER_MIN", default.shop_per_min, number),
             scan_per_min: self.parsed("GATE_RATE_SCAN_PER_MIN", default.scan_per_min, number),
-            connections_max: self.parsed("GATE_CONNECTIONS_MAX", default.connections_max, number),
-            requests_max: self.parsed("GATE_REQUESTS_MAX", default.requests_max, number),
+            connections_max: self.bound("GATE_CONNECTIONS_MAX", default.connections_max),
+            requests_max: self.bound("GATE_REQUESTS_MAX", default.requests_max),
             trusted_proxies,
         }
     }
@@ -277,6 +279,15 @@ impl Reader<'_> {
             self.error(name, format!("must be {rule}"));
             default
         })
+    }
+
+    /// How much there may be at once; none would serve nobody.
+    fn bound(&mut self, name: &'static str, default: usize) -> usize {
+        let bound = self.parsed(name, default, "a whole number");
+        if !(1..=BOUND_MAX).contains(&bound) {
+            self.error(name, format!("must be 1 to {BOUND_MAX}"));
+        }
+        bound
     }
 
     fn error(&mut self, name: &'static str, reason: impl Into<String>) {

@@ -82,7 +82,9 @@ pub async fn serve(
         }
     }
     drop(listener);
-    tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_ok()
+    let drained = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_ok();
+    // A head that never came to its end is no request that was accepted.
+    drained || metrics.requests_in_work.get() == 0
 }
 
 async fn connection(

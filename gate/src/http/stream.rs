@@ -125,7 +125,7 @@ impl Drop for Stream {
 
 async fn linger(mut tcp: TcpStream) -> io::Result<()> {
     tcp.shutdown().await?;
-    let mut chunk = [0; LINGER_CHUNK_BYTES];
+    let mut chunk = vec![0; LINGER_CHUNK_BYTES];
     let mut left = LINGER_BYTES_MAX;
     loop {
         let read = tcp.read(&mut chunk).await?;

@@ -55,6 +55,11 @@ fn what_is_wrong_is_named() {
         errors(&[("GATE_TRUSTED_PROXIES", "10.0.0.1, proxy")]),
         ["GATE_TRUSTED_PROXIES: must be IP addresses and commas"]
     );
+    for (name, value) in
+        [("GATE_CONNECTIONS_MAX", "0"), ("GATE_REQUESTS_MAX", "9223372036854775807")]
+    {
+        assert_eq!(errors(&[(name, value)]), [format!("{name}: must be 1 to 1000000")]);
+    }
     assert_eq!(errors(&[("ATLVS_MASTER_KEY", "short")]).len(), 1);
 }
 

@@ -167,14 +167,18 @@ async fn documents_that_cannot_be_used_do_not_stop_the_others() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_event_whose_keys_do_not_open_neither_sells_nor_admits_and_says_so() {
-    let house = House::open().await;
-    let order = house.buy(1).await;
+async fn publish_keys_that_do_not_open(house: &House) {
     let mut document = house.event_document(&config());
     document["event_secret_sealed"] = json!(data_encoding::BASE64.encode(&[0; 60]));
     let cursor = house.office.publish("event", EVENT, document);
     house.office.taken(cursor).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_whose_keys_do_not_open_neither_sells_nor_admits_and_says_so() {
+    let house = House::open().await;
+    let order = house.buy(1).await;
+    publish_keys_that_do_not_open(&house).await;
     let hold = house.hold(1).await.expect(201);
     let ordered = house.post("/api/v1/shop/orders", crate::house::order_body(&hold["id"])).await;
     ordered.problem(503, "keys_unavailable");
@@ -211,10 +215,7 @@ async fn an_event_keeps_its_number() {
 async fn without_keys_nothing_is_canceled_by_halves() {
     let house = House::open().await;
     let order = house.buy(1).await;
-    let mut document = house.event_document(&config());
-    document["event_secret_sealed"] = json!(data_encoding::BASE64.encode(&[0; 60]));
-    let cursor = house.office.publish("event", EVENT, document);
-    house.office.taken(cursor).await;
+    publish_keys_that_do_not_open(&house).await;
     let secret = format!("Order {}", order["secret"].as_str().expect("a secret"));
     let headers = [("authorization", secret.as_str())];
     let path = format!("/api/v1/shop/orders/{}", order["id"].as_str().expect("an id"));
