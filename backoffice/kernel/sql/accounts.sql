@@ -122,6 +122,7 @@ as $$
     select id from organizations where slug = p_slug
 $$;
 
+-- What a token issues ends with it at the latest: least() passes over nulls.
 create or replace function api_token_open(
     p_id uuid, p_user uuid, p_name text, p_hash bytea, p_hint text, p_grants jsonb, p_expires timestamptz)
 returns void
@@ -130,7 +131,10 @@ set search_path = pg_catalog, public, pg_temp
 as $$
     insert into api_tokens (id, organization_id, user_id, name, token_hash, hint, grants, expires_at)
     values (p_id, nullif(current_setting('app.org_id', true), '')::uuid, p_user, p_name, p_hash,
-            p_hint, p_grants, p_expires)
+            p_hint, p_grants,
+            least(p_expires, (select expires_at from api_tokens
+                               where current_setting('app.actor_kind', true) = 'token'
+                                 and id::text = current_setting('app.actor_id', true))))
 $$;
 
 -- Tokens of the active organization that were not revoked.

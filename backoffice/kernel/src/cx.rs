@@ -276,6 +276,19 @@ impl Cx {
         self.tx.commit().await
     }
 
+    /// Commits what went well and rolls back what did not: either way the connection stays.
+    pub(crate) async fn finish<T>(self, outcome: Result<T>) -> Result<T> {
+        let error = match outcome {
+            Ok(value) => return self.commit().await.map(|()| value),
+            Err(error) => error,
+        };
+        // The refusal is the answer; a connection that cannot even roll back is closed.
+        if let Err(second) = self.rollback().await {
+            tracing::warn!(error = second.log_text(), "a rollback failed");
+        }
+        Err(error)
+    }
+
     /// Ends without a trace and keeps the connection; dropping does the same and closes it.
     pub async fn rollback(self) -> Result<()> {
         self.tx.rollback().await

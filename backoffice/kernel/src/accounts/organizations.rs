@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{MEMBERSHIP, ROLE, builtin};
-use crate::cx::Actor;
+use crate::cx::{Actor, Cx};
 use crate::entity::Kind;
 use crate::error::{Code, Error, Result};
 use crate::kind;
@@ -40,6 +40,12 @@ pub async fn open_organization(
     };
     let org = service.new_id();
     let mut cx = service.begin(Actor::Service("accounts"), org).await?;
+    let outcome = fill(&mut cx, new, hash).await;
+    let owner = cx.finish(outcome).await?;
+    Ok((org, owner))
+}
+
+async fn fill(cx: &mut Cx, new: NewOrganization<'_>, hash: Option<String>) -> Result<Uuid> {
     cx.execute("select organization_open($1, $2)", &[&new.name.trim(), &new.slug]).await?;
     let owner = match new.owner {
         Owner::User(id) => id,
@@ -61,8 +67,7 @@ pub async fn open_organization(
             cx.insert(&MEMBERSHIP, object(json!({"user_id": owner, "role_id": role}))).await?;
         }
     }
-    cx.commit().await?;
-    Ok((org, owner))
+    Ok(owner)
 }
 
 /// The organization with this slug, for what runs before there is a session.

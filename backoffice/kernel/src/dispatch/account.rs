@@ -12,7 +12,7 @@ use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
 use crate::accounts::{
     NewOrganization, NewToken, TOKEN_GRANT, issue_token, open_organization, tokens,
 };
-use crate::cx::{Actor, Mode};
+use crate::cx::{Actor, Cx, Mode};
 use crate::entity::{Field, email, instant, json as json_field, slug, text};
 use crate::error::{Code, Error, Result};
 use crate::rights::Reach;
@@ -210,8 +210,13 @@ async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> R
     };
     may(&actor, right)?;
     let cx = service.open(actor, org, call.request_id, mode).await?;
-    let answer = match route.act {
-        Act::Tokens => Answer::json(200, &tokens::list(&cx).await?),
+    let outcome = token_act(&cx, route, call).await;
+    cx.finish(outcome).await
+}
+
+async fn token_act(cx: &Cx, route: &Route, call: &Call) -> Result<Answer> {
+    Ok(match route.act {
+        Act::Tokens => Answer::json(200, &tokens::list(cx).await?),
         Act::IssueToken => {
             let mut input = input(route, call)?;
             let expires_at = string(&input, "expires_at").parse().ok();
@@ -220,17 +225,14 @@ async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> R
             let maker = cx.actor.user().ok_or_else(|| {
                 Error::new(Code::Forbidden, "a token needs a person as its maker")
             })?;
-            let (id, token) =
-                issue_token(&cx, maker, NewToken { name, grants, expires_at }).await?;
+            let (id, token) = issue_token(cx, maker, NewToken { name, grants, expires_at }).await?;
             Answer::json(201, &json!({"id": id, "token": token.expose()}))
         }
         _ => {
-            tokens::revoke(&cx, path_id(call)?).await?;
+            tokens::revoke(cx, path_id(call)?).await?;
             Answer::nothing()
         }
-    };
-    cx.commit().await?;
-    Ok(answer)
+    })
 }
 
 fn may(actor: &Actor, right: &str) -> Result<()> {

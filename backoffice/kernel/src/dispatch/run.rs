@@ -38,19 +38,8 @@ pub(super) async fn once(
         _ => Mode::Write,
     };
     let mut cx = service.open(actor.clone(), org, call.request_id, mode).await?;
-    match inside(&mut cx, call, target).await {
-        Ok(done) => {
-            cx.commit().await?;
-            Ok(done)
-        }
-        Err(error) => {
-            // The refusal is the answer; a connection that cannot even roll back is closed.
-            if let Err(second) = cx.rollback().await {
-                tracing::warn!(error = second.log_text(), "a rollback failed");
-            }
-            Err(error)
-        }
-    }
+    let outcome = inside(&mut cx, call, target).await;
+    cx.finish(outcome).await
 }
 
 async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {

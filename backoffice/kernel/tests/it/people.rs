@@ -207,10 +207,27 @@ async fn a_token_ends_in_time() {
     let grants = json!([{"grant": "hall.places", "rights": ["read"]}]);
     let body = json!({"name": "x", "grants": grants, "expires_at": "2026-11-21T13:00:00Z"});
     let token = token_of(&house.post("/api-tokens", body).await.is(201));
+    // A token cannot live on in one that it issues.
+    let maker = json!([{"grant": "*", "rights": ["*"]}]);
+    let body = json!({"name": "x", "grants": maker, "expires_at": "2026-11-21T13:00:00Z"});
+    let maker = token_of(&house.post("/api-tokens", body).await.is(201));
+    let heirs = [Value::Null, json!("2027-11-21T13:00:00Z")].map(|expires_at| {
+        let body = json!({"name": "x", "grants": grants, "expires_at": expires_at});
+        with(&house, &maker, "POST", "/api-tokens", body)
+    });
+    let mut tokens = vec![token];
+    for heir in heirs {
+        tokens.push(token_of(&heir.await.is(201)));
+    }
     clock.advance(Duration::from_secs(3599));
-    with(&house, &token, "GET", "/places", Value::Null).await.is(200);
+    for token in &tokens {
+        with(&house, token, "GET", "/places", Value::Null).await.is(200);
+    }
     clock.advance(Duration::from_secs(1));
-    with(&house, &token, "GET", "/places", Value::Null).await.refuses(Code::Unauthenticated, &[]);
+    for token in &tokens {
+        let seen = with(&house, token, "GET", "/places", Value::Null).await;
+        seen.refuses(Code::Unauthenticated, &[]);
+    }
 }
 
 #[tokio::test]
