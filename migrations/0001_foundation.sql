@@ -811,7 +811,8 @@ create table events (
     constraint events_status_check check (status in ('draft', 'on_sale', 'sale_closed', 'completed', 'canceled')),
     constraint events_cancel_reason_check check (char_length(cancel_reason) <= 300),
     constraint events_end_after_start check (ends_at > starts_at),
-    constraint events_doors_before_end check (doors_at < ends_at)
+    constraint events_doors_before_end check (doors_at < ends_at),
+    constraint events_admission_after_start check (admission_ends_at > starts_at and admission_ends_at > doors_at is not false)
 );
 create index events_starts_at_idx on events (org_id, starts_at);
 create index events_status_idx on events (org_id, status);
@@ -833,7 +834,7 @@ create table quotas (
     size bigint,
     custom jsonb default '{}'::jsonb not null,
     constraint quotas_pkey primary key (org_id, id),
-    constraint quotas_number_check check (number between 0 and 65535),
+    constraint quotas_number_check check (number between 0 and 4096),
     constraint quotas_name_check check (char_length(name) <= 300),
     constraint quotas_size_check check (size between 0 and 100000000)
 );
@@ -869,15 +870,15 @@ create table ticket_types (
     position bigint default 0 not null,
     custom jsonb default '{}'::jsonb not null,
     constraint ticket_types_pkey primary key (org_id, id),
-    constraint ticket_types_number_check check (number between 0 and 65535),
+    constraint ticket_types_number_check check (number between 0 and 4096),
     constraint ticket_types_name_check check (char_length(name) <= 300),
     constraint ticket_types_description_check check (char_length(description) <= 20000),
     constraint ticket_types_price_check check ((price is null) = (price_currency is null) and price_currency ~ '^[A-Z]{3}$'),
     constraint ticket_types_fee_check check ((fee is null) = (fee_currency is null) and fee_currency ~ '^[A-Z]{3}$'),
     constraint ticket_types_max_per_order_check check (max_per_order between 1 and 1000),
     constraint ticket_types_position_check check (position between 0 and 100000),
-    constraint ticket_types_price_positive check (price >= 0),
-    constraint ticket_types_fee_positive check (fee >= 0),
+    constraint ticket_types_price_range check (price BETWEEN 0 AND 1000000000),
+    constraint ticket_types_fee_range check (fee BETWEEN 0 AND 1000000000),
     constraint ticket_types_tax_rate_range check (tax_rate BETWEEN 0 AND 100),
     constraint ticket_types_sale_window check (sale_until > sale_from),
     constraint ticket_types_valid_window check (valid_until > valid_from)
@@ -1144,7 +1145,7 @@ create table credential_access_log (
     scan text not null,
     registration_id uuid,
     ticket_number bigint,
-    device_id uuid not null,
+    device_id uuid,
     lane text not null,
     zone text not null,
     direction text not null,
@@ -1313,6 +1314,7 @@ create table catalogue_documents (
     kind text not null,
     cursor bigint not null,
     body text,
+    gone_at timestamp with time zone,
     constraint catalogue_documents_pkey primary key (id),
     constraint catalogue_documents_kind_check check (kind in ('event', 'device', 'instruction')),
     constraint catalogue_documents_cursor_check check (cursor >= 1),

@@ -216,6 +216,52 @@ async fn what_belongs_to_one_event_stays_there() {
 }
 
 #[tokio::test]
+async fn amounts_fit_their_currency_and_the_gate() {
+    let (_server, sale) = house().await;
+    for (currency, fits, finer) in
+        [("JPY", "1200", "1200.5"), ("BHD", "1.234", "1.2345"), ("EUR", "1.20", "1.201")]
+    {
+        let mut body = event_body();
+        body["currency"] = json!(currency);
+        let event = create(&sale.client, "events", &body).await;
+        let priced = |amount: &str| {
+            let price = json!({"amount": amount, "currency": currency});
+            json!({"event_id": event, "name": amount, "price": price})
+        };
+        create(&sale.client, "ticket-types", &priced(fits)).await;
+        let field = "price.amount";
+        refused(&sale, "ticket-types", priced(finer), "invalid_format", field).await;
+        create(&sale.client, "ticket-types", &priced("1000000000")).await;
+        refused(&sale, "ticket-types", priced("1000000001"), "out_of_range", "price").await;
+    }
+}
+
+#[tokio::test]
+async fn admission_ends_after_it_began() {
+    let (_server, sale) = house().await;
+    for (doors_at, admission_ends_at) in [
+        (Value::Null, "2026-11-21T17:00:00Z"),
+        (json!("2026-11-21T21:00:00Z"), "2026-11-21T20:00:00Z"),
+    ] {
+        let mut body = event_body();
+        body["doors_at"] = doors_at;
+        body["admission_ends_at"] = json!(admission_ends_at);
+        refused(&sale, "events", body, "invalid_value", "admission_ends_at").await;
+    }
+}
+
+#[tokio::test]
+async fn an_event_has_32_zones() {
+    let (_server, sale) = house().await;
+    let zone = |n: u32| json!({"event_id": sale.event, "key": format!("z{n}"), "name": "Zone"});
+    for n in 1..32 {
+        let made = create(&sale.client, "check-in-zones", &zone(n)).await;
+        assert_eq!(sale.get("check-in-zones", made).await["number"], json!(n));
+    }
+    refused(&sale, "check-in-zones", zone(32), "invalid_value", "number").await;
+}
+
+#[tokio::test]
 async fn registering_names_what_is_wrong() {
     let (server, sale) = house().await;
     let stranger = Sale::draft(&server).await;

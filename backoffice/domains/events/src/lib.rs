@@ -49,6 +49,12 @@ pub static EVENTS: Entity = Entity::new("events")
             code: Code::InvalidValue,
             field: "doors_at",
         },
+        Check {
+            name: "events_admission_after_start",
+            sql: "admission_ends_at > starts_at and admission_ends_at > doors_at is not false",
+            code: Code::InvalidValue,
+            field: "admission_ends_at",
+        },
     ])
     .constraints(&[
         ("events_number_key", Code::AlreadyExists),

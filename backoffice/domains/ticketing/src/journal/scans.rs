@@ -58,7 +58,7 @@ async fn log(
             &format!("{number}-{}", entry.seq),
             &registration,
             &ticket,
-            &scan.device,
+            &scan.by.is_none().then_some(scan.device),
             &scan.lane,
             &scan.zone,
             &word(&scan.direction)?,

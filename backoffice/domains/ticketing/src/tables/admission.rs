@@ -96,7 +96,7 @@ pub(crate) static CREDENTIAL_ACCESS_LOG: Entity = Entity::new("credential_access
         text("scan").required().about("Id of the scan as the gate gave it: `1042-88121`."),
         link("registration_id", "ticketing.event_registrations"),
         integer("ticket_number", 1, i64::MAX).about("Absent when the ticket was not known."),
-        id("device_id").required().about("The device, which may have been removed since."),
+        id("device_id").about("The device, which may have been removed since; none by hand."),
         short("lane").required(),
         short("zone").required(),
         choice("direction", &["entry", "exit"]).required(),

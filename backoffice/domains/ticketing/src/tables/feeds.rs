@@ -8,6 +8,8 @@ use kernel::error::Code;
 
 /// Longest text of an entry's data: an order of 1,000 tickets with its personal data fits.
 const ENTRY_DATA_CHARS_MAX: u32 = 2_000_000;
+/// Longest document of the catalogue.
+pub(crate) const DOCUMENT_CHARS_MAX: u32 = 2_000_000;
 
 pub(crate) static EVENT_KEYS: Entity = Entity::new("event_keys")
     .grant("ticketing.keys")
@@ -150,8 +152,9 @@ pub(crate) static CATALOGUE_DOCUMENTS: Entity = Entity::new("catalogue_documents
     .fields(&[
         choice("kind", &["event", "device", "instruction"]).required(),
         integer("cursor", 1, i64::MAX).required(),
-        Field { kind: Kind::Text { max: ENTRY_DATA_CHARS_MAX }, ..text("body") }
+        Field { kind: Kind::Text { max: DOCUMENT_CHARS_MAX }, ..text("body") }
             .about("JSON; null once the thing is gone."),
+        instant("gone_at").about("Since when the thing is gone."),
     ])
     .uniques(&[Unique {
         name: "catalogue_documents_cursor_key",

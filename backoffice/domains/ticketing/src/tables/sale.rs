@@ -62,14 +62,14 @@ pub(crate) static TICKET_TYPES: Entity = Entity::new("ticket_types")
     }])
     .checks(&[
         Check {
-            name: "ticket_types_price_positive",
-            sql: "price >= 0",
+            name: "ticket_types_price_range",
+            sql: "price BETWEEN 0 AND 1000000000",
             code: Code::OutOfRange,
             field: "price",
         },
         Check {
-            name: "ticket_types_fee_positive",
-            sql: "fee >= 0",
+            name: "ticket_types_fee_range",
+            sql: "fee BETWEEN 0 AND 1000000000",
             code: Code::OutOfRange,
             field: "fee",
         },
@@ -112,7 +112,10 @@ pub(crate) static QUOTA_TICKET_TYPES: Entity = Entity::new("quota_ticket_types")
     }])
     .constraints(&[("quota_ticket_types_same_event", Code::UnknownReference)]);
 
+/// The gate keeps every type and every quota that an event ever had, and at most these.
+const ROWS_OF_EVENT_MAX: i64 = 4_096;
+
 /// Given by the database, 1, 2, 3 … within the event, never reused: it stands in credentials.
 const fn number() -> kernel::entity::Field {
-    integer("number", 0, 65_535).required().by_action().default("0")
+    integer("number", 0, ROWS_OF_EVENT_MAX).required().by_action().default("0")
 }
