@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kernel::cx::Cx;
 use kernel::db::Row;
 use kernel::error::{Error, Result};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::raw::signed;
@@ -38,6 +39,18 @@ impl StoredEntry {
         })
     }
 
+    /// Read from the members `order`, `ticket` and `tickets`, which mean the same in every kind.
+    pub(super) fn names(&self) -> Names {
+        let Ok(data) = serde_json::from_str::<Value>(&self.data) else { return Names::default() };
+        let number = |ticket: &Value| ticket.as_u64().or_else(|| ticket.get("ticket")?.as_u64());
+        let tickets = data.get("tickets").and_then(Value::as_array).into_iter().flatten();
+        let order = data.get("order").and_then(Value::as_str);
+        Names {
+            order: order.and_then(|text| Uuid::try_parse(text).ok()),
+            tickets: tickets.chain(data.get("ticket")).filter_map(number).collect(),
+        }
+    }
+
     /// This version and the one before are read; unknown fields are ignored, unknown kinds are not.
     pub(super) fn fact(&self) -> Result<Fact> {
         let readable = i64::from(VERSION.saturating_sub(1))..=i64::from(VERSION);
@@ -59,6 +72,13 @@ impl StoredEntry {
     }
 }
 
+/// What the data of an entry names, whether or not its kind is known here.
+#[derive(Default)]
+pub(super) struct Names {
+    pub(super) order: Option<Uuid>,
+    pub(super) tickets: Vec<u64>,
+}
+
 /// What an entry is about, for "later entries of the same order wait behind it".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Subject {
@@ -66,6 +86,15 @@ pub(super) enum Subject {
     /// A ticket whose registration is not there (yet).
     Ticket(u64),
     Nothing,
+}
+
+impl Subject {
+    pub(super) fn order(self) -> Option<Uuid> {
+        match self {
+            Self::Order(order) => Some(order),
+            Self::Ticket(_) | Self::Nothing => None,
+        }
+    }
 }
 
 pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject> {
@@ -91,6 +120,14 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
         | Fact::EventCanceled {} => Ok(Subject::Nothing),
+    }
+}
+
+/// The order of an entry that cannot be read.
+pub(super) async fn owner(cx: &Cx, event: Uuid, names: &Names) -> Result<Option<Uuid>> {
+    match (names.order, names.tickets.first()) {
+        (None, Some(ticket)) => Ok(of_ticket(cx, event, *ticket).await?.order()),
+        (order, _) => Ok(order),
     }
 }
 

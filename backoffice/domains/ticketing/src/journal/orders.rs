@@ -246,9 +246,13 @@ async fn open_personal(cx: &Cx, event: Uuid, order: &OrderConfirmed) -> Result<P
 }
 
 fn contact(person: &Person) -> Contact {
-    let name: String = person.name.trim().chars().take(NAME_CHARS_MAX).collect();
+    // A zero character, which no column takes, would hold the order up for ever.
+    let printed = |character: &char| !character.is_control();
+    let name: String = person.name.trim().chars().filter(printed).take(NAME_CHARS_MAX).collect();
     let email = person.email.trim();
-    let fits = email.find('@').is_some_and(|at| at > 0) && email.chars().count() <= EMAIL_CHARS_MAX;
+    let fits = email.find('@').is_some_and(|at| at > 0)
+        && email.chars().all(|character| printed(&character))
+        && email.chars().count() <= EMAIL_CHARS_MAX;
     Contact { name: (!name.is_empty()).then_some(name), email: fits.then(|| email.to_owned()) }
 }
 

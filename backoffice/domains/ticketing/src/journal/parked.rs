@@ -3,13 +3,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use inventory::fact::Fact;
 use jiff::{SignedDuration, Timestamp};
 use kernel::cx::Cx;
 use kernel::error::Result;
 use uuid::Uuid;
 
-use super::facts::{COLUMNS, StoredEntry, Subject};
+use super::facts::{COLUMNS, Names, StoredEntry, Subject};
 
 /// First pause before an entry is tried again; it doubles with each attempt.
 const RETRY_FIRST_S: i64 = 1;
@@ -19,7 +18,7 @@ const RETRY_S_MAX: i64 = 3_600;
 pub(super) const PARKED_MAX: usize = 10_000;
 
 /// Cause of an entry that waits for another.
-const WAITS: &str = "waits for an earlier entry of its order";
+const WAITS: &str = "waits for an earlier entry of its order or ticket";
 
 /// An open row of `gate_parked` with its entry.
 pub(super) struct Parked {
@@ -32,28 +31,36 @@ pub(super) struct Parked {
     pub(super) waits: bool,
 }
 
-/// Orders (and tickets of orders that are not there yet) whose later entries have to wait.
+/// Orders, and tickets of orders that are not there yet, whose later entries have to wait.
 #[derive(Default)]
 pub(super) struct Blocked {
     orders: HashSet<Uuid>,
-    tickets: HashMap<u64, Uuid>,
+    tickets: HashMap<u64, Option<Uuid>>,
 }
 
+/// The order that is waited for, where it is known.
+pub(super) struct Behind(pub(super) Option<Uuid>);
+
 impl Blocked {
-    /// The order that `subject` has to wait for.
-    pub(super) fn by(&self, subject: Subject) -> Option<Uuid> {
+    /// Whether `subject` has to wait, and for whom.
+    pub(super) fn by(&self, subject: Subject) -> Option<Behind> {
         match subject {
-            Subject::Order(order) => Some(order).filter(|order| self.orders.contains(order)),
-            Subject::Ticket(ticket) => self.tickets.get(&ticket).copied(),
+            Subject::Order(order) => self.orders.get(&order).map(|order| Behind(Some(*order))),
+            Subject::Ticket(ticket) => self.tickets.get(&ticket).map(|order| Behind(*order)),
             Subject::Nothing => None,
         }
     }
 
-    pub(super) fn add(&mut self, order: Uuid, fact: Option<&Fact>) {
-        self.orders.insert(order);
-        if let Some(Fact::OrderConfirmed(confirmed)) = fact {
-            self.tickets.extend(confirmed.tickets.iter().map(|issued| (issued.ticket, order)));
+    pub(super) fn holds(&self, parked: &Parked, names: &Names) -> bool {
+        match parked.order {
+            Some(order) => self.orders.contains(&order),
+            None => names.tickets.iter().any(|ticket| self.tickets.contains_key(ticket)),
         }
+    }
+
+    pub(super) fn add(&mut self, order: Option<Uuid>, names: &Names) {
+        self.orders.extend(order);
+        self.tickets.extend(names.tickets.iter().map(|ticket| (*ticket, order)));
     }
 }
 
@@ -93,8 +100,8 @@ pub(super) async fn park(
 }
 
 /// Parks an entry behind another of its order.
-pub(super) async fn wait(cx: &Cx, entry: &StoredEntry, order: Uuid) -> Result<()> {
-    insert(cx, entry, Some(order), WAITS, 0).await
+pub(super) async fn wait(cx: &Cx, entry: &StoredEntry, order: Option<Uuid>) -> Result<()> {
+    insert(cx, entry, order, WAITS, 0).await
 }
 
 async fn insert(

@@ -8,8 +8,8 @@ use kernel::cx::Cx;
 use kernel::error::{Code, Error, Result};
 use uuid::Uuid;
 
-use super::facts::{self, COLUMNS, StoredEntry, Subject};
-use super::parked::{self, Blocked};
+use super::facts::{self, COLUMNS, StoredEntry};
+use super::parked::{self, Behind, Blocked};
 use super::{instructions, orders, raw, scans};
 
 /// Entries of one transaction.
@@ -57,22 +57,21 @@ pub async fn project(cx: &Cx, event: Uuid) -> Result<Progress> {
 async fn next(cx: &Cx, entry: &StoredEntry, blocked: &mut Blocked) -> Result<()> {
     let fact = match entry.fact() {
         Ok(fact) => fact,
-        Err(cause) => return parked::park(cx, entry, None, &cause.log_text()).await,
+        Err(cause) => {
+            let names = entry.names();
+            let order = facts::owner(cx, entry.event, &names).await?;
+            blocked.add(order, &names);
+            return parked::park(cx, entry, order, &cause.log_text()).await;
+        }
     };
     let subject = facts::subject(cx, entry.event, &fact).await?;
-    if let Some(order) = blocked.by(subject) {
-        blocked.add(order, Some(&fact));
+    if let Some(Behind(order)) = blocked.by(subject) {
+        blocked.add(order, &entry.names());
         return parked::wait(cx, entry, order).await;
     }
     if let Some(cause) = attempt(cx, entry, &fact).await? {
-        let order = match subject {
-            Subject::Order(order) => Some(order),
-            Subject::Ticket(_) | Subject::Nothing => None,
-        };
-        if let Some(order) = order {
-            blocked.add(order, Some(&fact));
-        }
-        parked::park(cx, entry, order, &cause).await?;
+        blocked.add(subject.order(), &entry.names());
+        parked::park(cx, entry, subject.order(), &cause).await?;
     }
     Ok(())
 }
@@ -82,25 +81,22 @@ async fn next(cx: &Cx, entry: &StoredEntry, blocked: &mut Blocked) -> Result<()>
 async fn retry(cx: &Cx, event: Uuid) -> Result<(Blocked, usize)> {
     let (mut blocked, mut left) = (Blocked::default(), 0);
     for parked in parked::open(cx, event).await? {
+        let names = parked.entry.names();
         let due = parked.waits || parked.retry_at <= cx.now;
-        let waits = parked.order.is_some_and(|order| blocked.by(Subject::Order(order)).is_some());
-        let fact = parked.entry.fact();
-        let cause = match &fact {
-            _ if waits || !due => None,
-            Ok(fact) => attempt(cx, &parked.entry, fact).await?,
+        let tried = due && !blocked.holds(&parked, &names);
+        let cause = match parked.entry.fact() {
+            _ if !tried => None,
+            Ok(fact) => attempt(cx, &parked.entry, &fact).await?,
             Err(cause) => Some(cause.log_text()),
         };
-        match (cause, waits || !due) {
-            (None, false) => parked::resolve(cx, &parked).await?,
-            (cause, _) => {
-                left += 1;
-                if let Some(cause) = cause {
-                    parked::postpone(cx, &parked, &cause).await?;
-                }
-                if let Some(order) = parked.order {
-                    blocked.add(order, fact.as_ref().ok());
-                }
-            }
+        if tried && cause.is_none() {
+            parked::resolve(cx, &parked).await?;
+            continue;
+        }
+        left += 1;
+        blocked.add(parked.order, &names);
+        if let Some(cause) = cause {
+            parked::postpone(cx, &parked, &cause).await?;
         }
     }
     Ok((blocked, left))

@@ -80,3 +80,8 @@ fn what_the_gate_accepted_is_cut_to_fit() {
     let long = "x".repeat(400);
     check_contact(&long, &format!("{long}@b"), (Some(&long[..300]), None));
 }
+
+#[test]
+fn what_no_column_takes_is_left_out() {
+    check_contact("E\0v\ne", "e\0@example.org", (Some("Eve"), None));
+}
