@@ -17,6 +17,7 @@ use crate::sale::{Sale, create, created, id, ticket_type};
 
 /// A service with its loops, the gate beside it, an event on sale.
 struct House {
+    db: TestDb,
     server: TestServer,
     gate: FakeGate,
     sale: Sale,
@@ -28,7 +29,10 @@ const NEWS_MS: u64 = 20_000;
 
 impl House {
     async fn open(purpose: &str) -> Self {
-        let db = TestDb::create(purpose, &migrations::scripts()).await.unwrap();
+        Self::over(TestDb::create(purpose, &migrations::scripts()).await.unwrap()).await
+    }
+
+    async fn over(db: TestDb) -> Self {
         let gate = FakeGate::start(JOURNAL_TOKEN).await;
         let mut settings = settings(&db);
         settings.peers.gate_internal_url = Some(gate.url.clone());
@@ -37,7 +41,7 @@ impl House {
         let (service, end) = (server.service.clone(), server.shutdown.clone());
         let loops = tokio::spawn(async move { service.run_loops(end).await.unwrap() });
         let sale = Sale::open(&server).await;
-        Self { server, gate, sale, loops }
+        Self { db, server, gate, sale, loops }
     }
 
     /// Ends as after SIGTERM; loops that do not end fail the test.
@@ -250,7 +254,17 @@ async fn the_catalogue_is_a_snapshot_and_then_its_changes() {
         create(&house.sale.client, "ticket-types", &ticket_type(house.sale.event, "Gallery")).await;
     });
     assert_eq!(news["changes"][0]["id"], json!(house.sale.event));
-    assert_eq!(news["changes"][0]["body"]["config"]["ticket_types"][1]["name"], json!("Gallery"));
+    let shown = |change: &Value| change["config"]["ticket_types"][1].clone();
+    let gallery = shown(&news["changes"][0]["body"]);
+    assert_eq!((&gallery["name"], &gallery["active"]), (&json!("Gallery"), &json!(false)));
+
+    // Nothing bounds the new type yet, so it is not sold; nor once its link has gone.
+    let pair = json!({"quota_id": house.sale.quota, "ticket_type_id": gallery["id"]});
+    let pair = create(&house.sale.client, "quota-ticket-types", &pair).await;
+    house.event_document(|body| shown(body)["active"] == json!(true)).await;
+    let path = format!("/api/v1/quota-ticket-types/{pair}");
+    assert!(house.sale.client.delete(&path).await.unwrap().status < 300);
+    house.event_document(|body| shown(body)["active"] == json!(false)).await;
 
     // Several changes, one newest document.
     for size in [30, 40] {
@@ -296,7 +310,14 @@ async fn devices_and_keys_reach_the_gate() {
     let master = keys::MasterKey::from_bytes([7; 32]);
     let sealed: Vec<keys::SealedKey> = serde_json::from_value(two["body"]["keys"].clone()).unwrap();
     assert!(sealed.iter().all(|key| key.open(&master).is_ok()));
-    assert_eq!(sealed.iter().filter(|key| key.public.not_after.is_some()).count(), 1);
+    // Tickets of the first stay good however far the event is moved; the second signs.
+    assert!(sealed.iter().all(|key| key.public.not_after.is_none()));
+    let soon = sealed.iter().map(|key| key.public.not_before).max().unwrap();
+    let signs = keys::current(&sealed, house.sale.number, soon).unwrap();
+    assert_eq!(json!(signs.public.kid().to_string()), rotated.body["kid"]);
+    let retire = json!({"event_id": house.sale.event, "retire_at": "2026-11-20T00:00:00Z"});
+    let past = house.sale.client.post("/api/v1/event-keys/rotate", &retire).await.unwrap();
+    assert_eq!((past.status, past.fields()), (422, vec!["retire_at"]), "{}", past.body);
     let key = id(&rotated.body["id"]);
     let revoked = house.sale.act("event-keys", key, "revoke", &json!({})).await;
     assert!(revoked.body["revoked_at"].is_string(), "{}", revoked.body);
@@ -313,6 +334,72 @@ async fn calling_an_event_off_tells_the_gate() {
     assert_eq!((reply.status, &reply.body["status"]), (200, &json!("canceled")));
     house.instruction("event.cancel").await;
     house.event_document(|body| body["config"]["status"] == json!("canceled")).await;
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_too_large_holds_nobody_up() {
+    let house = House::open("large").await;
+    let large = Sale::open(&house.server).await;
+    house.until(0, |change| change["id"] == json!(large.event)).await;
+    let admin = house.db.superuser().await.unwrap();
+    // Without triggers, so that one change tells of all of them.
+    admin.execute("set session_replication_role = replica", &[]).await.unwrap();
+    let sql = "insert into ticket_types (org_id, event_id, number, name, price, price_currency) \
+               select $1, $2, n, lpad(n::text, 300, 'x'), 1, 'EUR' from generate_series(2, 4000) n";
+    admin.execute(sql, &[&large.org.id, &large.event]).await.unwrap();
+    for sale in [&large, &house.sale] {
+        let path = format!("/api/v1/quotas/{}", sale.quota);
+        let patched = sale.client.patch(&path, &json!({"size": 77})).await.unwrap();
+        assert_eq!(patched.status, 200, "{}", patched.body);
+    }
+    house.event_document(|body| body["config"]["quotas"][0]["size"] == json!(77)).await;
+    let kept = house.until(0, |change| change["id"] == json!(large.event)).await;
+    assert_eq!(kept["body"]["config"]["quotas"][0]["size"], json!(20), "its last one stays out");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn a_page_has_a_bound_in_bytes() {
+    let house = House::open("bytes").await;
+    let first = house.event_document(|_| true).await;
+    let admin = house.db.superuser().await.unwrap();
+    let sql = "insert into catalogue_documents (id, org_id, kind, cursor, body) \
+               select gen_random_uuid(), $1, 'device', 1000 + n, to_json(repeat('x', 1900000)) \
+                 from generate_series(1, 12) n";
+    admin.execute(sql, &[&house.sale.org.id]).await.unwrap();
+    let (mut after, mut pages) = (0, Vec::new());
+    loop {
+        let page = house.catalogue(after, 0).await;
+        pages.push(page["changes"].as_array().unwrap().len());
+        after = page["cursor"].as_u64().unwrap();
+        if page["more"] == json!(false) {
+            break;
+        }
+    }
+    // Eight of them are below 16 MiB; the event stands before them.
+    assert_eq!((pages, after), (vec![9, 4], 1_012), "{first}");
+    house.end().await;
+}
+
+#[tokio::test]
+async fn what_is_long_gone_leaves_the_catalogue() {
+    let db = TestDb::create("gone", &migrations::scripts()).await.unwrap();
+    let admin = db.superuser().await.unwrap();
+    let sql = "insert into catalogue_documents (id, org_id, kind, cursor, gone_at) \
+               select gen_random_uuid(), gen_random_uuid(), 'instruction', n, \
+                      now() - n * interval '23 hours' from generate_series(1, 3) n";
+    admin.execute(sql, &[]).await.unwrap();
+    let house = House::over(db).await;
+    house.event_document(|_| true).await;
+    // The loop cleans up between two batches, and this is the second.
+    let path = format!("/api/v1/quotas/{}", house.sale.quota);
+    house.sale.client.patch(&path, &json!({"size": 77})).await.unwrap();
+    house.event_document(|body| body["config"]["quotas"][0]["size"] == json!(77)).await;
+    let sql = "select cursor from catalogue_documents where kind = 'instruction' order by cursor";
+    let left: Vec<i64> = admin.query(sql, &[]).await.unwrap().iter().map(|r| r.get(0)).collect();
+    // The third was the newest of all when it was looked at.
+    assert_eq!(left, [1, 3]);
     house.end().await;
 }
 

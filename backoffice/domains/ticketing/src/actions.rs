@@ -59,7 +59,7 @@ pub(crate) static ACTIONS: &[Action] = &[
         on: On::Collection,
         input: ROTATE,
         answers: Answers::Row,
-        about: "Makes a new signing key; the ones before are believed until they retire.",
+        about: "Makes a new signing key; what the ones before signed stays good until they retire.",
         run: |cx, args| Box::pin(keys::rotate(cx, args)),
     },
     Action {
@@ -136,7 +136,7 @@ static CHECK_IN: &[Field] = &[
 
 static ROTATE: &[Field] = &[
     link("event_id", "events.events").required(),
-    instant("retire_at").about("End of the keys before; a day after the event when absent."),
+    instant("retire_at").about("End of the keys before; as long as the event when absent."),
 ];
 
 static DEVICE_TOKEN: &[Field] = &[text("token").required()];

@@ -1,7 +1,7 @@
 //! Signing keys of events: made here, sealed under the master key, opened by the gate only.
 
 use data_encoding::BASE64;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kernel::action::{Args, Reply};
 use kernel::cx::Cx;
 use kernel::error::{Code, Error, Result};
@@ -14,9 +14,6 @@ use super::gate::{event_number, is_known, object};
 use crate::secrets;
 use crate::tables::feeds::EVENT_KEYS;
 
-/// Keys that rotation replaces are believed this long after the event, unless told otherwise.
-const RETIRE_AFTER_EVENT: SignedDuration = SignedDuration::from_hours(24);
-
 #[derive(Deserialize)]
 struct Rotate {
     event_id: Uuid,
@@ -24,7 +21,8 @@ struct Rotate {
     retire_at: Option<Timestamp>,
 }
 
-/// A new key signs from now on; tickets of the ones before stay good until these retire.
+/// A new key signs from now on. Tickets of the ones before stay good, wherever the event is moved
+/// to, unless the caller says when these retire.
 pub(super) async fn rotate(cx: &mut Cx, args: Args) -> Result<Reply> {
     let Rotate { event_id, retire_at } = args.parse()?;
     let number = event_number(cx, event_id).await?;
@@ -32,10 +30,13 @@ pub(super) async fn rotate(cx: &mut Cx, args: Args) -> Result<Reply> {
         let detail = "the event has no key yet: opening its sale makes the first";
         return Err(Error::field(Code::NotReady, "event_id", detail));
     }
-    let retire_at = match retire_at {
-        Some(at) => at,
-        None => end_of(cx, event_id).await?,
-    };
+    if let Some(retire_at) = retire_at {
+        retire(cx, event_id, retire_at).await?;
+    }
+    Ok(Reply::Row(add_key(cx, event_id, number).await?))
+}
+
+async fn retire(cx: &Cx, event: Uuid, retire_at: Timestamp) -> Result<()> {
     if retire_at <= cx.now {
         let detail = "must be in the future, else tickets end now: revoke the key for that";
         return Err(Error::field(Code::OutOfRange, "retire_at", detail));
@@ -43,10 +44,10 @@ pub(super) async fn rotate(cx: &mut Cx, args: Args) -> Result<Reply> {
     cx.execute(
         "update event_keys set not_after = least(not_after, $2) \
           where event_id = $1 and revoked_at is null and not_before < $2",
-        &[&event_id, &retire_at],
+        &[&event, &retire_at],
     )
     .await?;
-    Ok(Reply::Row(add_key(cx, event_id, number).await?))
+    Ok(())
 }
 
 pub(super) async fn revoke(cx: &mut Cx, args: Args) -> Result<Reply> {
@@ -58,11 +59,15 @@ pub(super) async fn revoke(cx: &mut Cx, args: Args) -> Result<Reply> {
     Ok(Reply::Row(id))
 }
 
-/// Makes, seals and stores a key that lives from now on.
+/// Makes, seals and stores a key that lives from now on; from the next second where another began
+/// in this one, because the youngest signs.
 pub(super) async fn add_key(cx: &mut Cx, event: Uuid, number: u32) -> Result<Uuid> {
     let master = secrets::master(cx.service())?;
     let key = SigningKey::generate(number).map_err(|cause| Error::internal(cause.to_string()))?;
-    let not_before = cx.now.as_second();
+    let youngest = "select max(not_before) from event_keys where event_id = $1";
+    let youngest: Option<Timestamp> = cx.query_one(youngest, &[&event]).await?.try_get(0)?;
+    let after = youngest.map_or(i64::MIN, |youngest| youngest.as_second().saturating_add(1));
+    let not_before = cx.now.as_second().max(after);
     let sealed = SealedKey::seal(&key, &master, not_before)
         .map_err(|cause| Error::internal(cause.to_string()))?;
     let row = json!({
@@ -74,12 +79,4 @@ pub(super) async fn add_key(cx: &mut Cx, event: Uuid, number: u32) -> Result<Uui
         "sealed": sealed,
     });
     cx.insert(&EVENT_KEYS, object(row)).await
-}
-
-async fn end_of(cx: &Cx, event: Uuid) -> Result<Timestamp> {
-    let sql = "select coalesce(admission_ends_at, ends_at) from events where id = $1";
-    let ends_at: Timestamp = cx.query_one(sql, &[&event]).await?.try_get(0)?;
-    ends_at
-        .saturating_add(RETIRE_AFTER_EVENT)
-        .map_err(|_| Error::internal("the end of the event is out of range"))
 }

@@ -261,7 +261,9 @@ fn ticket_type(
         max_per_order: max_per_order.map(|count| narrow(count, "limit")).transpose()?,
         rotating: row.try_get(11)?,
         attention: row.try_get(12)?,
-        active: row.try_get(13)?,
+        // Without a quota nothing would bound its sale: between its creation and its link, or after
+        // the link went.
+        active: row.try_get(13)? && !quotas.is_empty(),
     })
 }
 

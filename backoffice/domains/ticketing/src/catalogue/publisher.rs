@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use kernel::cx::{Actor, Cx, WorkTx};
 use kernel::db::Row;
-use kernel::error::Result;
+use kernel::error::{Error, Result};
 use kernel::service::{Service, Shutdown};
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::documents;
+use crate::tables::feeds::DOCUMENT_CHARS_MAX;
 
 /// Changes taken at once.
 const BATCH_ROWS: i64 = 200;
@@ -19,7 +20,8 @@ const BATCH_ROWS: i64 = 200;
 const IDLE_PAUSE: Duration = Duration::from_millis(50);
 /// Key of the advisory lock.
 const LOCK: i64 = 4_146_010;
-/// Done rows of the outbox are kept this long.
+/// Done rows of the outbox are kept this long, and what says that an instruction is gone: a gate
+/// that was away longer has it from the journal, which ended the instruction.
 const DONE_KEPT: &str = "1 day";
 /// Between two clean-ups.
 const SWEEP_EVERY_S: i64 = 60;
@@ -137,19 +139,26 @@ async fn publish_batch(service: &Service) -> Result<usize> {
         return Ok(0);
     }
     let mut done = Vec::new();
-    let mut documents: Vec<(Uuid, Kind, Uuid)> = Vec::new();
+    // Several changes of one thing in a batch are one document, made or not made once.
+    let mut tried: Vec<((Uuid, Kind, Uuid), Option<Error>)> = Vec::new();
     for change in &changes {
-        match subject(service, change).await {
-            Ok(Some(document)) if documents.contains(&document) => done.push(change.id),
-            Ok(Some(document)) => match renew(service, &tx, document).await {
-                Ok(()) => {
-                    documents.push(document);
-                    done.push(change.id);
-                }
-                Err(cause) => put_off(&tx, change, &cause).await?,
-            },
-            Ok(None) => done.push(change.id),
-            Err(cause) => put_off(&tx, change, &cause).await?,
+        let document = match subject(service, change).await {
+            Ok(Some(document)) => document,
+            Ok(None) => {
+                done.push(change.id);
+                continue;
+            }
+            Err(cause) => {
+                put_off(&tx, change, &cause).await?;
+                continue;
+            }
+        };
+        if !tried.iter().any(|(known, _)| *known == document) {
+            tried.push((document, renew(service, &tx, document).await.err()));
+        }
+        match tried.iter().find(|(known, _)| *known == document) {
+            Some((_, Some(cause))) => put_off(&tx, change, cause).await?,
+            _ => done.push(change.id),
         }
     }
     tx.execute("update outbox set done_at = now() where id = any($1)", &[&done]).await?;
@@ -204,6 +213,11 @@ async fn renew(service: &Service, tx: &WorkTx, document: (Uuid, Kind, Uuid)) -> 
     };
     cx.rollback().await?;
     let body = body.map(|body| body.to_string());
+    // Said here, because a statement that fails would take the whole batch with it.
+    if body.as_ref().is_some_and(|body| body.chars().count() > DOCUMENT_CHARS_MAX as usize) {
+        let (kind, bound) = (kind.name(), DOCUMENT_CHARS_MAX);
+        return Err(Error::internal(format!("the {kind} {id} has more than {bound} characters")));
+    }
     let known = tx.query_opt("select body from catalogue_documents where id = $1", &[&id]).await?;
     let same = match &known {
         Some(row) => row.try_get::<_, Option<String>>(0)? == body,
@@ -212,11 +226,13 @@ async fn renew(service: &Service, tx: &WorkTx, document: (Uuid, Kind, Uuid)) -> 
     if same {
         return Ok(());
     }
+    let gone_at = body.is_none().then_some(tx.now);
     tx.execute(
-        "insert into catalogue_documents (id, org_id, kind, cursor, body) \
-         values ($1, $2, $3, (select coalesce(max(cursor), 0) + 1 from catalogue_documents), $4) \
-         on conflict (id) do update set cursor = excluded.cursor, body = excluded.body",
-        &[&id, &org, &kind.name(), &body],
+        "insert into catalogue_documents (id, org_id, kind, cursor, body, gone_at) \
+         values ($1, $2, $3, (select coalesce(max(cursor), 0) + 1 from catalogue_documents), $4, $5) \
+         on conflict (id) do update set cursor = excluded.cursor, body = excluded.body, \
+                gone_at = excluded.gone_at",
+        &[&id, &org, &kind.name(), &body, &gone_at],
     )
     .await?;
     Ok(())
@@ -227,7 +243,7 @@ async fn open(service: &Service, org: Uuid) -> Result<Cx> {
 }
 
 /// One document that cannot be made holds nobody else up.
-async fn put_off(tx: &WorkTx, change: &Change, cause: &kernel::error::Error) -> Result<()> {
+async fn put_off(tx: &WorkTx, change: &Change, cause: &Error) -> Result<()> {
     tracing::error!(outbox = change.id, row = %change.row, cause = %cause.log_text(),
         "a document of the catalogue could not be made");
     tx.execute(
@@ -242,5 +258,15 @@ async fn sweep(service: &Service) -> Result<()> {
     let tx = service.work().await?;
     let sql = format!("delete from outbox where done_at < now() - interval '{DONE_KEPT}'");
     tx.execute(&sql, &[]).await?;
+    // The newest row stays in any case: the cursor is read from it.
+    let sql = format!(
+        "delete from catalogue_documents where kind = 'instruction' \
+            and gone_at < now() - interval '{DONE_KEPT}' \
+            and cursor < (select max(cursor) from catalogue_documents)"
+    );
+    tx.execute(&sql, &[]).await?;
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 const LIMIT_DEFAULT: i64 = 500;
 const LIMIT_MAX: i64 = 1_000;
+/// A page ends before the document that would make it longer; the first one always fits.
+const PAGE_BYTES_MAX: i64 = 16 * 1024 * 1024;
 const WAIT_MS_MAX: u64 = 30_000;
 /// Between two looks while nothing is new.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -74,17 +76,22 @@ async fn read(service: &Service, query: &Query) -> Result<Feed> {
     }
     // A snapshot needs no trace of what is gone. `last` was read first: what is committed in
     // between has a greater cursor and comes with the next page.
-    let sql = "select cursor, kind, id, org_id, body from catalogue_documents \
-                where cursor > $1 and cursor <= $2 and ($1 > 0 or body is not null) \
-                order by cursor limit $3";
-    let rows = tx.query(sql, &[&query.after, &last, &(query.limit + 1)]).await?;
+    let sql = "select cursor, kind, id, org_id, body, newest from (\
+                 select cursor, kind, id, org_id, body, max(cursor) over () as newest, \
+                        sum(coalesce(octet_length(body), 0)) over (order by cursor) \
+                          - coalesce(octet_length(body), 0) as before \
+                   from (select * from catalogue_documents \
+                          where cursor > $1 and cursor <= $2 and ($1 > 0 or body is not null) \
+                          order by cursor limit $3::bigint + 1) candidates) page \
+                where before = 0 or before + octet_length(coalesce(body, '')) <= $4 \
+                order by cursor limit $3::bigint";
+    let rows = tx.query(sql, &[&query.after, &last, &query.limit, &PAGE_BYTES_MAX]).await?;
     tx.rollback().await?;
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    let changes: Vec<Document> = rows.iter().take(limit).map(document).collect::<Result<_>>()?;
-    let cursor = match changes.last() {
-        Some(document) if more => document.cursor,
-        _ => last,
+    let changes: Vec<Document> = rows.iter().map(document).collect::<Result<_>>()?;
+    let newest: i64 = rows.first().map_or(Ok(0), |row| row.try_get(5))?;
+    let (cursor, more) = match changes.last() {
+        Some(document) if document.cursor < newest => (document.cursor, true),
+        _ => (last, false),
     };
     Ok(Feed { cursor, more, changes })
 }
