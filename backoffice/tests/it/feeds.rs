@@ -344,6 +344,113 @@ async fn kinds_and_versions_that_are_not_read_here_are_parked() {
 }
 
 #[tokio::test]
+async fn entries_wait_behind_one_of_their_order_that_cannot_be_read() {
+    let house = House::open().await;
+    let mut readable = Journal::new(house.sale.event);
+    readable.order(order(1), &[(house.sale.ticket_type, 2, 8_500)]);
+    let mut journal = Journal::new(house.sale.event);
+    journal.keys = readable.keys.clone();
+    journal.push_raw("order.confirmed", readable.entries[0].data.get(), 9);
+    journal.push(&Fact::TicketBlocked { ticket: 1 });
+    journal.scan(Some(2), Verdict::Admit);
+    journal.push(&Fact::TicketUnblocked { ticket: 1 });
+    let due = house.read(&journal).await.retry_at.unwrap();
+    let mut parked = house.sale.list("gate-parked").await;
+    parked.sort_by_key(|row| row["seq"].as_i64());
+    assert!(parked.iter().all(|row| id(&row["order_id"]) == order(1)), "{parked:?}");
+    let attempts: Vec<&Value> = parked.iter().map(|row| &row["attempts"]).collect();
+    assert_eq!(attempts, [&json!(1), &json!(0), &json!(0), &json!(0)], "the others only wait");
+
+    // The next version of the back office reads it.
+    let admin = database().await.superuser().await.unwrap();
+    admin.execute("set session_replication_role = replica", &[]).await.unwrap();
+    let sql = "update gate_journal set v = 1 where event_id = $1";
+    admin.execute(sql, &[&house.sale.event]).await.unwrap();
+    house.clock.advance(Duration::from_secs(60));
+    assert!(due < house.service().now());
+    assert_eq!(house.project().await.retry_at, None);
+    let rows = house.registrations().await;
+    assert_eq!((rows.len(), &rows[0]["blocked"]), (2, &json!(false)));
+    assert_eq!(rows[1]["status"], json!("checked_in"));
+}
+
+#[tokio::test]
+async fn entries_of_a_ticket_that_nobody_has_keep_their_order() {
+    let house = House::open().await;
+    let mut journal = Journal::new(house.sale.event);
+    journal.push(&Fact::TicketBlocked { ticket: 7 });
+    house.read(&journal).await;
+    house.clock.advance(Duration::from_secs(2));
+    journal.push(&Fact::TicketUnblocked { ticket: 7 });
+    house.read(&journal).await;
+    let mut parked = house.sale.list("gate-parked").await;
+    parked.sort_by_key(|row| row["seq"].as_i64());
+    let attempts: Vec<&Value> = parked.iter().map(|row| &row["attempts"]).collect();
+    assert_eq!(attempts, [&json!(2), &json!(0)]);
+}
+
+#[tokio::test]
+async fn an_admission_by_hand_names_the_person_and_no_device() {
+    let house = House::open().await;
+    let mut journal = Journal::new(house.sale.event);
+    journal.order(order(1), &[(house.sale.ticket_type, 1, 8_500)]);
+    journal.scan(Some(1), Verdict::Admit);
+    let by_hand = journal.entries.pop().unwrap();
+    let mut data: Value = serde_json::from_str(by_hand.data.get()).unwrap();
+    data["by"] = json!(house.sale.org.owner);
+    data["device"] = data["by"].clone();
+    journal.push_raw(&by_hand.kind, &data.to_string(), 1);
+    house.read(&journal).await;
+    let log = house.sale.list("credential-access-log").await;
+    assert_eq!((log.len(), id(&log[0]["checked_in_by"])), (1, house.sale.org.owner));
+    assert_eq!(log[0]["device_id"], Value::Null);
+}
+
+/// The plan's paths, with and without the version. Nothing runs that would tell a gate.
+#[tokio::test]
+async fn registrations_and_ticket_types_answer_under_both_prefixes() {
+    let house = House::open().await;
+    let mut journal = Journal::new(house.sale.event);
+    journal.order(order(1), &[(house.sale.ticket_type, 1, 8_500)]);
+    house.read(&journal).await;
+    let row = id(&house.registrations().await[0]["id"]);
+    let (client, event, kind) = (&house.sale.client, house.sale.event, house.sale.ticket_type);
+    for (prefix, name) in [("/api", "Ada"), ("/api/v1", "Bob")] {
+        let registration = format!("{prefix}/registrations/{row}");
+        let listed = client.get(&format!("{prefix}/registrations")).await.unwrap();
+        assert_eq!(listed.body["data"].as_array().map(Vec::len), Some(1), "{}", listed.body);
+        let patch = json!({"attendee_name": name});
+        let patched = client.patch(&registration, &patch).await.unwrap();
+        assert_eq!((patched.status, &patched.body["attendee_name"]), (200, &json!(name)));
+        let found = client.get(&registration).await.unwrap();
+        assert_eq!(found.body["attendee_email"], json!("guest@example.org"));
+        for field in ["status", "checked_in_at", "blocked", "ticket", "order_id"] {
+            let refused = client.patch(&registration, &json!({field: null})).await.unwrap();
+            assert_eq!((refused.status, refused.fields()), (422, vec![field]), "{}", refused.body);
+        }
+        let body = json!({"name": name, "price": {"amount": "1.00", "currency": "EUR"}});
+        let types = format!("{prefix}/events/{event}/ticket-types");
+        let made = client.post(&types, &body).await.unwrap();
+        assert_eq!(made.status, 201, "{}", made.body);
+        assert_eq!(client.get(&types).await.unwrap().status, 200);
+        let path = format!("{prefix}/ticket-types/{kind}");
+        assert_eq!(client.patch(&path, &json!({"position": 3})).await.unwrap().status, 200);
+        // The new type has no quota yet.
+        let body = json!({"event_id": event, "ticket_type_id": made.body["id"]});
+        let refused = client.post(&format!("{prefix}/registrations"), &body).await.unwrap();
+        assert_eq!((refused.status, refused.code()), (409, "not_ready"), "{}", refused.body);
+        let refund = client.post(&format!("{registration}/refund"), &json!({})).await.unwrap();
+        assert_eq!(refund.code(), "nothing_to_refund");
+        for action in ["check-in", "cancel"] {
+            let later = client.post(&format!("{registration}/{action}"), &json!({})).await.unwrap();
+            assert_eq!(later.status, 202, "{}", later.body);
+            let operation = client.get(later.header("location").unwrap()).await.unwrap();
+            assert_eq!(operation.body["status"], json!("pending"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn personal_data_without_its_key_stays_closed() {
     let house = House::open().await;
     let mut journal = Journal::new(house.sale.event);

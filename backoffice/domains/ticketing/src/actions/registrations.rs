@@ -1,6 +1,8 @@
 //! Registrations made and changed by staff. The gate decides; each of these sends an instruction
 //! and answers when the journal has ended it.
 
+use std::collections::BTreeMap;
+
 use inventory::command::{Channel, Instruction, OrderCreateItem};
 use inventory::personal::{Person, Personal};
 use kernel::action::{Args, Reply};
@@ -247,22 +249,28 @@ fn unknown_fields(row: &Value, known: &[&str], path: &str, faults: &mut Vec<Faul
     }
 }
 
-/// Types of another event, or of nobody's, are the same unknown reference.
+/// Types of another event, or of nobody's, are the same unknown reference. One without a quota would
+/// have no bound: staff are held to stock as the shop is.
 async fn check_types(cx: &Cx, event: Uuid, items: &[OrderCreateItem]) -> Result<()> {
     let wanted: Vec<Uuid> = items.iter().map(|item| item.ticket_type).collect();
-    let sql = "select id from ticket_types \
-                where event_id = $1 and id = any($2) and deleted_at is null";
-    let mut known = Vec::new();
+    let sql = "select t.id, exists (select from quota_ticket_types p \
+                      where p.org_id = t.org_id and p.ticket_type_id = t.id \
+                        and p.deleted_at is null) \
+                 from ticket_types t \
+                where t.event_id = $1 and t.id = any($2) and t.deleted_at is null";
+    let mut bounded = BTreeMap::new();
     for row in cx.query(sql, &[&event, &wanted]).await? {
-        known.push(row.try_get::<_, Uuid>(0)?);
+        bounded.insert(row.try_get::<_, Uuid>(0)?, row.try_get::<_, bool>(1)?);
     }
-    match wanted.iter().find(|id| !known.contains(id)) {
-        None => Ok(()),
-        Some(id) => {
-            let detail = format!("the event has no ticket type {id}");
-            Err(Error::field(Code::UnknownReference, "ticket_type_id", detail))
-        }
+    for id in wanted {
+        let (code, detail) = match bounded.get(&id) {
+            Some(true) => continue,
+            Some(false) => (Code::NotReady, format!("no quota bounds the ticket type {id}")),
+            None => (Code::UnknownReference, format!("the event has no ticket type {id}")),
+        };
+        return Err(Error::field(code, "ticket_type_id", detail));
     }
+    Ok(())
 }
 
 fn ticket(row: &Map<String, Value>) -> Result<u64> {
