@@ -43,8 +43,13 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     beside.push(".new");
     let beside = Path::new(&beside);
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(FILE_MODE);
+    options.write(true).create_new(true).mode(FILE_MODE);
     let failed = |cause| Failure::new(format!("{}: {cause}", beside.display()));
+    // One that a killed process left could be open to others: the mode counts on making only.
+    match std::fs::remove_file(beside) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(failed(cause)),
+        _ => {}
+    }
     let mut file = options.open(beside).map_err(failed)?;
     file.write_all(text.as_bytes()).map_err(failed)?;
     file.sync_all().map_err(failed)?;
