@@ -35,6 +35,7 @@ pub mod service;
 pub mod settings;
 mod shutdown;
 pub mod startup;
+mod strict_json;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod tx;

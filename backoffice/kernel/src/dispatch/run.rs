@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Fault, Result};
 use crate::page;
 use crate::rights::{self, RowScope};
 use crate::service::Service;
-use crate::validate;
+use crate::{strict_json, validate};
 
 pub(super) enum Done {
     Answer(Answer),
@@ -196,9 +196,17 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>> {
             ));
         }
     };
-    match serde_json::from_slice(bytes) {
+    match strict_json::read(bytes) {
         Ok(Value::Object(body)) => Ok(body),
         Ok(_) => Err(Error::new(Code::MalformedJson, "the body must be a JSON object")),
+        Err(cause) if cause.is_data() => Err(Error::new(
+            Code::MalformedJson,
+            format!(
+                "a member stands there twice (line {}, column {})",
+                cause.line(),
+                cause.column()
+            ),
+        )),
         // The position only: the parser's message may quote the body.
         Err(cause) => Err(Error::new(
             Code::MalformedJson,

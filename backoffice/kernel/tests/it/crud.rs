@@ -234,3 +234,12 @@ async fn an_answer_tells_a_bounded_number_of_faults() {
     let seen = house.post("/places", Value::Object(names.collect())).await.is(422);
     assert_eq!(seen.body["errors"].as_array().unwrap().len(), kernel::error::FAULTS_MAX);
 }
+
+#[tokio::test]
+async fn a_member_that_stands_twice_is_refused() {
+    let house = House::open().await;
+    let body = r#"{"name": "One", "key": "twice", "name": "Other"}"#;
+    let request = house.request("POST", "/places").header("content-type", "application/json");
+    let seen = Seen::of(request.body(body)).await.refuses(Code::MalformedJson, &[]);
+    assert!(seen.body["detail"].as_str().unwrap().contains("twice"), "{}", seen.body);
+}
