@@ -310,7 +310,9 @@ fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
+        Value::Number(number) if number.is_u64() => "a number",
+        Value::Number(number) if number.is_i64() => "a negative number",
+        Value::Number(_) => "a number with a point, an exponent or more than 64 bits",
         Value::String(_) => "text",
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",

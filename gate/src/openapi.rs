@@ -106,14 +106,13 @@ fn parameters(route: &Route) -> Vec<Value> {
         };
         parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema}));
     }
-    for (name, kind, description) in route.query {
+    for (name, kind, description, required) in route.query {
         let schema = match *kind {
             "uuid" => json!({"type": "string", "format": "uuid"}),
             kind => json!({"type": kind, "minimum": 0}),
         };
-        parameters.push(
-            json!({"name": name, "in": "query", "description": description, "schema": schema}),
-        );
+        parameters.push(json!({"name": name, "in": "query", "required": required,
+                   "description": description, "schema": schema}));
     }
     if route.idempotent {
         parameters.push(json!({

@@ -92,8 +92,8 @@ pub struct Body {
     pub required: bool,
 }
 
-/// A query parameter: name, JSON type (`uuid`, `integer`), description.
-pub type Parameter = (&'static str, &'static str, &'static str);
+/// A query parameter: name, JSON type (`uuid`, `integer`), description, whether it has to be there.
+pub type Parameter = (&'static str, &'static str, &'static str, bool);
 
 /// A reply: status, description, schema of its JSON or media type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,10 +153,10 @@ impl Method {
     }
 }
 
-const EVENT: Parameter = ("event", "uuid", "The event");
+const EVENT: Parameter = ("event", "uuid", "The event", true);
 const EVENT_OF_ORDER: Parameter =
-    ("event", "uuid", "The event of an order that was not made in this shop");
-const WAIT_MS: Parameter = ("wait_ms", "integer", "Wait so long for news, at most 30000");
+    ("event", "uuid", "The event of an order that was not made in this shop", false);
+const WAIT_MS: Parameter = ("wait_ms", "integer", "Wait so long for news, at most 30000", false);
 
 const fn json(schema: &'static str, bytes_max: usize) -> Option<Body> {
     Some(Body { schema, bytes_max, required: true })
@@ -347,7 +347,7 @@ pub static ROUTES: &[Route] = &[
         auth: Auth::Journal,
         summary: "The ends of all journals",
         query: &[
-            ("after_version", "integer", "Answer when a head has moved since this version"),
+            ("after_version", "integer", "Answer when a head has moved since this version", false),
             WAIT_MS,
         ],
         body: None,
@@ -365,8 +365,8 @@ pub static ROUTES: &[Route] = &[
         summary: "Entries of one event's journal, oldest first",
         query: &[
             EVENT,
-            ("after", "integer", "Entries with a higher number; 0 for all"),
-            ("limit", "integer", "At most so many, up to 1000"),
+            ("after", "integer", "Entries with a higher number; 0 for all", false),
+            ("limit", "integer", "At most so many, up to 1000", false),
             WAIT_MS,
         ],
         body: None,

@@ -78,8 +78,8 @@ impl<'a> Query<'a> {
         let mut pairs: Vec<(&str, &str)> = Vec::new();
         for part in call.query.split('&').filter(|part| !part.is_empty()) {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let known = call.route.query.iter().find(|(known, _, _)| *known == name);
-            let Some((name, _, _)) = known else {
+            let known = call.route.query.iter().find(|(known, ..)| *known == name);
+            let Some((name, ..)) = known else {
                 return Err(refuse("query", "unknown", "has a parameter that is not known here"));
             };
             if pairs.iter().any(|(other, _)| other == name) {

@@ -75,3 +75,17 @@ fn what_is_not_json_or_says_a_thing_twice_is_malformed() {
         assert_eq!(read(body).expect_err(body).code, Code::InvalidBody);
     }
 }
+
+#[test]
+fn numbers_that_are_not_whole_are_told_apart() {
+    let cases = [
+        ("7", "a number"),
+        ("-7", "a negative number"),
+        ("7.0", "a number with a point, an exponent or more than 64 bits"),
+        ("18446744073709551616", "a number with a point, an exponent or more than 64 bits"),
+    ];
+    for (text, expect) in cases {
+        let value = super::parse(text.as_bytes()).expect("JSON");
+        assert_eq!(super::kind(&value), expect, "{text}");
+    }
+}
