@@ -14,7 +14,7 @@ use kernel::error::{Code, Error};
 use kernel::http::Listeners;
 use kernel::registry::Registry;
 use kernel::service::{Service, Shutdown};
-use kernel::settings::Settings;
+use kernel::settings::{Secret, Settings};
 use serde_json::json;
 
 const USAGE: &str = "\
@@ -97,9 +97,9 @@ async fn run(command: Command) -> Outcome {
         Command::Seed { out } => seed::seed(&service()?, out.as_deref()).await,
         Command::SchemaDiff => {
             let settings = settings()?;
-            let url = &settings.database.migrate_url;
             let scripts = migrations::scripts();
-            print(&kernel::schema::pending(url, registry()?, &scripts).await?)
+            let pending = kernel::schema::pending(migrate_url(&settings)?, registry()?, &scripts);
+            print(&pending.await?)
         }
         Command::SchemaPrint => print(&kernel::ddl::script(registry()?)),
         Command::OpenApi => print(&format!("{:#}\n", kernel::openapi::document(registry()?))),
@@ -143,7 +143,7 @@ async fn work() -> Outcome {
 async fn migrate() -> Outcome {
     logging::start()?;
     let settings = settings()?;
-    let report = migrations::run(&settings.database.migrate_url).await.map_err(Failure::new)?;
+    let report = migrations::run(migrate_url(&settings)?).await.map_err(Failure::new)?;
     for name in &report.applied {
         print(&format!("applied {name}\n"))?;
     }
@@ -184,6 +184,15 @@ fn service() -> Result<Service, Failure> {
 
 fn settings() -> Result<Settings, Failure> {
     Settings::from_env().map_err(Failure::new)
+}
+
+/// The one setting that only some commands need.
+fn migrate_url(settings: &Settings) -> Result<&Secret, Failure> {
+    let url = &settings.database.migrate_url;
+    match url.expose().is_empty() {
+        true => Err(Failure::new("DATABASE_MIGRATE_URL is not set")),
+        false => Ok(url),
+    }
 }
 
 fn registry() -> Result<&'static Registry, Failure> {
