@@ -208,13 +208,13 @@ wait_until() {
   done
 }
 
-# stop_pid PIDFILE NAME: asks politely, insists after 15 s.
+# stop_pid PIDFILE NAME: asks politely, insists after 30 s (a gate answers what it accepted for 12 s).
 stop_pid() {
   local file=$1 name=$2 pid
   pid_alive "$file" || { rm -f "$file"; return 0; }
   pid=$(cat "$file")
   kill -TERM "$pid" 2>/dev/null || true
-  if ! wait_until 15 "the end of $name" pid_gone "$pid" 2>/dev/null; then kill -KILL "$pid" 2>/dev/null || true; fi
+  if ! wait_until 30 "the end of $name" pid_gone "$pid" 2>/dev/null; then kill -KILL "$pid" 2>/dev/null || true; fi
   rm -f "$file"
 }
 

@@ -179,7 +179,11 @@ async fn demand_schema(service: &Service) -> Outcome {
 }
 
 fn service() -> Result<Service, Failure> {
-    Ok(Service::new(registry()?, settings()?, Arc::new(SystemClock))?)
+    let settings = settings()?;
+    if settings.database.app_url.is_empty() {
+        return Err(Failure::new("DATABASE_URL is not set"));
+    }
+    Ok(Service::new(registry()?, settings, Arc::new(SystemClock))?)
 }
 
 fn settings() -> Result<Settings, Failure> {

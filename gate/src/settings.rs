@@ -174,6 +174,12 @@ impl Reader<'_> {
             self.parsed("GATE_INTERNAL_BIND", loopback, "an IP address"),
             self.parsed("GATE_INTERNAL_PORT", 8082, "a port, 0 to 65535"),
         );
+        if !internal.ip().is_loopback() {
+            self.error(
+                "GATE_INTERNAL_BIND",
+                "must be a loopback address: the feeds have no TLS here",
+            );
+        }
         Listen { public, internal }
     }
 

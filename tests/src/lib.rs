@@ -1,6 +1,8 @@
 //! Both services as a person starts them: `ops/up` on a directory of its own, and a client.
 //! Knows processes and HTTP; nothing of how the services work inside.
 
+#![allow(clippy::expect_used, reason = "part of the tests: a house that does not start fails them")]
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

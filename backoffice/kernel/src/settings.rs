@@ -158,6 +158,10 @@ impl Settings {
             },
             master_key: reader.master_key(),
         };
+        if !settings.listen.internal_bind.is_loopback() {
+            let words = "must be a loopback address: the feeds have no TLS here";
+            reader.faults.push(format!("BACKOFFICE_INTERNAL_BIND {words}"));
+        }
         if reader.faults.is_empty() { Ok(settings) } else { Err(SettingFaults(reader.faults)) }
     }
 }

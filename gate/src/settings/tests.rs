@@ -41,6 +41,11 @@ fn defaults_are_those_of_the_documentation() {
 fn what_is_wrong_is_named() {
     assert_eq!(errors(&[("GATE_DATA_DIR", "")]), ["GATE_DATA_DIR: is required"]);
     assert_eq!(errors(&[("GATE_PORT", "99999")]), ["GATE_PORT: must be a port, 0 to 65535"]);
+    assert_eq!(
+        errors(&[("GATE_INTERNAL_BIND", "0.0.0.0")]),
+        ["GATE_INTERNAL_BIND: must be a loopback address: the feeds have no TLS here"]
+    );
+    assert_eq!(errors(&[("GATE_INTERNAL_BIND", "::1")]), [""; 0]);
     assert_eq!(errors(&[("GATE_STORE", "disk")]), ["GATE_STORE: must be one of file, redis"]);
     assert_eq!(errors(&[("GATE_STORE", "redis")]), ["REDIS_URL: is required"]);
     assert_eq!(

@@ -18,6 +18,8 @@ fn settings_name_what_is_wrong() {
     check(&[("BACKOFFICE_PORT", "0"), ("BACKOFFICE_BIND", "::1")], None);
     check(&[("BACKOFFICE_PORT", "70000")], Some("BACKOFFICE_PORT must be a port number"));
     check(&[("BACKOFFICE_BIND", "host")], Some("BACKOFFICE_BIND must be an IP address"));
+    check(&[("BACKOFFICE_INTERNAL_BIND", "10.0.0.1")], Some("must be a loopback address"));
+    check(&[("BACKOFFICE_INTERNAL_BIND", "::1")], None);
     check(&[("GATE_INTERNAL_URL", "gate:80")], Some("GATE_INTERNAL_URL must begin with"));
     check(&[("CATALOGUE_TOKEN", "short")], Some("CATALOGUE_TOKEN must have"));
     check(&[("ATLVS_MASTER_KEY", "AAAA")], Some("base64 of 32 bytes"));
