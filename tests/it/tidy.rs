@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const LINES_MAX: usize = 600;
+/// Fewer of a kind means that the listing failed, not that all is well.
+const FILES_MIN: usize = 5;
 
 /// Words that belong to a workplace, not to the product, in pieces so that this file passes.
 const FOREIGN: &[&[&str]] = &[
@@ -19,16 +21,10 @@ const FOREIGN: &[&[&str]] = &[
 #[test]
 fn files_are_rooms() {
     let mut faults = Vec::new();
-    for path in tracked() {
-        let name = display(&path);
-        // A migration is one document, however long.
-        let written = [".rs", ".sql", ".py"].iter().any(|ending| name.ends_with(ending));
-        if !written || name.starts_with("migrations/0") {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+    for File { name, text, .. } in tracked(&[".rs", ".sql", ".py"]) {
         let lines = text.lines().count();
-        if lines > LINES_MAX {
+        // A migration is one document, however long.
+        if lines > LINES_MAX && !name.starts_with("migrations/0") {
             faults.push(format!("{name} has {lines} lines: make it two rooms"));
         }
         // Unit tests beside their module are introduced by it.
@@ -38,55 +34,40 @@ fn files_are_rooms() {
             faults.push(format!("{name} does not open with //!: say what it is and must not know"));
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    demand_none(&faults);
 }
 
 #[test]
 fn axum_is_named_in_http_modules_only() {
     let mut faults = Vec::new();
-    for path in tracked() {
-        let name = display(&path);
-        if !name.ends_with(".rs") || name.starts_with("tests/") {
-            continue;
-        }
-        let http = name.ends_with("/http.rs") || name.contains("/http/");
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        if !http
-            && text
-                .lines()
-                .any(|line| !line.trim_start().starts_with("//") && line.contains("axum::"))
-        {
+    for File { name, text, .. } in tracked(&[".rs"]) {
+        let may =
+            name.starts_with("tests/") || name.ends_with("/http.rs") || name.contains("/http/");
+        let names = |line: &str| !line.trim_start().starts_with("//") && line.contains("axum::");
+        if !may && text.lines().any(names) {
             faults.push(format!("{name} names axum: keep it behind the http module"));
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    demand_none(&faults);
 }
 
 #[test]
 fn nothing_is_left_over() {
     let mut faults = Vec::new();
-    for path in tracked() {
-        let name = display(&path);
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        for pieces in FOREIGN {
-            let word = pieces.concat();
+    for File { name, text, .. } in tracked(&[""]) {
+        for word in FOREIGN.iter().map(|pieces| pieces.concat()) {
             if let Some(line) = text.lines().position(|line| line.contains(&word)) {
                 faults.push(format!("{name}:{}: `{word}` is left over: finish it", line + 1));
             }
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    demand_none(&faults);
 }
 
 #[test]
 fn documents_have_one_title() {
     let mut faults = Vec::new();
-    for path in tracked() {
-        let name = display(&path);
-        if !name.ends_with(".md") {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+    for File { name, text, .. } in tracked(&[".md"]) {
         let mut fenced = false;
         let mut titles = 0;
         for line in text.lines() {
@@ -97,33 +78,39 @@ fn documents_have_one_title() {
             faults.push(format!("{name} has {titles} titles: give it one `# `"));
         }
     }
-    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    demand_none(&faults);
 }
 
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut faults = Vec::new();
-    for path in tracked() {
-        let name = display(&path);
-        if !name.ends_with(".md") {
-            continue;
-        }
-        let Ok(text) = fs::read_to_string(&path) else { continue };
+    for File { name, path, text } in tracked(&[".md"]) {
         let parent = path.parent().unwrap_or(Path::new("."));
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = target.split('#').next().unwrap_or_default();
-            let outside =
-                target.contains("://") || target.starts_with('#') || target.starts_with('/');
+            let outside = target.contains("://") || target.starts_with(['#', '/']);
             if !outside && !file.is_empty() && !parent.join(file).exists() {
                 faults.push(format!("{name} links to {target}, which is not there"));
             }
         }
     }
+    demand_none(&faults);
+}
+
+#[track_caller]
+fn demand_none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Files that git tracks.
-fn tracked() -> Vec<PathBuf> {
+struct File {
+    /// Path from the repository's top.
+    name: String,
+    path: PathBuf,
+    text: String,
+}
+
+/// Text files that git tracks, with one of these endings.
+fn tracked(endings: &[&str]) -> Vec<File> {
     let output = std::process::Command::new("git")
         .args(["ls-files", "-z"])
         .current_dir(system::root())
@@ -133,13 +120,13 @@ fn tracked() -> Vec<PathBuf> {
     let listing = String::from_utf8(output.stdout).expect("paths are UTF-8");
     let files: Vec<_> = listing
         .split('\0')
-        .filter(|name| !name.is_empty())
-        .map(|name| system::root().join(name))
+        .filter(|name| endings.iter().any(|ending| name.ends_with(ending)))
+        .filter_map(|name| {
+            let path = system::root().join(name);
+            let text = fs::read_to_string(&path).ok()?;
+            Some(File { name: name.to_owned(), path, text })
+        })
         .collect();
-    assert!(files.len() > 50, "git lists only {} files", files.len());
+    assert!(files.len() >= FILES_MIN, "git lists only {} files of {endings:?}", files.len());
     files
-}
-
-fn display(path: &Path) -> String {
-    path.strip_prefix(system::root()).unwrap_or(path).display().to_string()
 }

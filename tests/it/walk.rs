@@ -1,5 +1,7 @@
 //! The two commands as a person runs them: the transcript, `demo.json`, a second start, a clean end.
 
+use std::process::{Command, Stdio};
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use system::{House, until};
@@ -45,6 +47,35 @@ async fn the_walk_is_walked_on_files_without_any_redis() {
     );
 }
 
+#[tokio::test]
+async fn an_interrupt_stops_everything_that_was_started() {
+    let house = House::up("redis", &["--no-walk"]);
+    house.stop();
+    let mut command = house.command("up", &["--store", "redis", "--no-walk"]);
+    let mut child =
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("ops/up runs");
+    let gate = house.demo("gate_url");
+    let ready = async || {
+        let answer = house.client.get(format!("{gate}/ready")).send().await;
+        answer.is_ok_and(|answer| answer.status() == StatusCode::OK)
+    };
+    until("the house is up", ready).await;
+
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    let mut status = None;
+    until("ops/up ends", async || {
+        status = child.try_wait().expect("a child");
+        status.is_some()
+    })
+    .await;
+    assert_eq!(status.and_then(|status| status.code()), Some(130), "ended by the interrupt");
+    assert!(house.client.get(&gate).send().await.is_err(), "the gate still answers");
+    for left in ["gate.pid", "backoffice.pid", "redis/redis.pid", "postgres/data/postmaster.pid"] {
+        assert!(!house.run.join(left).exists(), "{left} is left: something still runs");
+    }
+}
+
 #[test]
 fn bad_arguments_are_refused_before_anything_starts() {
     let run = std::env::temp_dir().join(format!("atlvs-arguments-{}", std::process::id()));
@@ -53,7 +84,7 @@ fn bad_arguments_are_refused_before_anything_starts() {
         (&["--store"][..], "--store wants redis or file"),
         (&["--quick"][..], "unknown argument: --quick"),
     ] {
-        let output = std::process::Command::new(system::root().join("ops/up"))
+        let output = Command::new(system::root().join("ops/up"))
             .args(arguments)
             .env("ATLVS_RUN", &run)
             .output()

@@ -104,16 +104,21 @@ impl House {
         }
     }
 
-    /// A command of `ops/` on this house's directory, with the binaries of this build.
+    /// Runs a command of `ops/` on this house to its end.
     pub fn ops(&self, command: &str, arguments: &[&str]) -> Output {
-        Command::new(root().join("ops").join(command))
+        self.command(command, arguments).output().expect("ops commands run")
+    }
+
+    /// A command of `ops/` on this house's directory, with the binaries of this build.
+    pub fn command(&self, command: &str, arguments: &[&str]) -> Command {
+        let mut built = Command::new(root().join("ops").join(command));
+        built
             .args(arguments)
             .env("ATLVS_RUN", &self.run)
             .env("ATLVS_BIN_DIR", binaries())
             .env_remove("GATE_PORT")
-            .env_remove("BACKOFFICE_PORT")
-            .output()
-            .expect("ops commands run")
+            .env_remove("BACKOFFICE_PORT");
+        built
     }
 
     /// A value of `demo.json`.
