@@ -214,6 +214,7 @@ impl Registry {
         };
         for member in &self.members {
             let entity = member.entity;
+            put(&names::primary_key(entity), Code::AlreadyExists, "id");
             for link in &member.links {
                 let name = names::foreign_key(entity, link.field);
                 put(&name, Code::UnknownReference, link.field.name);

@@ -4,7 +4,6 @@
 use tokio_postgres::error::SqlState;
 
 use super::{Code, Error};
-use crate::ddl::names;
 use crate::registry::{Meaning, Registry};
 
 /// Translates; with a registry, constraint names become the codes that descriptors give them.
@@ -24,9 +23,7 @@ pub(crate) fn from_database(registry: Option<&Registry>, cause: &tokio_postgres:
         db.column(),
         db.routine()
     );
-    let meaning = registry
-        .zip(db.constraint())
-        .and_then(|(all, name)| all.meaning(name).or_else(|| generated(all, db.table()?, name)));
+    let meaning = registry.zip(db.constraint()).and_then(|(all, name)| all.meaning(name));
     let error = match meaning {
         Some(Meaning { code, field: Some(field) }) => Error::field(code, field, code.title()),
         // A trigger names the column that it refuses.
@@ -42,21 +39,6 @@ pub(crate) fn from_database(registry: Option<&Registry>, cause: &tokio_postgres:
         return error.with_context(context);
     }
     error.with_context(context).with_context(db.message().to_owned())
-}
-
-/// Constraints that the generator named: keys, foreign keys and the checks of kinds.
-fn generated(registry: &Registry, table: &str, constraint: &str) -> Option<Meaning> {
-    let member = registry.member(table)?;
-    let entity = member.entity;
-    if names::primary_key(entity) == constraint {
-        return Some(Meaning { code: Code::AlreadyExists, field: Some("id") });
-    }
-    let link = member.links.iter().find(|l| names::foreign_key(entity, l.field) == constraint);
-    if let Some(link) = link {
-        return Some(Meaning { code: Code::UnknownReference, field: Some(link.field.name) });
-    }
-    let field = entity.fields.iter().find(|field| names::check(entity, field) == constraint)?;
-    Some(Meaning { code: Code::InvalidValue, field: Some(field.name) })
 }
 
 #[track_caller]

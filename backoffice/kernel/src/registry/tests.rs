@@ -62,6 +62,7 @@ fn names_routes_links_and_meanings_are_found() {
         .collect();
     assert_eq!(children, [("shelves", "parent_id"), ("books", "shelf_id")]);
     let meanings = [
+        ("books_pkey", Some((Code::AlreadyExists, "id"))),
         ("books_title_key", Some((Code::AlreadyExists, "title"))),
         ("books_price_positive", Some((Code::OutOfRange, "price"))),
         ("books_shelf_id_fkey", Some((Code::UnknownReference, "shelf_id"))),
