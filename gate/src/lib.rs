@@ -18,6 +18,7 @@
 )]
 
 pub mod attempts;
+pub mod back_office;
 pub mod buyer;
 pub mod catalogue;
 pub mod cli;

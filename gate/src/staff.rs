@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::back_office;
 use crate::secret::{self, Secret};
 use crate::settings::BackOffice;
 
@@ -42,12 +43,7 @@ pub struct Staff {
 
 impl Staff {
     pub fn new(settings: &BackOffice) -> Result<Self, Unknown> {
-        let http = reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(unknown)?;
+        let http = back_office::http(TIMEOUT).map_err(unknown)?;
         let url = format!("{}/internal/v1/introspect", settings.url);
         Ok(Self { http, url, token: settings.token.clone(), kept: DashMap::new() })
     }
@@ -84,7 +80,6 @@ impl Staff {
     }
 }
 
-/// The cause without the URL.
 fn unknown(error: reqwest::Error) -> Unknown {
-    Unknown(error.without_url().to_string())
+    Unknown(back_office::describe(error))
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::back_office;
 use crate::secret::Secret;
 use crate::settings::BackOffice;
 
@@ -15,7 +16,6 @@ const PAGE_CHANGES_MAX: usize = 500;
 const WAIT_MS: u64 = 20_000;
 /// Longest time for one page, the wait included.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Largest page that is read, in bytes.
 const PAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -56,13 +56,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(settings: &BackOffice) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(PAGE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(describe)?;
+        let http = back_office::http(PAGE_TIMEOUT).map_err(describe)?;
         let url = format!("{}/internal/v1/catalogue", settings.url);
         Ok(Self { http, url, token: settings.token.clone() })
     }
@@ -86,15 +80,6 @@ impl Client {
     }
 }
 
-/// The error and its causes without the URL.
 fn describe(error: reqwest::Error) -> ClientError {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    ClientError::Http(text)
+    ClientError::Http(back_office::describe(error))
 }
