@@ -33,6 +33,7 @@ pub static DOMAIN: Domain = Domain {
     sql: &[("accounts.sql", include_str!("../sql/accounts.sql"))],
     internal: &[introspect::ROUTE],
     loops: &[crate::partitions::KEEP],
+    ..Domain::EMPTY
 };
 
 /// What sign-in needs beside the database.

@@ -128,12 +128,12 @@ pub(crate) fn find(registry: &Registry, path: &str) -> Option<&'static Action> {
 /// The flow allows the action in the row's present state.
 pub(crate) fn may_move(action: &Action, row: &Map<String, Value>) -> Result<()> {
     let Some(flow) = action.entity.flow else { return Ok(()) };
-    let mut moves = flow.moves.iter().filter(|(name, _, _)| *name == action.name).peekable();
+    let mut moves = flow.moves.iter().filter(|one| one.action == action.name).peekable();
     if moves.peek().is_none() {
         return Ok(());
     }
     let state = row.get(flow.field).and_then(Value::as_str).unwrap_or_default();
-    if moves.any(|(_, from, _)| from.contains(&state)) {
+    if moves.any(|one| one.from.contains(&state)) {
         return Ok(());
     }
     let text = format!("{} is not possible while {} is {state}", action.name, flow.field);

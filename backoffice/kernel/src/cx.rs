@@ -149,9 +149,9 @@ impl Cx {
         id: Uuid,
         right: &str,
     ) -> Result<Map<String, Value>> {
-        let scope = rights::may(&self.actor, entity, right)?;
+        let access = rights::may(&self.actor, entity, right)?;
         let lock = if right == "read" { engine::Lock::None } else { engine::Lock::Update };
-        engine::get::row(self, entity, id, lock, scope).await
+        engine::get::row(self, entity, id, lock, &access).await
     }
 
     /// The row as the API shows it.
@@ -165,8 +165,8 @@ impl Cx {
         entity: &'static Entity,
         mut body: Map<String, Value>,
     ) -> Result<Uuid> {
-        let scope = rights::may(&self.actor, entity, "create")?;
-        rights::keep_own(scope, &mut body, true)?;
+        let access = rights::may(&self.actor, entity, "create")?;
+        rights::keep_own(&access, &mut body, true)?;
         engine::create::insert(self, entity, body, Writer::Caller).await
     }
 
@@ -188,9 +188,9 @@ impl Cx {
         mut body: Map<String, Value>,
         version: Option<i64>,
     ) -> Result<()> {
-        let scope = rights::may(&self.actor, entity, "update")?;
-        rights::keep_own(scope, &mut body, false)?;
-        engine::patch::update(self, entity, id, body, version, scope).await
+        let access = rights::may(&self.actor, entity, "update")?;
+        rights::keep_own(&access, &mut body, false)?;
+        engine::patch::update(self, entity, id, body, version, &access).await
     }
 
     /// Writes any field, those by action and secret ones too: for actions and projections.
@@ -204,8 +204,8 @@ impl Cx {
     }
 
     pub async fn delete(&mut self, entity: &'static Entity, id: Uuid) -> Result<()> {
-        let scope = rights::may(&self.actor, entity, "delete")?;
-        engine::delete::remove(self, entity, id, None, scope).await
+        let access = rights::may(&self.actor, entity, "delete")?;
+        engine::delete::remove(self, entity, id, None, &access).await
     }
 
     /// Another domain's action by `domain.action` (internal ones) or `domain.entity.action`, in this transaction, under the same actor. An
@@ -232,8 +232,8 @@ impl Cx {
             (On::Internal, _) => {}
             // What dispatch does before an action on a row: reach, lock, flow.
             (On::Row, Some(id)) => {
-                let scope = rights::may(&self.actor, found.entity, found.name)?;
-                let row = engine::get::row(self, found.entity, id, engine::Lock::Update, scope);
+                let access = rights::may(&self.actor, found.entity, found.name)?;
+                let row = engine::get::row(self, found.entity, id, engine::Lock::Update, &access);
                 action::may_move(found, &row.await?)?;
             }
             (On::Row, None) => {

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::kind;
 use crate::kind_sql::currency_column;
 use crate::param::Bound;
-use crate::rights::RowScope;
+use crate::rights::Access;
 
 /// Who writes: a caller through create and patch, or code that may write any field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,22 +85,19 @@ fn as_map(json: &[u8]) -> Result<Map<String, Value>> {
 
 /// ` where …` for the organization's living rows within the caller's reach. Row-level security says
 /// the organization again; saying it here gives the planner its index.
-fn reach(entity: &Entity, org: Uuid, scope: RowScope, params: &mut Vec<Bound>) -> String {
+fn reach(entity: &Entity, org: Uuid, access: &Access, params: &mut Vec<Bound>) -> String {
     params.push(Bound::uuid(org));
     let mut sql = format!(" where \"org_id\" = ${}", params.len());
     if entity.soft_deletes() {
         sql.push_str(" and \"deleted_at\" is null");
     }
-    if let RowScope::Own { field, user } = scope {
-        params.push(Bound::uuid(user));
-        sql.push_str(&format!(" and \"{field}\" = ${}", params.len()));
-    }
+    access.rows_sql(&mut sql, params);
     sql
 }
 
 /// Like `reach`, for one row.
-fn one(entity: &Entity, org: Uuid, id: Uuid, scope: RowScope, params: &mut Vec<Bound>) -> String {
-    let mut sql = reach(entity, org, scope, params);
+fn one(entity: &Entity, org: Uuid, id: Uuid, access: &Access, params: &mut Vec<Bound>) -> String {
+    let mut sql = reach(entity, org, access, params);
     params.push(Bound::uuid(id));
     sql.push_str(&format!(" and \"id\" = ${}", params.len()));
     sql

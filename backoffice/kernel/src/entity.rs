@@ -3,6 +3,10 @@
 
 use crate::error::Code;
 
+mod field;
+
+pub use field::*;
+
 /// A table, its route, its rights and its shape. Built as a `static` by `const fn`s.
 #[derive(Debug)]
 pub struct Entity {
@@ -106,226 +110,31 @@ pub struct Flow {
     pub field: &'static str,
     pub initial: &'static str,
     pub states: &'static [&'static str],
-    /// Action name, states it starts from, state it leads to.
-    pub moves: &'static [(&'static str, &'static [&'static str], &'static str)],
+    pub moves: &'static [Move],
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub struct Field {
-    pub name: &'static str,
-    pub kind: Kind,
-    pub required: bool,
-    pub access: Access,
-    /// SQL literal or expression for the column default: `'draft'`, `0`, `now()`.
-    pub default: Option<&'static str>,
-    /// Says who a person is or what they did: masked for auditors, exported and erased on request.
-    pub personal: bool,
-    /// Never leaves the database through the engine (hashes, sealed keys).
-    pub secret: bool,
-    /// Older column name, for a rename in the next migration.
-    pub was: Option<&'static str>,
-    pub about: &'static str,
+/// One move of a flow: `POST /<route>/{id}/<action>`. The right it needs is `(grant, action)`. What it
+/// does beside setting the state is the `Action` of the same name, when the domain lists one.
+#[derive(Debug)]
+pub struct Move {
+    pub action: &'static str,
+    pub from: &'static [&'static str],
+    pub to: &'static str,
+    /// Fields that must have a value before the move.
+    pub required: &'static [&'static str],
 }
 
-/// Who writes a field.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Create and patch.
-    Writable,
-    /// Create only.
-    WriteOnce,
-    /// Neither: an action, a projection or the database writes it.
-    ByAction,
-    /// Stored generated column: SQL expression.
-    Computed(&'static str),
-}
-
-/// Semantic kind: fixes SQL type, JSON form, filter operators, validation and widget, once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Up to `max` characters, no control characters but line breaks when `max > 300`.
-    Text {
-        max: u32,
-    },
-    /// Lower-case key: `[a-z0-9][a-z0-9_-]*`, up to 63 characters.
-    Slug,
-    Email,
-    Phone,
-    Url,
-    Bool,
-    /// 64-bit integer within [min, max].
-    Integer {
-        min: i64,
-        max: i64,
-    },
-    /// `numeric(19,4)` and a `<name>_currency` column; JSON `{"amount","currency"}`.
-    Money,
-    /// Exact decimal with `scale` digits after the point.
-    Decimal {
-        scale: u8,
-    },
-    /// ISO 4217 code.
-    Currency,
-    /// ISO 3166-1 alpha-2 code.
-    Country,
-    /// BCP 47 language tag.
-    Language,
-    /// IANA zone name.
-    TimeZone,
-    Date,
-    /// UTC instant, RFC 3339 with up to microseconds.
-    Instant,
-    /// One of the options; `text` + CHECK.
-    Choice(&'static [&'static str]),
-    /// Composite foreign key to `domain.entity`.
-    Link {
+impl Move {
+    pub const fn new(
+        action: &'static str,
+        from: &'static [&'static str],
         to: &'static str,
-        on_delete: OnDelete,
-    },
-    /// UUID of something outside this database or without a foreign key.
-    Id,
-    /// Any JSON value up to 64 KiB.
-    Json,
-    /// Opaque bytes, base64 in JSON.
-    Bytes {
-        max: u32,
-    },
-    /// List of texts.
-    TextList {
-        max_items: u32,
-    },
-}
+    ) -> Self {
+        Self { action, from, to, required: &[] }
+    }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnDelete {
-    Restrict,
-    Cascade,
-}
-
-const fn field(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        required: false,
-        access: Access::Writable,
-        default: None,
-        personal: false,
-        secret: false,
-        was: None,
-        about: "",
-    }
-}
-
-pub const fn text(name: &'static str) -> Field {
-    field(name, Kind::Text { max: 300 })
-}
-pub const fn long_text(name: &'static str) -> Field {
-    field(name, Kind::Text { max: 20_000 })
-}
-pub const fn slug(name: &'static str) -> Field {
-    field(name, Kind::Slug)
-}
-pub const fn email(name: &'static str) -> Field {
-    field(name, Kind::Email)
-}
-pub const fn phone(name: &'static str) -> Field {
-    field(name, Kind::Phone)
-}
-pub const fn url(name: &'static str) -> Field {
-    field(name, Kind::Url)
-}
-pub const fn boolean(name: &'static str) -> Field {
-    field(name, Kind::Bool)
-}
-pub const fn integer(name: &'static str, min: i64, max: i64) -> Field {
-    field(name, Kind::Integer { min, max })
-}
-pub const fn money(name: &'static str) -> Field {
-    field(name, Kind::Money)
-}
-pub const fn decimal(name: &'static str, scale: u8) -> Field {
-    field(name, Kind::Decimal { scale })
-}
-pub const fn currency(name: &'static str) -> Field {
-    field(name, Kind::Currency)
-}
-pub const fn country(name: &'static str) -> Field {
-    field(name, Kind::Country)
-}
-pub const fn language(name: &'static str) -> Field {
-    field(name, Kind::Language)
-}
-pub const fn time_zone(name: &'static str) -> Field {
-    field(name, Kind::TimeZone)
-}
-pub const fn date(name: &'static str) -> Field {
-    field(name, Kind::Date)
-}
-pub const fn instant(name: &'static str) -> Field {
-    field(name, Kind::Instant)
-}
-pub const fn choice(name: &'static str, options: &'static [&'static str]) -> Field {
-    field(name, Kind::Choice(options))
-}
-pub const fn link(name: &'static str, to: &'static str) -> Field {
-    field(name, Kind::Link { to, on_delete: OnDelete::Restrict })
-}
-pub const fn id(name: &'static str) -> Field {
-    field(name, Kind::Id)
-}
-pub const fn json(name: &'static str) -> Field {
-    field(name, Kind::Json)
-}
-pub const fn bytes(name: &'static str, max: u32) -> Field {
-    field(name, Kind::Bytes { max })
-}
-pub const fn text_list(name: &'static str, max_items: u32) -> Field {
-    field(name, Kind::TextList { max_items })
-}
-
-impl Field {
-    pub const fn required(mut self) -> Self {
-        self.required = true;
-        self
-    }
-    pub const fn once(mut self) -> Self {
-        self.access = Access::WriteOnce;
-        self
-    }
-    pub const fn by_action(mut self) -> Self {
-        self.access = Access::ByAction;
-        self
-    }
-    pub const fn computed(mut self, sql: &'static str) -> Self {
-        self.access = Access::Computed(sql);
-        self
-    }
-    /// Column default; a required field with a default may be left out on create.
-    pub const fn default(mut self, sql: &'static str) -> Self {
-        self.default = Some(sql);
-        self
-    }
-    pub const fn personal(mut self) -> Self {
-        self.personal = true;
-        self
-    }
-    pub const fn secret(mut self) -> Self {
-        self.secret = true;
-        self.access = Access::ByAction;
-        self
-    }
-    pub const fn cascade(mut self) -> Self {
-        if let Kind::Link { to, .. } = self.kind {
-            self.kind = Kind::Link { to, on_delete: OnDelete::Cascade };
-        }
-        self
-    }
-    pub const fn was(mut self, old: &'static str) -> Self {
-        self.was = Some(old);
-        self
-    }
-    pub const fn about(mut self, text: &'static str) -> Self {
-        self.about = text;
+    pub const fn needs(mut self, fields: &'static [&'static str]) -> Self {
+        self.required = fields;
         self
     }
 }
@@ -451,4 +260,10 @@ pub struct Domain {
     pub internal: &'static [crate::action::InternalRoute],
     /// Background loops that `backoffice work` runs.
     pub loops: &'static [crate::action::Loop],
+}
+
+impl Domain {
+    /// What a domain has that says nothing: `Domain { name, entities, ..Domain::EMPTY }`.
+    pub const EMPTY: Self =
+        Self { name: "", entities: &[], actions: &[], sql: &[], internal: &[], loops: &[] };
 }

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::cx::Actor;
 use crate::entity::{Entity, Field, Kind};
 use crate::error::{Code, Error, Fault, Result};
+use crate::param::Bound;
 use crate::registry::Registry;
 
 /// Entries of one role or token; more are refused.
@@ -23,15 +24,36 @@ pub enum Reach {
     All,
 }
 
-/// Rows that the caller may touch, ready for SQL.
+/// What a right reaches on one entity: which rows, ready for SQL. The one value that the engine
+/// takes; it never looks at grants itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Access {
+    rows: RowScope,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowScope {
+enum RowScope {
     All,
     /// Rows whose field holds this user.
     Own {
         field: &'static str,
         user: Uuid,
     },
+}
+
+impl Access {
+    /// Everything: for services, and for rows that dispatch has reached already.
+    pub(crate) fn all() -> Self {
+        Self { rows: RowScope::All }
+    }
+
+    /// Appends ` and …` for the rows in reach.
+    pub(crate) fn rows_sql(&self, sql: &mut String, params: &mut Vec<Bound>) {
+        if let RowScope::Own { field, user } = self.rows {
+            params.push(Bound::uuid(user));
+            sql.push_str(&format!(" and \"{field}\" = ${}", params.len()));
+        }
+    }
 }
 
 /// One line of a role: on `grant` (`events.events`, `events.*` or `*`) these rights (`read`,
@@ -115,9 +137,9 @@ fn wider(best: Option<Reach>, next: Reach) -> Option<Reach> {
 }
 
 /// The one answer to "may I": the rows it reaches, or 401 or 403.
-pub(crate) fn may(actor: &Actor, entity: &Entity, right: &str) -> Result<RowScope> {
+pub(crate) fn may(actor: &Actor, entity: &Entity, right: &str) -> Result<Access> {
     let (rights, user) = match actor {
-        Actor::Service(_) => return Ok(RowScope::All),
+        Actor::Service(_) => return Ok(Access::all()),
         Actor::Public => {
             return Err(Error::new(Code::Unauthenticated, "sign in or send a valid token"));
         }
@@ -125,8 +147,10 @@ pub(crate) fn may(actor: &Actor, entity: &Entity, right: &str) -> Result<RowScop
         Actor::Token { user, rights, .. } => (rights, *user),
     };
     match (rights.reach(entity.grant, right), owner_field(entity)) {
-        (Some(Reach::All), _) => Ok(RowScope::All),
-        (Some(Reach::Own), Some(field)) => Ok(RowScope::Own { field: field.name, user }),
+        (Some(Reach::All), _) => Ok(Access::all()),
+        (Some(Reach::Own), Some(field)) => {
+            Ok(Access { rows: RowScope::Own { field: field.name, user } })
+        }
         (Some(Reach::Own), None) | (None, _) => Err(Error::new(
             Code::Forbidden,
             format!("the right {right} on {} is missing", entity.grant),
@@ -141,7 +165,7 @@ pub(crate) fn owner_field(entity: &Entity) -> Option<&'static Field> {
 
 /// Like `may`, for what is not about a row: a reach of one's own rows is no answer there.
 pub(crate) fn may_without_row(actor: &Actor, entity: &Entity, right: &str) -> Result<()> {
-    match may(actor, entity, right)? {
+    match may(actor, entity, right)?.rows {
         RowScope::All => Ok(()),
         RowScope::Own { .. } => Err(Error::new(
             Code::Forbidden,
@@ -152,8 +176,8 @@ pub(crate) fn may_without_row(actor: &Actor, entity: &Entity, right: &str) -> Re
 
 /// Keeps a body within the reach: who makes or changes own rows only makes none of another's. A new
 /// row without an owner is the caller's.
-pub(crate) fn keep_own(scope: RowScope, body: &mut Map<String, Value>, new: bool) -> Result<()> {
-    let RowScope::Own { field, user } = scope else { return Ok(()) };
+pub(crate) fn keep_own(access: &Access, body: &mut Map<String, Value>, new: bool) -> Result<()> {
+    let RowScope::Own { field, user } = access.rows else { return Ok(()) };
     let own = Value::String(user.to_string());
     match body.get(field) {
         Some(given) if *given != own => {

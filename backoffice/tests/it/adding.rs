@@ -1,7 +1,9 @@
 //! `docs/adding-an-entity.md`, followed step by step: its descriptor stands here word for word, and
 //! what it promises is tried.
 
-use kernel::entity::{Domain, Entity, Flow, Group, Unique, choice, date, link, long_text, text};
+use kernel::entity::{
+    Domain, Entity, Flow, Group, Move, Unique, choice, date, link, long_text, text,
+};
 use kernel::error::Code;
 use kernel::registry::Registry;
 use kernel::testkit::TestDb;
@@ -33,18 +35,15 @@ pub(crate) static LOST_ITEM_FLOW: Flow = Flow {
     field: "status",
     initial: "kept",
     states: &["kept", "returned", "disposed"],
-    moves: &[("return", &["kept"], "returned"), ("dispose", &["kept"], "disposed")],
+    moves: &[
+        Move::new("return", &["kept"], "returned"),
+        Move::new("dispose", &["kept"], "disposed"),
+    ],
 };
 // end: descriptor
 
-static LOST_AND_FOUND: Domain = Domain {
-    name: "lost_and_found",
-    entities: &[&LOST_ITEMS],
-    actions: &[],
-    sql: &[],
-    internal: &[],
-    loops: &[],
-};
+static LOST_AND_FOUND: Domain =
+    Domain { name: "lost_and_found", entities: &[&LOST_ITEMS], ..Domain::EMPTY };
 
 fn extended() -> Registry {
     let mut domains = crate::registry().domains().to_vec();
@@ -103,14 +102,7 @@ fn a_mistake_is_named_at_start() {
     }
 }
 
-const LOST_AND_FOUND_LIKE: Domain = Domain {
-    name: "lost_and_found",
-    entities: &[],
-    actions: &[],
-    sql: &[],
-    internal: &[],
-    loops: &[],
-};
+const LOST_AND_FOUND_LIKE: Domain = Domain { name: "lost_and_found", ..Domain::EMPTY };
 
 #[test]
 fn the_generated_schema_is_one_script() {

@@ -93,8 +93,8 @@ async fn next_status(cx: &mut Cx, id: Uuid, action: &str) -> Result<&'static str
     let status = row.get(FLOW.field).and_then(Value::as_str).unwrap_or_default();
     FLOW.moves
         .iter()
-        .find(|(name, from, _)| *name == action && from.contains(&status))
-        .map(|(_, _, to)| *to)
+        .find(|one| one.action == action && one.from.contains(&status))
+        .map(|one| one.to)
         .ok_or_else(|| {
             Error::new(Code::InvalidTransition, format!("{action} is not possible while {status}"))
         })

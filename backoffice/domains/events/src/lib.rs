@@ -4,8 +4,8 @@
 mod actions;
 
 use kernel::entity::{
-    Check, Domain, Entity, Flow, Group, View, currency, instant, integer, link, long_text, text,
-    time_zone,
+    Check, Domain, Entity, Flow, Group, Move, View, currency, instant, integer, link, long_text,
+    text, time_zone,
 };
 use kernel::error::Code;
 
@@ -70,10 +70,10 @@ pub static FLOW: Flow = Flow {
     initial: "draft",
     states: STATES,
     moves: &[
-        ("open-sales", &["draft", "sale_closed"], "on_sale"),
-        ("close-sales", &["on_sale"], "sale_closed"),
-        ("complete", &["on_sale", "sale_closed"], "completed"),
-        ("cancel", &["draft", "on_sale", "sale_closed"], "canceled"),
+        Move::new("open-sales", &["draft", "sale_closed"], "on_sale"),
+        Move::new("close-sales", &["on_sale"], "sale_closed"),
+        Move::new("complete", &["on_sale", "sale_closed"], "completed"),
+        Move::new("cancel", &["draft", "on_sale", "sale_closed"], "canceled"),
     ],
 };
 
@@ -82,6 +82,5 @@ pub static DOMAIN: Domain = Domain {
     entities: &[&EVENTS],
     actions: actions::ACTIONS,
     sql: &[("events.sql", include_str!("../sql/events.sql"))],
-    internal: &[],
-    loops: &[],
+    ..Domain::EMPTY
 };

@@ -34,6 +34,5 @@ pub static DOMAIN: Domain = Domain {
         ("identity_trees.sql", include_str!("../sql/trees.sql")),
         ("identity_currencies.sql", include_str!("../sql/currencies.sql")),
     ],
-    internal: &[],
-    loops: &[],
+    ..Domain::EMPTY
 };

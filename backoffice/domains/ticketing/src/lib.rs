@@ -33,4 +33,5 @@ pub static DOMAIN: Domain = Domain {
         Loop { name: "catalogue", run: |service, end| Box::pin(catalogue::publish(service, end)) },
         Loop { name: "journal", run: |service, end| Box::pin(journal::follow(service, end)) },
     ],
+    ..Domain::EMPTY
 };

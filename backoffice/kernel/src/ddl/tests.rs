@@ -45,10 +45,8 @@ static TASKS: Entity = Entity::new("tasks")
 static CLUB: Domain = Domain {
     name: "club",
     entities: &[&PEOPLE, &CLUBS, &VISITS, &TASKS],
-    actions: &[],
     sql: &[("club.sql", "-- beside the entities\n")],
-    internal: &[],
-    loops: &[],
+    ..Domain::EMPTY
 };
 
 fn registry() -> Registry {

@@ -11,7 +11,7 @@ use crate::engine::{self, Lock, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
 use crate::page;
-use crate::rights::{self, RowScope};
+use crate::rights::{self, Access};
 use crate::service::Service;
 use crate::{strict_json, validate};
 
@@ -47,22 +47,22 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         Target::List { entity, above } => list(cx, call, entity, *above).await?,
         Target::Get { entity, id } => {
             no_query(call)?;
-            let scope = rights::may(&cx.actor, entity, "read")?;
-            row(cx, entity, *id, scope, 200).await?
+            let access = rights::may(&cx.actor, entity, "read")?;
+            row(cx, entity, *id, &access, 200).await?
         }
         Target::Create { entity, above } => create(cx, call, entity, *above).await?,
         Target::Patch { entity, id } => {
             no_query(call)?;
-            let scope = rights::may(&cx.actor, entity, "update")?;
+            let access = rights::may(&cx.actor, entity, "update")?;
             let mut body = object(call)?;
-            rights::keep_own(scope, &mut body, false)?;
-            engine::patch::update(cx, entity, *id, body, version(call)?, scope).await?;
-            row(cx, entity, *id, RowScope::All, 200).await?
+            rights::keep_own(&access, &mut body, false)?;
+            engine::patch::update(cx, entity, *id, body, version(call)?, &access).await?;
+            row(cx, entity, *id, &Access::all(), 200).await?
         }
         Target::Delete { entity, id } => {
             no_query(call)?;
-            let scope = rights::may(&cx.actor, entity, "delete")?;
-            engine::delete::remove(cx, entity, *id, version(call)?, scope).await?;
+            let access = rights::may(&cx.actor, entity, "delete")?;
+            engine::delete::remove(cx, entity, *id, version(call)?, &access).await?;
             Answer::nothing()
         }
         Target::Action { action, id, above } => return act(cx, call, action, *id, *above).await,
@@ -76,7 +76,7 @@ async fn list(
     entity: &'static Entity,
     above: Option<Above>,
 ) -> Result<Answer> {
-    let scope = rights::may(&cx.actor, entity, "read")?;
+    let access = rights::may(&cx.actor, entity, "read")?;
     let query = page::parse(entity, &call.query)?;
     let parent = match above {
         Some(above) => {
@@ -85,7 +85,7 @@ async fn list(
         }
         None => None,
     };
-    let body = engine::list::page(cx, entity, &query, scope, parent).await?;
+    let body = engine::list::page(cx, entity, &query, &access, parent).await?;
     Ok(Answer { status: 200, body: Some(body), ..Answer::default() })
 }
 
@@ -96,11 +96,11 @@ async fn create(
     above: Option<Above>,
 ) -> Result<Answer> {
     no_query(call)?;
-    let scope = rights::may(&cx.actor, entity, "create")?;
+    let access = rights::may(&cx.actor, entity, "create")?;
     let mut body = under(cx, above, object(call)?).await?;
-    rights::keep_own(scope, &mut body, true)?;
+    rights::keep_own(&access, &mut body, true)?;
     let id = engine::create::insert(cx, entity, body, Writer::Caller).await?;
-    row(cx, entity, id, RowScope::All, 201).await
+    row(cx, entity, id, &Access::all(), 201).await
 }
 
 async fn act(
@@ -112,14 +112,14 @@ async fn act(
 ) -> Result<Done> {
     no_query(call)?;
     let entity = action.entity;
-    let scope = rights::may(&cx.actor, entity, action.name)?;
+    let access = rights::may(&cx.actor, entity, action.name)?;
     if id.is_none() {
         rights::may_without_row(&cx.actor, entity, action.name)?;
     }
     let input = under(cx, above, object(call)?).await?;
     let input = validate::input(action.input, input)?;
     if let Some(id) = id {
-        let row = engine::get::row(cx, entity, id, Lock::Update, scope).await?;
+        let row = engine::get::row(cx, entity, id, Lock::Update, &access).await?;
         if let Some(version) = version(call)?
             && row.get("version").and_then(Value::as_i64) != Some(version)
         {
@@ -129,10 +129,10 @@ async fn act(
     }
     let status = if action.on == On::Create { 201 } else { 200 };
     let answer = match (action.run)(cx, Args { id, input }).await? {
-        Reply::Row(id) => row(cx, entity, id, RowScope::All, status).await?,
+        Reply::Row(id) => row(cx, entity, id, &Access::all(), status).await?,
         Reply::Json(value) => Answer::json(status, &value),
         Reply::Nothing => match (action.answers, id) {
-            (Answers::Row, Some(id)) => row(cx, entity, id, RowScope::All, status).await?,
+            (Answers::Row, Some(id)) => row(cx, entity, id, &Access::all(), status).await?,
             _ => Answer::nothing(),
         },
         Reply::Await { operation, row } => {
@@ -160,8 +160,8 @@ async fn under(
 }
 
 async fn parent_is_there(cx: &mut Cx, above: Above) -> Result<()> {
-    let scope = rights::may(&cx.actor, above.entity, "read")?;
-    engine::get::json(cx, above.entity, above.id, Lock::None, scope).await.map(drop)
+    let access = rights::may(&cx.actor, above.entity, "read")?;
+    engine::get::json(cx, above.entity, above.id, Lock::None, &access).await.map(drop)
 }
 
 /// A row as the answer, with its version and, when new, its place.
@@ -169,10 +169,10 @@ pub(super) async fn row(
     cx: &Cx,
     entity: &'static Entity,
     id: Uuid,
-    scope: RowScope,
+    access: &Access,
     status: u16,
 ) -> Result<Answer> {
-    let row = engine::get::shown_row(cx, entity, id, Lock::None, scope).await?;
+    let row = engine::get::shown_row(cx, entity, id, Lock::None, access).await?;
     let location = (status == 201).then(|| format!("/api/v1/{}/{id}", entity.route()));
     Ok(Answer { status, body: Some(row.json), version: row.version, location, cookie: None })
 }

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::entity::{Entity, Kind, OnDelete, Scope};
 use crate::error::{Code, Error, Result};
 use crate::param::{Bound, Param};
-use crate::rights::RowScope;
+use crate::rights::Access;
 
 /// Rows that one deletion may take along, on all levels together.
 const CASCADE_ROWS_MAX: usize = 10_000;
@@ -19,14 +19,14 @@ pub(crate) async fn remove(
     entity: &'static Entity,
     id: Uuid,
     version: Option<i64>,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<()> {
     if !entity.soft_deletes() {
         return Err(Error::internal(format!("rows of {} are never deleted", entity.name)));
     }
     // FOR UPDATE conflicts with the FOR KEY SHARE of whoever is about to link here.
     let mut params = Vec::new();
-    let place = one(entity, cx.org, id, scope, &mut params);
+    let place = one(entity, cx.org, id, access, &mut params);
     let sql = format!("select \"version\" from \"{}\"{place} for update", entity.name);
     let rows = cx.query_typed(&sql, &params).await?;
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;

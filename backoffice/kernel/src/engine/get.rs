@@ -8,7 +8,7 @@ use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
 use crate::error::Result;
-use crate::rights::RowScope;
+use crate::rights::Access;
 
 /// A row as the API shows it.
 pub(crate) struct Shown {
@@ -23,9 +23,9 @@ pub(crate) async fn json(
     entity: &'static Entity,
     id: Uuid,
     lock: Lock,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<Vec<u8>> {
-    Ok(shown_row(cx, entity, id, lock, scope).await?.json)
+    Ok(shown_row(cx, entity, id, lock, access).await?.json)
 }
 
 pub(crate) async fn shown_row(
@@ -33,11 +33,11 @@ pub(crate) async fn shown_row(
     entity: &'static Entity,
     id: Uuid,
     lock: Lock,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<Shown> {
     let shown = shown(entity);
     let mut params = Vec::new();
-    let place = one(entity, cx.org, id, scope, &mut params);
+    let place = one(entity, cx.org, id, access, &mut params);
     // A log's rows never change, so there is nothing to lock (nor the privilege to).
     let lock = if lock == Lock::Update && !entity.log { " for update" } else { "" };
     let sql = format!("select {} from \"{}\"{place}{lock}", select_list(&shown), entity.name);
@@ -54,7 +54,7 @@ pub(crate) async fn row(
     entity: &'static Entity,
     id: Uuid,
     lock: Lock,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<Map<String, Value>> {
-    as_map(&json(cx, entity, id, lock, scope).await?)
+    as_map(&json(cx, entity, id, lock, access).await?)
 }

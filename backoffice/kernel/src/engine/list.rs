@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::filter::push;
 use crate::page::{self, COUNT_EXACT_MAX, ListQuery};
 use crate::param::Bound;
-use crate::rights::RowScope;
+use crate::rights::Access;
 
 /// The parent of a child collection: the child's link field and the parent's id.
 pub(crate) type Parent = Option<(&'static Field, Uuid)>;
@@ -22,12 +22,12 @@ pub(crate) async fn page(
     cx: &Cx,
     entity: &'static Entity,
     query: &ListQuery,
-    scope: RowScope,
+    access: &Access,
     parent: Parent,
 ) -> Result<Vec<u8>> {
     let shown = shown(entity);
     let mut params = Vec::new();
-    let mut place = reach(entity, cx.org, scope, &mut params);
+    let mut place = reach(entity, cx.org, access, &mut params);
     if let Some((field, id)) = parent {
         params.push(Bound::uuid(id));
         push(&mut place, &format!(" and \"{}\" = ${}", field.name, params.len()));

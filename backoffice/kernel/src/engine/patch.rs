@@ -10,7 +10,7 @@ use crate::ddl;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
 use crate::param::{Bound, Param};
-use crate::rights::RowScope;
+use crate::rights::Access;
 use crate::validate::{self, Columns, Purpose};
 
 pub(crate) async fn update(
@@ -19,10 +19,10 @@ pub(crate) async fn update(
     id: Uuid,
     body: Map<String, Value>,
     version: Option<i64>,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<()> {
     let columns = validate::body(entity, &body, Purpose::Patch, Writer::Caller)?;
-    write(cx, entity, id, columns, version, scope).await
+    write(cx, entity, id, columns, version, access).await
 }
 
 pub(crate) async fn set(
@@ -34,7 +34,7 @@ pub(crate) async fn set(
     let body = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let columns = validate::body(entity, &body, Purpose::Patch, Writer::Action)
         .map_err(|error| error.with_context(format!("set on {}", entity.name)))?;
-    write(cx, entity, id, columns, None, RowScope::All).await
+    write(cx, entity, id, columns, None, &Access::all()).await
 }
 
 async fn write(
@@ -43,13 +43,13 @@ async fn write(
     id: Uuid,
     columns: Columns,
     version: Option<i64>,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<()> {
     if !ddl::is_versioned(entity) {
         return Err(Error::internal(format!("rows of {} never change", entity.name)));
     }
     if columns.names.is_empty() {
-        return present(cx, entity, id, version, scope).await;
+        return present(cx, entity, id, version, access).await;
     }
     links::check(cx, entity, &columns.links).await?;
     let mut params = columns.values;
@@ -62,7 +62,7 @@ async fn write(
     params.push(Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ });
     sets.push(format!("\"updated_at\" = ${}", params.len()));
     sets.push("\"version\" = \"version\" + 1".to_owned());
-    let mut place = one(entity, cx.org, id, scope, &mut params);
+    let mut place = one(entity, cx.org, id, access, &mut params);
     if let Some(version) = version {
         params.push(Bound::int(version));
         place.push_str(&format!(" and \"version\" = ${}", params.len()));
@@ -71,7 +71,7 @@ async fn write(
         format!("update \"{}\" set {}{place} returning \"version\"", entity.name, sets.join(", "));
     if cx.query_typed(&sql, &params).await?.is_empty() {
         // Nothing matched: either there is no such row, or it has another version.
-        present(cx, entity, id, version, scope).await?;
+        present(cx, entity, id, version, access).await?;
         return Err(mismatch());
     }
     Ok(())
@@ -83,10 +83,10 @@ pub(super) async fn present(
     entity: &'static Entity,
     id: Uuid,
     version: Option<i64>,
-    scope: RowScope,
+    access: &Access,
 ) -> Result<()> {
     let mut params = Vec::new();
-    let place = one(entity, cx.org, id, scope, &mut params);
+    let place = one(entity, cx.org, id, access, &mut params);
     let sql = format!("select \"version\" from \"{}\"{place}", entity.name);
     let rows = cx.query_typed(&sql, &params).await?;
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;

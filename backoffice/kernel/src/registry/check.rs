@@ -147,9 +147,13 @@ fn flow(entity: &Entity, report: &mut dyn FnMut(String)) {
     if !flow.states.contains(&flow.initial) {
         report(format!("the flow begins in {}, which is no state", flow.initial));
     }
-    for (action, from, to) in flow.moves {
-        for state in from.iter().chain([to]).filter(|state| !flow.states.contains(state)) {
-            report(format!("move {action} names {state}, which is no state"));
+    for one in flow.moves {
+        let named = one.from.iter().chain([&one.to]);
+        for state in named.filter(|state| !flow.states.contains(state)) {
+            report(format!("move {} names {state}, which is no state", one.action));
+        }
+        for name in one.required.iter().filter(|name| entity.field(name).is_none()) {
+            report(format!("move {} needs {name}, which is no field", one.action));
         }
     }
 }

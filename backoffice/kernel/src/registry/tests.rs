@@ -2,12 +2,13 @@
 
 use super::{Meaning, Registry};
 use crate::entity::{
-    Check, Domain, Entity, Flow, Operations, Unique, View, choice, id, integer, link, money, text,
+    Check, Domain, Entity, Flow, Move, Operations, Unique, View, choice, id, integer, link, money,
+    text,
 };
 use crate::error::Code;
 
 const fn domain(name: &'static str, entities: &'static [&'static Entity]) -> Domain {
-    Domain { name, entities, actions: &[], sql: &[], internal: &[], loops: &[] }
+    Domain { name, entities, ..Domain::EMPTY }
 }
 
 static SHELVES: Entity = Entity::new("shelves")
@@ -40,7 +41,7 @@ static LOAN: Flow = Flow {
     field: "status",
     initial: "here",
     states: &["here", "lent"],
-    moves: &[("lend", &["here"], "lent"), ("return", &["lent"], "here")],
+    moves: &[Move::new("lend", &["here"], "lent"), Move::new("return", &["lent"], "here")],
 };
 
 static LIBRARY: Domain = domain("library", &[&SHELVES, &BOOKS]);
@@ -170,7 +171,7 @@ fn flows_are_choices_that_only_actions_move() {
         field: "status",
         initial: "gone",
         states: &["here"],
-        moves: &[("lend", &["here"], "lent")],
+        moves: &[Move::new("lend", &["here"], "lent")],
     };
     static MOVES: Entity = sound("things")
         .fields(&[choice("status", LOST.states).required().default("'gone'").by_action()])

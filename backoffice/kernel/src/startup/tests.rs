@@ -10,14 +10,7 @@ static NOTES: Entity = Entity::new("notes")
     .grant("notes.notes")
     .about("A note.")
     .fields(&[text("body"), link("parent_id", "notes.notes")]);
-static DOMAIN: Domain = Domain {
-    name: "notes",
-    entities: &[&NOTES],
-    actions: &[],
-    sql: &[],
-    internal: &[],
-    loops: &[],
-};
+static DOMAIN: Domain = Domain { name: "notes", entities: &[&NOTES], ..Domain::EMPTY };
 
 const TENANT: &str = "as PERMISSIVE for ALL to public using ((org_id = ( SELECT \
     (NULLIF(current_setting('app.org_id'::text, true), ''::text))::uuid AS \"nullif\")))";

@@ -57,14 +57,8 @@ static TASKS: Entity = Entity::new("tasks")
         code: Code::Required,
         field: "person_id",
     }]);
-static CLUB: Domain = Domain {
-    name: "club",
-    entities: &[&PEOPLE, &VISITS, &CLUBS, &TASKS],
-    actions: &[],
-    sql: &[],
-    internal: &[],
-    loops: &[],
-};
+static CLUB: Domain =
+    Domain { name: "club", entities: &[&PEOPLE, &VISITS, &CLUBS, &TASKS], ..Domain::EMPTY };
 
 fn registry() -> &'static Registry {
     static REGISTRY: std::sync::OnceLock<&'static Registry> = std::sync::OnceLock::new();
@@ -443,8 +437,7 @@ async fn a_column_is_dropped_in_two_releases() {
     static THIRD: Entity = things(&[], &[]);
     let release = |entity: &'static Entity| {
         let entities: &'static [&'static Entity] = Box::leak(Box::new([entity]));
-        let domain =
-            Domain { name: "club", entities, actions: &[], sql: &[], internal: &[], loops: &[] };
+        let domain = Domain { name: "club", entities, ..Domain::EMPTY };
         Registry::new(&[Box::leak(Box::new(domain))]).unwrap()
     };
     let url = &database().await.migrate_url;
@@ -486,14 +479,12 @@ async fn a_difference_becomes_a_migration_that_leaves_none() {
     static NEXT: Domain = Domain {
         name: "club",
         entities: &[&PEOPLE_NEXT, &VISITS, &CLUBS, &TASKS, &SEATS],
-        actions: &[],
         sql: &[(
             "seats.sql",
             "create or replace function count_seats() returns bigint language sql stable as
              'select count(*) from seats';\n",
         )],
-        internal: &[],
-        loops: &[],
+        ..Domain::EMPTY
     };
     let url = &database().await.migrate_url;
     let first = ddl::script(registry());

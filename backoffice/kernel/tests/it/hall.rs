@@ -14,9 +14,9 @@ use kernel::clock::{Clock, SystemClock};
 use kernel::cx::Cx;
 use kernel::ddl;
 use kernel::entity::{
-    Check, Domain, Entity, Flow, Operations, Unique, boolean, bytes, choice, country, currency,
-    date, decimal, email, id, instant, integer, json as json_field, language, link, long_text,
-    money, phone, slug, text, text_list, time_zone, url,
+    Check, Domain, Entity, Flow, Move, Operations, Unique, boolean, bytes, choice, country,
+    currency, date, decimal, email, id, instant, integer, json as json_field, language, link,
+    long_text, money, phone, slug, text, text_list, time_zone, url,
 };
 use kernel::error::{Code, Error, Result};
 use kernel::http::Listeners;
@@ -76,7 +76,10 @@ static BOOKING_FLOW: Flow = Flow {
     field: "status",
     initial: "draft",
     states: &["draft", "confirmed", "canceled"],
-    moves: &[("confirm", &["draft"], "confirmed"), ("cancel", &["draft", "confirmed"], "canceled")],
+    moves: &[
+        Move::new("confirm", &["draft"], "confirmed"),
+        Move::new("cancel", &["draft", "confirmed"], "canceled"),
+    ],
 };
 
 pub(crate) static BOOKING: Entity = Entity::new("hall_bookings")
@@ -290,13 +293,13 @@ pub(crate) static DOMAIN: Domain = Domain {
     name: "hall",
     entities: &[&PLACE, &HALL, &BOOKING, &VISIT],
     actions: ACTIONS,
-    sql: &[],
     internal: &[InternalRoute {
         method: "POST",
         path: "/internal/v1/echo",
         run: |_, call| Box::pin(async move { Ok(InternalReply { status: 200, body: call.body }) }),
     }],
     loops: &[Loop { name: "beat", run: |_, shutdown| Box::pin(beat(shutdown)) }],
+    ..Domain::EMPTY
 };
 
 /// Runs that the loop began.
