@@ -1,8 +1,6 @@
 //! The unit of work: one transaction, who acts, for which organization, and `now`. Everything that
 //! a domain does to the database goes through here; nothing here knows HTTP.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -14,60 +12,13 @@ use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
 use crate::param::Bound;
 use crate::registry::Registry;
-use crate::rights::{self, Rights};
+use crate::rights;
 use crate::service::Service;
 use crate::tx::{Tx, TxSettings};
 use crate::validate;
 
+pub use crate::actor::Actor;
 pub use crate::tx::Mode;
-
-/// Who acts. A service has all rights inside its organization.
-#[derive(Debug, Clone)]
-pub enum Actor {
-    User {
-        id: Uuid,
-        session: Uuid,
-        rights: Arc<Rights>,
-    },
-    /// `user` is who made the token, whose rights bound it.
-    Token {
-        id: Uuid,
-        user: Uuid,
-        rights: Arc<Rights>,
-    },
-    Service(&'static str),
-    Public,
-}
-
-impl Actor {
-    /// As the change log says it: `app.actor_kind`.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::User { .. } => "user",
-            Self::Token { .. } => "token",
-            Self::Service(_) => "service",
-            Self::Public => "public",
-        }
-    }
-
-    /// As the change log says it: `app.actor_id`.
-    pub fn id_text(&self) -> String {
-        match self {
-            Self::User { id, .. } | Self::Token { id, .. } => id.to_string(),
-            Self::Service(name) => (*name).to_owned(),
-            Self::Public => String::new(),
-        }
-    }
-
-    /// The person behind it.
-    pub fn user(&self) -> Option<Uuid> {
-        match self {
-            Self::User { id, .. } => Some(*id),
-            Self::Token { user, .. } => Some(*user),
-            Self::Service(_) | Self::Public => None,
-        }
-    }
-}
 
 /// Actions may call actions; a chain longer than this is a fault of the descriptors.
 const CALL_DEPTH_MAX: u8 = 8;

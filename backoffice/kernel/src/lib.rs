@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod action;
+pub mod actor;
 pub mod catalog;
 pub mod clock;
 pub mod cx;

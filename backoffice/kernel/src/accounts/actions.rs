@@ -138,12 +138,10 @@ fn covered(cx: &Cx, grants: Option<&Value>, origin: Origin) -> Result<()> {
         Origin::Stored => None,
     };
     let grants = rights::parse(grants, registry)?;
-    let held = match &cx.actor {
-        Actor::User { rights, .. } | Actor::Token { rights, .. } => {
-            rights.cover(&grants, cx.registry())
-        }
-        Actor::Service(_) => true,
-        Actor::Public => false,
+    let held = match (&cx.actor, cx.actor.rights()) {
+        (Actor::Service(_), _) => true,
+        (_, Some(rights)) => rights.cover(&grants, cx.registry()),
+        (_, None) => false,
     };
     if held {
         return Ok(());

@@ -47,10 +47,6 @@ async fn introspect(service: Service, call: InternalCall) -> Result<InternalRepl
 }
 
 fn holds(actor: &Actor, question: &Question) -> bool {
-    match actor {
-        Actor::User { rights, .. } | Actor::Token { rights, .. } => {
-            rights.reach(&question.grant, &question.right) == Some(Reach::All)
-        }
-        Actor::Service(_) | Actor::Public => false,
-    }
+    let reach = actor.rights().and_then(|all| all.reach(&question.grant, &question.right));
+    reach == Some(Reach::All)
 }

@@ -48,12 +48,10 @@ pub async fn issue_token(cx: &Cx, user: Uuid, new: NewToken) -> Result<(Uuid, Se
         return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
     }
     let grants = rights::parse(&new.grants, Some(cx.registry()))?;
-    let held = match &cx.actor {
-        Actor::User { rights, .. } | Actor::Token { rights, .. } => {
-            rights.cover(&grants, cx.registry())
-        }
-        Actor::Service(_) => true,
-        Actor::Public => false,
+    let held = match (&cx.actor, cx.actor.rights()) {
+        (Actor::Service(_), _) => true,
+        (_, Some(rights)) => rights.cover(&grants, cx.registry()),
+        (_, None) => false,
     };
     if !held {
         return Err(Error::field(Code::Forbidden, "grants", "nobody gives what they do not have"));

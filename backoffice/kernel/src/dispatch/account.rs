@@ -236,13 +236,11 @@ async fn token_act(cx: &Cx, route: &Route, call: &Call) -> Result<Answer> {
 }
 
 fn may(actor: &Actor, right: &str) -> Result<()> {
-    let given = match actor {
-        Actor::User { rights, .. } | Actor::Token { rights, .. } => {
-            // The list is the organization's: a reach of one's own is not enough for it.
-            rights.reach(TOKEN_GRANT, right) == Some(Reach::All)
-        }
-        Actor::Service(_) => true,
-        Actor::Public => false,
+    let given = match (actor, actor.rights()) {
+        (Actor::Service(_), _) => true,
+        // The list is the organization's: a reach of one's own is not enough for it.
+        (_, Some(rights)) => rights.reach(TOKEN_GRANT, right) == Some(Reach::All),
+        (_, None) => false,
     };
     if given {
         return Ok(());

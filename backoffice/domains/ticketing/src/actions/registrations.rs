@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use inventory::command::{Channel, Instruction, OrderCreateItem};
 use inventory::personal::{Person, Personal};
 use kernel::action::{Args, Reply};
-use kernel::cx::{Actor, Cx};
+use kernel::cx::Cx;
 use kernel::error::{Code, Error, Fault, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -287,13 +287,9 @@ fn order_id(event_number: u32) -> Uuid {
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
 }
 
-/// Who lets a person in, as the journal keeps it; a service has no id of a person.
+/// Who lets a person in, as the journal keeps it; what is no person, program or device has no id.
 fn actor(cx: &Cx) -> Uuid {
-    match &cx.actor {
-        Actor::User { id, .. } => *id,
-        Actor::Token { user, .. } => *user,
-        Actor::Service(_) | Actor::Public => Uuid::nil(),
-    }
+    cx.actor.own_id().unwrap_or_default()
 }
 
 #[cfg(test)]
