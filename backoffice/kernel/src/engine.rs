@@ -16,7 +16,7 @@ use crate::ddl;
 use crate::entity::{Entity, Kind};
 use crate::error::{Error, Result};
 use crate::kind;
-use crate::kind_sql::currency_column;
+use crate::kind_sql::second_column;
 use crate::param::Bound;
 use crate::rights::Access;
 
@@ -55,8 +55,8 @@ fn select_list(shown: &[(&'static str, Kind)]) -> String {
     let mut columns = Vec::with_capacity(shown.len());
     for (name, kind) in shown {
         columns.push(format!("\"{name}\""));
-        if *kind == Kind::Money {
-            columns.push(format!("\"{}\"", currency_column(name)));
+        if let Some(second) = second_column(*kind, name) {
+            columns.push(format!("\"{second}\""));
         }
     }
     columns.join(", ")

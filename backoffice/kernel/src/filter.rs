@@ -59,15 +59,26 @@ pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
         | Kind::Url
         | Kind::Language
         | Kind::TimeZone => &[Eq, Ne, In, Contains, Starts, Null],
-        Kind::Currency | Kind::Country | Kind::Choice(_) | Kind::Link { .. } | Kind::Id => {
-            &[Eq, Ne, In, Null]
-        }
+        Kind::Currency
+        | Kind::Country
+        | Kind::Choice(_)
+        | Kind::Link { .. }
+        | Kind::Id
+        | Kind::File => &[Eq, Ne, In, Null],
         Kind::Bool => &[Eq, Ne, Null],
-        Kind::Integer { .. } | Kind::Money | Kind::Decimal { .. } | Kind::Date | Kind::Instant => {
-            &[Eq, Ne, Gt, Gte, Lt, Lte, In, Null]
-        }
+        Kind::Integer { .. }
+        | Kind::Money
+        | Kind::Price
+        | Kind::Decimal { .. }
+        | Kind::Percent { .. }
+        | Kind::Rate
+        | Kind::Quantity { .. }
+        | Kind::Duration
+        | Kind::Date
+        | Kind::Instant => &[Eq, Ne, Gt, Gte, Lt, Lte, In, Null],
+        Kind::Rrule => &[Contains, Starts, Null],
         Kind::TextList { .. } => &[Contains, Null],
-        Kind::Json | Kind::Bytes { .. } => &[Null],
+        Kind::Json | Kind::Bytes { .. } | Kind::Geo => &[Null],
     }
 }
 
@@ -162,6 +173,7 @@ fn text_type(kind: Kind) -> Type {
 fn loose(kind: Kind, text: &str) -> std::result::Result<Param, String> {
     let kind = match kind {
         Kind::Integer { .. } => Kind::Integer { min: i64::MIN, max: i64::MAX },
+        Kind::Percent { scale } => Kind::Decimal { scale },
         Kind::Slug | Kind::Email | Kind::Phone | Kind::Url | Kind::Language | Kind::TimeZone => {
             Kind::Text { max: PATTERN_CHARS_MAX }
         }

@@ -3,6 +3,9 @@
 
 mod encode;
 mod form;
+mod pair;
+mod rrule;
+mod span;
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
@@ -14,11 +17,11 @@ use uuid::Uuid;
 
 use crate::entity::Kind;
 use crate::error::Code;
-use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX};
-use crate::money;
+use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX, RATE_SCALE};
 use crate::param::Param;
 
 pub(crate) use encode::{encode, write_text};
+pub(crate) use pair::{decode_pair, second_type};
 
 /// Why a value is not one of its kind.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,13 +55,20 @@ pub(crate) fn pg_type(kind: Kind) -> Type {
         | Kind::Country
         | Kind::Language
         | Kind::TimeZone
+        | Kind::Rrule
         | Kind::Choice(_) => Type::TEXT,
         Kind::Bool => Type::BOOL,
-        Kind::Integer { .. } => Type::INT8,
-        Kind::Money | Kind::Decimal { .. } => Type::NUMERIC,
+        Kind::Integer { .. } | Kind::Duration => Type::INT8,
+        Kind::Money
+        | Kind::Price
+        | Kind::Decimal { .. }
+        | Kind::Percent { .. }
+        | Kind::Rate
+        | Kind::Quantity { .. }
+        | Kind::Geo => Type::NUMERIC,
         Kind::Date => Type::DATE,
         Kind::Instant => Type::TIMESTAMPTZ,
-        Kind::Link { .. } | Kind::Id => Type::UUID,
+        Kind::Link { .. } | Kind::Id | Kind::File => Type::UUID,
         Kind::Json => Type::JSONB,
         Kind::Bytes { .. } => Type::BYTEA,
         Kind::TextList { .. } => Type::TEXT_ARRAY,
@@ -79,7 +89,7 @@ pub(crate) fn pg_array_type(kind: Kind) -> Type {
     }
 }
 
-/// A value that is not null. Money is read by `decode_money`.
+/// A value that is not null. Kinds of two columns are read by `decode_pair`.
 pub(crate) fn decode(kind: Kind, value: &Value) -> Decoded<Param> {
     match kind {
         Kind::Bool => match value {
@@ -91,14 +101,17 @@ pub(crate) fn decode(kind: Kind, value: &Value) -> Decoded<Param> {
             None if value.is_number() => refuse(Code::OutOfRange, "must be a whole 64-bit number"),
             None => refuse(Code::WrongType, "must be a whole number"),
         },
-        Kind::Decimal { .. } => match value {
-            Value::Number(number) if number.is_i64() => read(kind, &number.to_string()),
-            Value::String(text) => read(kind, text),
-            _ => refuse(Code::WrongType, "must be a decimal number as a string"),
-        },
+        Kind::Decimal { .. } | Kind::Percent { .. } | Kind::Rate | Kind::Quantity { .. } => {
+            match value {
+                Value::Number(number) if number.is_i64() => read(kind, &number.to_string()),
+                Value::String(text) => read(kind, text),
+                _ => refuse(Code::WrongType, "must be a decimal number as a string"),
+            }
+        }
         Kind::Json => json(value),
         Kind::TextList { max_items } => text_list(value, max_items),
-        Kind::Money => refuse(Code::WrongType, "must be an amount with a currency"),
+        Kind::Money | Kind::Price => refuse(Code::WrongType, "must be an amount with a currency"),
+        Kind::Geo => refuse(Code::WrongType, "must be a latitude with a longitude"),
         _ => match value {
             Value::String(text) => read(kind, text),
             _ => refuse(Code::WrongType, "must be a string"),
@@ -131,45 +144,25 @@ pub(crate) fn read(kind: Kind, text: &str) -> Decoded<Param> {
             Ok(number) => integer(number, min, max),
             Err(_) => refuse(Code::WrongType, "must be a whole number"),
         },
-        Kind::Money => amount(text).map(Param::Decimal),
-        Kind::Decimal { scale } => decimal(text, scale).map(Param::Decimal),
+        Kind::Money | Kind::Price => pair::amount(text).map(Param::Decimal),
+        Kind::Decimal { scale } | Kind::Quantity { scale } => {
+            decimal(text, scale).map(Param::Decimal)
+        }
+        Kind::Rate => decimal(text, RATE_SCALE).map(Param::Decimal),
+        Kind::Percent { scale } => percent(text, scale).map(Param::Decimal),
+        Kind::Duration => span::seconds(text).map(Param::Int),
+        Kind::Rrule => rrule::rule(text).map(Param::Text),
         Kind::Date => date(text).map(Param::Date),
         Kind::Instant => instant(text).map(Param::Instant),
-        Kind::Link { .. } | Kind::Id => uuid(text).map(Param::Uuid),
+        Kind::Link { .. } | Kind::Id | Kind::File => uuid(text).map(Param::Uuid),
         Kind::Bytes { max } => bytes(text, max).map(Param::Bytes),
         Kind::TextList { .. } => form::text(text, list_chars_max()).map(Param::Text),
-        Kind::Json => refuse(Code::WrongType, "cannot be compared"),
+        Kind::Json | Kind::Geo => refuse(Code::WrongType, "cannot be compared"),
     }
 }
 
 fn list_chars_max() -> u32 {
     u32::try_from(LIST_TEXT_CHARS_MAX).unwrap_or(u32::MAX)
-}
-
-/// `{"amount": "42.50", "currency": "EUR"}`, never finer than the currency's minor unit.
-pub(crate) fn decode_money(value: &Value) -> Decoded<(Decimal, String)> {
-    let Value::Object(parts) = value else {
-        return refuse(Code::WrongType, "must be an object with amount and currency");
-    };
-    if let Some(stranger) = parts.keys().find(|key| *key != "amount" && *key != "currency") {
-        let fault = refuse(Code::UnknownField, "money has an amount and a currency");
-        return fault.map_err(|refusal| below(refusal, &format!(".{stranger}")));
-    }
-    let part = |name: &str| match parts.get(name) {
-        Some(Value::String(text)) => Ok(text.as_str()),
-        Some(Value::Null) | None => refuse(Code::Required, "a value is required"),
-        Some(_) => refuse(Code::WrongType, "must be a string"),
-    };
-    let at = |name: &'static str| move |refusal| below(refusal, name);
-    let currency = part("currency").and_then(form::currency).map_err(at(".currency"))?;
-    let number = part("amount").and_then(amount).map_err(at(".amount"))?;
-    let digits = money::exponent(&currency);
-    if number.normalize().scale() > digits {
-        let fault =
-            refuse(Code::InvalidFormat, format!("{currency} has {digits} digits after the point"));
-        return fault.map_err(at(".amount"));
-    }
-    Ok((number, currency))
 }
 
 fn integer(number: i64, min: i64, max: i64) -> Decoded<Param> {
@@ -179,20 +172,17 @@ fn integer(number: i64, min: i64, max: i64) -> Decoded<Param> {
     refuse(Code::OutOfRange, format!("must be between {min} and {max}"))
 }
 
-fn amount(text: &str) -> Decoded<Decimal> {
-    let number = plain_decimal(text)?;
-    if !money::fits(number) {
-        return refuse(
-            Code::OutOfRange,
-            format!("must have at most 15 digits before and {} after the point", money::SCALE_MAX),
-        );
+fn percent(text: &str, scale: u8) -> Decoded<Decimal> {
+    let number = decimal(text, scale)?;
+    if number.is_sign_negative() || Decimal::ONE_HUNDRED < number {
+        return refuse(Code::OutOfRange, "must be between 0 and 100");
     }
     Ok(number)
 }
 
 fn decimal(text: &str, scale: u8) -> Decoded<Decimal> {
     let number = plain_decimal(text)?;
-    if number.normalize().scale() > u32::from(scale) {
+    if number.scale() > u32::from(scale) {
         return refuse(Code::InvalidFormat, format!("has at most {scale} digits after the point"));
     }
     // numeric(28, scale): whole digits are what remains of 28.

@@ -11,6 +11,14 @@ pub const JSON_BYTES_MAX: usize = 64 * 1024;
 /// A text in a list has at most this many characters; validation keeps it, not the column.
 pub const LIST_TEXT_CHARS_MAX: usize = 300;
 
+/// Digits after the point of a rate, and of a latitude or longitude.
+pub const RATE_SCALE: u8 = 10;
+pub const GEO_SCALE: u8 = 7;
+/// A duration is at most a hundred years of 365.25 days, in seconds, forth or back.
+pub const DURATION_SECONDS_MAX: i64 = 3_155_760_000;
+/// Characters of a recurrence rule.
+pub const RRULE_CHARS_MAX: usize = 1_000;
+
 /// A column as the generator and the catalogue know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -22,12 +30,21 @@ pub struct Column {
     pub generated: Option<String>,
 }
 
-/// Name of the second column of a money field.
+/// Name of the second column of a money or price field.
 pub fn currency_column(field: &str) -> String {
     format!("{field}_currency")
 }
 
-/// The columns of a field: one, or two for money.
+/// Name of the second column, of the kinds that have two: the currency, the longitude.
+pub fn second_column(kind: Kind, field: &str) -> Option<String> {
+    match kind {
+        Kind::Money | Kind::Price => Some(currency_column(field)),
+        Kind::Geo => Some(format!("{field}_longitude")),
+        _ => None,
+    }
+}
+
+/// The columns of a field: one, or two for money, prices and places.
 pub fn columns(field: &Field) -> Vec<Column> {
     let generated = match field.access {
         Access::Computed(sql) => Some(sql.to_owned()),
@@ -40,17 +57,13 @@ pub fn columns(field: &Field) -> Vec<Column> {
         default: field.default.map(str::to_owned),
         generated,
     };
-    if field.kind != Kind::Money {
-        return vec![main];
-    }
-    let currency = Column {
-        name: currency_column(field.name),
-        sql_type: "text".to_owned(),
-        not_null: field.required,
-        default: None,
-        generated: None,
+    let Some(name) = second_column(field.kind, field.name) else { return vec![main] };
+    let sql_type = match field.kind {
+        Kind::Geo => main.sql_type.clone(),
+        _ => "text".to_owned(),
     };
-    vec![main, currency]
+    let second = Column { name, sql_type, default: None, generated: None, ..main.clone() };
+    vec![main, second]
 }
 
 pub fn sql_type(kind: Kind) -> String {
@@ -64,14 +77,18 @@ pub fn sql_type(kind: Kind) -> String {
         | Kind::Country
         | Kind::Language
         | Kind::TimeZone
+        | Kind::Rrule
         | Kind::Choice(_) => "text".to_owned(),
         Kind::Bool => "boolean".to_owned(),
-        Kind::Integer { .. } => "bigint".to_owned(),
-        Kind::Money => "numeric(19,4)".to_owned(),
-        Kind::Decimal { scale } => format!("numeric(28,{scale})"),
+        Kind::Integer { .. } | Kind::Duration => "bigint".to_owned(),
+        Kind::Money | Kind::Price => "numeric(19,4)".to_owned(),
+        Kind::Decimal { scale } | Kind::Quantity { scale } => format!("numeric(28,{scale})"),
+        Kind::Percent { scale } => format!("numeric({},{scale})", u32::from(scale) + 3),
+        Kind::Rate => format!("numeric(28,{RATE_SCALE})"),
+        Kind::Geo => format!("numeric({},{GEO_SCALE})", GEO_SCALE + 3),
         Kind::Date => "date".to_owned(),
         Kind::Instant => "timestamp with time zone".to_owned(),
-        Kind::Link { .. } | Kind::Id => "uuid".to_owned(),
+        Kind::Link { .. } | Kind::Id | Kind::File => "uuid".to_owned(),
         Kind::Json => "jsonb".to_owned(),
         Kind::Bytes { .. } => "bytea".to_owned(),
         Kind::TextList { .. } => "text[]".to_owned(),
@@ -96,7 +113,16 @@ pub fn check(field: &Field) -> Option<String> {
         Kind::Integer { min, max: i64::MAX } => format!("{name} >= {min}"),
         Kind::Integer { min: i64::MIN, max } => format!("{name} <= {max}"),
         Kind::Integer { min, max } => format!("{name} between {min} and {max}"),
-        Kind::Money => {
+        Kind::Percent { .. } => format!("{name} between 0 and 100"),
+        Kind::Duration => {
+            format!("{name} between -{DURATION_SECONDS_MAX} and {DURATION_SECONDS_MAX}")
+        }
+        Kind::Rrule => format!("char_length({name}) <= {RRULE_CHARS_MAX}"),
+        Kind::Geo => format!(
+            "({name} is null) = ({name}_longitude is null) and {name} between -90 and 90 \
+             and {name}_longitude between -180 and 180"
+        ),
+        Kind::Money | Kind::Price => {
             let currency = currency_column(name);
             format!("({name} is null) = ({currency} is null) and {currency} ~ '^[A-Z]{{3}}$'")
         }
@@ -107,10 +133,13 @@ pub fn check(field: &Field) -> Option<String> {
         }
         Kind::Bool
         | Kind::Decimal { .. }
+        | Kind::Quantity { .. }
+        | Kind::Rate
         | Kind::Date
         | Kind::Instant
         | Kind::Link { .. }
-        | Kind::Id => return None,
+        | Kind::Id
+        | Kind::File => return None,
     };
     Some(check)
 }

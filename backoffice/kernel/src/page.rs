@@ -124,7 +124,12 @@ fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
 /// kind that is allowed fit into `CURSOR_CHARS_MAX`.
 fn has_order(kind: Kind) -> bool {
     match kind {
-        Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. } | Kind::Url => false,
+        Kind::Json
+        | Kind::Bytes { .. }
+        | Kind::TextList { .. }
+        | Kind::Url
+        | Kind::Rrule
+        | Kind::Geo => false,
         Kind::Text { max } => max <= SORT_CHARS_MAX,
         _ => true,
     }
@@ -185,8 +190,17 @@ fn read_cursor(text: &str, sort: &[SortKey], hash: &str) -> Result<Vec<Option<Bo
 fn boundless(kind: Kind) -> Kind {
     match kind {
         Kind::Integer { .. } => Kind::Integer { min: i64::MIN, max: i64::MAX },
-        Kind::Link { .. } | Kind::Id => Kind::Id,
-        Kind::Bool | Kind::Money | Kind::Decimal { .. } | Kind::Date | Kind::Instant => kind,
+        Kind::Link { .. } | Kind::Id | Kind::File => Kind::Id,
+        Kind::Percent { scale } => Kind::Decimal { scale },
+        Kind::Bool
+        | Kind::Money
+        | Kind::Price
+        | Kind::Decimal { .. }
+        | Kind::Rate
+        | Kind::Quantity { .. }
+        | Kind::Duration
+        | Kind::Date
+        | Kind::Instant => kind,
         _ => Kind::Text { max: 20_000 },
     }
 }
@@ -240,7 +254,7 @@ impl ListQuery {
         for key in &self.sort {
             let value = last.get(key.column).unwrap_or(&Value::Null);
             let value = match key.kind {
-                Kind::Money => value.get("amount").unwrap_or(&Value::Null),
+                Kind::Money | Kind::Price => value.get("amount").unwrap_or(&Value::Null),
                 _ => value,
             };
             keys.push(match value {

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::catalog::{Catalog, Object, ObjectKind};
 use crate::db::Admin;
-use crate::entity::Kind;
 use crate::error::Result;
-use crate::kind_sql::currency_column;
+use crate::kind_sql::second_column;
 use crate::registry::Registry;
 use crate::settings::Secret;
 
@@ -54,8 +53,9 @@ pub fn renames(registry: &Registry) -> Vec<Rename> {
                 renames.push(Rename { table: entity.name.to_owned(), old, new });
             };
             put(old.to_owned(), field.name.to_owned());
-            if field.kind == Kind::Money {
-                put(currency_column(old), currency_column(field.name));
+            let second = |name| second_column(field.kind, name);
+            if let (Some(old), Some(new)) = (second(old), second(field.name)) {
+                put(old, new);
             }
         }
     }

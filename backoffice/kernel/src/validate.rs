@@ -9,7 +9,7 @@ use crate::engine::Writer;
 use crate::entity::{Access, Entity, Field, Kind};
 use crate::error::{Code, Error, Fault, Result};
 use crate::kind::{self, Refusal};
-use crate::kind_sql::currency_column;
+use crate::kind_sql::second_column;
 use crate::param::{Bound, Param};
 
 /// Columns to write, in the order of the parameters.
@@ -149,8 +149,8 @@ fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &
             faults.push(Fault::new(field.name, Code::Required, "a value is required"));
         }
         columns.push(field.name.to_owned(), Param::Null, ty);
-        if field.kind == Kind::Money {
-            columns.push(currency_column(field.name), Param::Null, Type::TEXT);
+        if let Some(second) = second_column(field.kind, field.name) {
+            columns.push(second, Param::Null, kind::second_type(field.kind));
         }
         return;
     }
@@ -158,11 +158,11 @@ fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &
         faults.push(Fault::new(field.name, Code::Required, "must not be empty"));
         return;
     }
-    if field.kind == Kind::Money {
-        match kind::decode_money(value) {
-            Ok((amount, currency)) => {
-                columns.push(field.name.to_owned(), Param::Decimal(amount), ty);
-                columns.push(currency_column(field.name), Param::Text(currency), Type::TEXT);
+    if let Some(second) = second_column(field.kind, field.name) {
+        match kind::decode_pair(field.kind, value) {
+            Ok([first, other]) => {
+                columns.push(field.name.to_owned(), first, ty);
+                columns.push(second, other, kind::second_type(field.kind));
             }
             Err(refusal) => faults.push(fault(field.name, refusal)),
         }

@@ -51,10 +51,27 @@ pub enum Kind {
     },
     /// `numeric(19,4)` and a `<name>_currency` column; JSON `{"amount","currency"}`.
     Money,
+    /// Like money, up to four digits after the point whatever the currency: what one piece of
+    /// something costs. Becomes money where it is multiplied and rounded.
+    Price,
     /// Exact decimal with `scale` digits after the point.
     Decimal {
         scale: u8,
     },
+    /// Exact decimal from 0 to 100: `"19"` is nineteen of a hundred.
+    Percent {
+        scale: u8,
+    },
+    /// Exchange or interest rate: exact decimal with up to ten digits after the point.
+    Rate,
+    /// How much of something, with up to `scale` digits after the point; the field's `about` or
+    /// another field says the unit.
+    Quantity {
+        scale: u8,
+    },
+    /// Length of time in whole seconds; ISO 8601 text like `PT1H30M` in JSON. A day is 24 hours;
+    /// months and years have no length of their own and are refused.
+    Duration,
     /// ISO 4217 code.
     Currency,
     /// ISO 3166-1 alpha-2 code.
@@ -75,6 +92,13 @@ pub enum Kind {
     },
     /// UUID of something outside this database or without a foreign key.
     Id,
+    /// Id of a stored file, without a foreign key: files are kept beside the tables.
+    File,
+    /// Place on earth (WGS 84), to seven digits after the point (one centimetre): two columns and
+    /// `{"latitude", "longitude"}` in JSON.
+    Geo,
+    /// Recurrence rule of RFC 5545, section 3.3.10, without the name in front: `FREQ=DAILY;COUNT=3`.
+    Rrule,
     /// Any JSON value up to 64 KiB.
     Json,
     /// Opaque bytes, base64 in JSON.
@@ -134,8 +158,23 @@ pub const fn integer(name: &'static str, min: i64, max: i64) -> Field {
 pub const fn money(name: &'static str) -> Field {
     field(name, Kind::Money)
 }
+pub const fn price(name: &'static str) -> Field {
+    field(name, Kind::Price)
+}
 pub const fn decimal(name: &'static str, scale: u8) -> Field {
     field(name, Kind::Decimal { scale })
+}
+pub const fn percent(name: &'static str) -> Field {
+    field(name, Kind::Percent { scale: 4 })
+}
+pub const fn rate(name: &'static str) -> Field {
+    field(name, Kind::Rate)
+}
+pub const fn quantity(name: &'static str, scale: u8) -> Field {
+    field(name, Kind::Quantity { scale })
+}
+pub const fn duration(name: &'static str) -> Field {
+    field(name, Kind::Duration)
 }
 pub const fn currency(name: &'static str) -> Field {
     field(name, Kind::Currency)
@@ -163,6 +202,15 @@ pub const fn link(name: &'static str, to: &'static str) -> Field {
 }
 pub const fn id(name: &'static str) -> Field {
     field(name, Kind::Id)
+}
+pub const fn file(name: &'static str) -> Field {
+    field(name, Kind::File)
+}
+pub const fn geo(name: &'static str) -> Field {
+    field(name, Kind::Geo)
+}
+pub const fn rrule(name: &'static str) -> Field {
+    field(name, Kind::Rrule)
 }
 pub const fn json(name: &'static str) -> Field {
     field(name, Kind::Json)

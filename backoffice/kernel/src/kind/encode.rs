@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
+use super::span;
 use crate::entity::Kind;
 use crate::error::{Error, Result};
 use crate::money;
@@ -33,16 +34,29 @@ impl<'a> FromSql<'a> for RawJson<'a> {
     }
 }
 
-/// Writes the value at `index`; returns how many columns it took (two for money).
+/// Writes the value at `index`; returns how many columns it took (two for pairs).
 pub(crate) fn encode(row: &Row, index: usize, kind: Kind, out: &mut Vec<u8>) -> Result<usize> {
     match kind {
         Kind::Bool => put(out, cell::<bool>(row, index)?, |out, yes| write!(out, "{yes}"))?,
         Kind::Integer { .. } => {
             put(out, cell::<i64>(row, index)?, |out, number| write!(out, "{number}"))?;
         }
-        Kind::Money => {
+        Kind::Duration => put(out, cell::<i64>(row, index)?, |out, seconds| {
+            write!(out, "\"{}\"", span::text(seconds))
+        })?,
+        Kind::Money | Kind::Price => {
             money_object(row, index, out)?;
             return Ok(2);
+        }
+        Kind::Geo => {
+            place_object(row, index, out)?;
+            return Ok(2);
+        }
+        // As short as they are exact: a rate's ten digits would mostly be zeros.
+        Kind::Percent { .. } | Kind::Rate | Kind::Quantity { .. } => {
+            put(out, cell::<Decimal>(row, index)?, |out, number| {
+                write!(out, "\"{}\"", number.normalize())
+            })?;
         }
         Kind::Decimal { .. } => {
             put(out, cell::<Decimal>(row, index)?, |out, number| write!(out, "\"{number}\""))?;
@@ -51,7 +65,7 @@ pub(crate) fn encode(row: &Row, index: usize, kind: Kind, out: &mut Vec<u8>) -> 
         Kind::Instant => {
             put(out, cell::<Timestamp>(row, index)?, |out, at| write!(out, "\"{at}\""))?;
         }
-        Kind::Link { .. } | Kind::Id => {
+        Kind::Link { .. } | Kind::Id | Kind::File => {
             put(out, cell::<Uuid>(row, index)?, |out, id| write!(out, "\"{id}\""))?;
         }
         Kind::Json => {
@@ -101,5 +115,14 @@ fn money_object(row: &Row, index: usize, out: &mut Vec<u8>) -> Result<()> {
     put(out, amount.zip(currency), |out, (amount, currency)| {
         let shown = money::show(amount, currency);
         write!(out, "{{\"amount\":\"{shown}\",\"currency\":\"{currency}\"}}")
+    })
+}
+
+fn place_object(row: &Row, index: usize, out: &mut Vec<u8>) -> Result<()> {
+    let latitude: Option<Decimal> = cell(row, index)?;
+    let longitude: Option<Decimal> = cell(row, index.saturating_add(1))?;
+    put(out, latitude.zip(longitude), |out, (latitude, longitude)| {
+        let (latitude, longitude) = (latitude.normalize(), longitude.normalize());
+        write!(out, "{{\"latitude\":\"{latitude}\",\"longitude\":\"{longitude}\"}}")
     })
 }

@@ -10,7 +10,9 @@ use crate::money;
 const LINE_CHARS_MAX: u32 = 300;
 const URL_CHARS_MAX: usize = 2_000;
 const PHONE_CHARS_MAX: usize = 40;
-const PHONE_DIGITS_MIN: usize = 4;
+/// E.164: a number has at most fifteen digits; fewer than seven reach nobody from abroad.
+const PHONE_DIGITS_MIN: usize = 7;
+const PHONE_DIGITS_MAX: usize = 15;
 
 pub(super) fn text(text: &str, max: u32) -> Decoded<String> {
     if text.chars().count() as u64 > u64::from(max) {
@@ -54,14 +56,18 @@ pub(super) fn email(text: &str) -> Decoded<String> {
     refuse(Code::InvalidFormat, "must be an e-mail address")
 }
 
+/// An international number of E.164, with whatever separators people write between its digits.
 pub(super) fn phone(text: &str) -> Decoded<String> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
-    let rest = text.strip_prefix('+').unwrap_or(text);
-    let good = rest.bytes().all(|b| b.is_ascii_digit() || b" -./()".contains(&b));
-    if good && digits >= PHONE_DIGITS_MIN && text.len() <= PHONE_CHARS_MAX {
+    let good = text.strip_prefix('+').is_some_and(|rest| {
+        rest.starts_with(|c: char| matches!(c, '1'..='9'))
+            && rest.bytes().all(|b| b.is_ascii_digit() || b" -./()".contains(&b))
+    });
+    let long = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits);
+    if good && long && text.len() <= PHONE_CHARS_MAX {
         return Ok(text.to_owned());
     }
-    refuse(Code::InvalidFormat, "must be a telephone number like +49 30 123456")
+    refuse(Code::InvalidFormat, "must be an international telephone number like +49 30 123456")
 }
 
 pub(super) fn url(text: &str) -> Decoded<String> {

@@ -43,6 +43,11 @@ fn forms() {
         bad(Kind::Email, json!(text), Code::InvalidFormat);
     }
     good(Kind::Phone, json!("+49 (30) 123-456"));
+    good(Kind::Phone, json!("+123456789012345"));
+    bad(Kind::Phone, json!("+1234567890123456"), Code::InvalidFormat);
+    bad(Kind::Phone, json!("+49 301"), Code::InvalidFormat);
+    bad(Kind::Phone, json!("+0301234567"), Code::InvalidFormat);
+    bad(Kind::Phone, json!("030 1234567"), Code::InvalidFormat);
     bad(Kind::Phone, json!("call me"), Code::InvalidFormat);
     bad(Kind::Phone, json!("+"), Code::InvalidFormat);
     good(Kind::Url, json!("https://example.org/a?b#c"));
@@ -104,8 +109,15 @@ fn others() {
 }
 
 #[track_caller]
-fn amount(value: Value, expected: Result<&str, (&str, Code)>) {
-    let got = decode_money(&value).map(|(amount, currency)| format!("{amount} {currency}"));
+fn pair(kind: Kind, value: Value, expected: Result<&str, (&str, Code)>) {
+    let got = decode_pair(kind, &value).map(|[first, second]| {
+        let shown = |param| match param {
+            Param::Decimal(number) => number.to_string(),
+            Param::Text(text) => text,
+            other => panic!("{other:?} is no part of a pair"),
+        };
+        format!("{} {}", shown(first), shown(second))
+    });
     match (got, expected) {
         (Ok(got), Ok(expected)) => assert_eq!(got, expected),
         (Err(got), Err((path, code))) => {
@@ -117,6 +129,7 @@ fn amount(value: Value, expected: Result<&str, (&str, Code)>) {
 
 #[test]
 fn amounts_of_money() {
+    let amount = |value, expected| pair(Kind::Money, value, expected);
     amount(json!({"amount": "42.50", "currency": "EUR"}), Ok("42.50 EUR"));
     amount(json!({"amount": "42.505", "currency": "EUR"}), Err((".amount", Code::InvalidFormat)));
     amount(json!({"amount": "42.5", "currency": "JPY"}), Err((".amount", Code::InvalidFormat)));
@@ -126,6 +139,76 @@ fn amounts_of_money() {
     amount(json!("42.50 EUR"), Err(("", Code::WrongType)));
     let long = json!({"amount": "1000000000000000", "currency": "EUR"});
     amount(long, Err((".amount", Code::OutOfRange)));
+}
+
+#[test]
+fn prices_are_finer_than_money() {
+    let price = |value, expected| pair(Kind::Price, value, expected);
+    price(json!({"amount": "0.0125", "currency": "EUR"}), Ok("0.0125 EUR"));
+    price(json!({"amount": "12.5", "currency": "JPY"}), Ok("12.5 JPY"));
+    let fine = json!({"amount": "0.01255", "currency": "EUR"});
+    price(fine, Err((".amount", Code::OutOfRange)));
+}
+
+#[test]
+fn places_on_earth() {
+    let place = |latitude: &str, longitude: &str, expected| {
+        pair(Kind::Geo, json!({"latitude": latitude, "longitude": longitude}), expected);
+    };
+    place("-90", "180.0000000", Ok("-90 180.0000000"));
+    place("90.0000001", "0", Err((".latitude", Code::OutOfRange)));
+    place("0", "-180.1", Err((".longitude", Code::OutOfRange)));
+    place("0.00000001", "0", Err((".latitude", Code::InvalidFormat)));
+    place("1e1", "0", Err((".latitude", Code::InvalidFormat)));
+    pair(Kind::Geo, json!({"latitude": "1"}), Err((".longitude", Code::Required)));
+    pair(Kind::Geo, json!({"latitude": 1, "longitude": "1"}), Err((".latitude", Code::WrongType)));
+    let high = json!({"latitude": "1", "longitude": "1", "altitude": "1"});
+    pair(Kind::Geo, high, Err((".altitude", Code::UnknownField)));
+    pair(Kind::Geo, json!([1, 2]), Err(("", Code::WrongType)));
+}
+
+#[test]
+fn parts_rates_and_amounts() {
+    let percent = Kind::Percent { scale: 4 };
+    good(percent, json!("19"));
+    good(percent, json!(100));
+    good(percent, json!("0.0001"));
+    bad(percent, json!("100.0001"), Code::OutOfRange);
+    bad(percent, json!("-1"), Code::OutOfRange);
+    bad(percent, json!("1.00001"), Code::InvalidFormat);
+    bad(percent, json!(19.5), Code::WrongType);
+    good(Kind::Rate, json!("1.0833333333"));
+    good(Kind::Rate, json!("-0.5"));
+    bad(Kind::Rate, json!("1.08333333333"), Code::InvalidFormat);
+    bad(Kind::Rate, json!("1000000000000000000"), Code::OutOfRange);
+    let quantity = Kind::Quantity { scale: 3 };
+    good(quantity, json!("-12.125"));
+    bad(quantity, json!("0.0005"), Code::InvalidFormat);
+}
+
+#[track_caller]
+fn length(text: &str, expected: i64, written: &str) {
+    assert_eq!(read(Kind::Duration, text).unwrap(), Param::Int(expected), "{text}");
+    assert_eq!(span::text(expected), written, "{text}");
+}
+
+#[test]
+fn durations() {
+    length("PT1H30M", 5_400, "PT1H30M");
+    length("PT90M", 5_400, "PT1H30M");
+    length("P1DT2H", 93_600, "PT26H");
+    length("P2W", 1_209_600, "PT336H");
+    length("-PT15M", -900, "-PT15M");
+    length("PT0S", 0, "PT0S");
+    for text in [
+        "", "P", "PT", "P1DT", "1H", "PT1", "PTH", "P1M", "P1Y", "PT1.5H", "PT1S1M", "PT1H1H",
+        "pt1h", "PT-1H", "P 1D", "1 hour", "P1H", "PT1W", "PTÜ",
+    ] {
+        bad(Kind::Duration, json!(text), Code::InvalidFormat);
+    }
+    bad(Kind::Duration, json!("P36526D"), Code::OutOfRange);
+    bad(Kind::Duration, json!("PT99999999999999999999999H"), Code::OutOfRange);
+    bad(Kind::Duration, json!(90), Code::WrongType);
 }
 
 /// One of each kind, with bounds that texts can meet.
@@ -152,13 +235,21 @@ const KINDS: &[Kind] = &[
     Kind::Json,
     Kind::Bytes { max: 4 },
     Kind::TextList { max_items: 2 },
+    Kind::Price,
+    Kind::Percent { scale: 4 },
+    Kind::Rate,
+    Kind::Quantity { scale: 3 },
+    Kind::Duration,
+    Kind::Geo,
+    Kind::Rrule,
+    Kind::File,
 ];
 
 proptest::proptest! {
     /// What a caller writes is taken or refused, never a panic, and never holds what the database
     /// cannot store.
     #[test]
-    fn any_text_is_taken_or_refused(text in "\\PC{0,40}|[-+0-9.eE:TZ/ ]{0,40}|[\\x00-\\x1f]{1,4}") {
+    fn any_text_is_taken_or_refused(text in "\\PC{0,40}|[-+0-9.eE:TZ/ ]{0,40}|[-PWDTHMS0-9]{0,20}|[A-Z0-9=;,-]{0,40}|[\\x00-\\x1f]{1,4}") {
         for kind in KINDS {
             for param in [read(*kind, &text).ok(), decode(*kind, &json!(text)).ok()] {
                 if let Some(Param::Text(taken)) = param {
@@ -168,8 +259,14 @@ proptest::proptest! {
             }
         }
         let money = json!({"amount": text, "currency": "EUR"});
-        if let Ok((amount, _)) = decode_money(&money) {
-            proptest::prop_assert!(money::fits(amount));
+        for kind in [Kind::Money, Kind::Price] {
+            if let Ok([Param::Decimal(amount), _]) = decode_pair(kind, &money) {
+                proptest::prop_assert!(crate::money::fits(amount));
+            }
+        }
+        let place = json!({"latitude": text, "longitude": text});
+        if let Ok([Param::Decimal(latitude), _]) = decode_pair(Kind::Geo, &place) {
+            proptest::prop_assert!(latitude.abs() <= Decimal::from(90));
         }
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{check, columns, literal};
 use crate::entity::{
-    Field, boolean, bytes, choice, country, currency, date, decimal, email, instant, integer, json,
-    link, money, slug, text, text_list,
+    Field, boolean, bytes, choice, country, currency, date, decimal, duration, email, file, geo,
+    instant, integer, json, link, money, percent, price, quantity, rate, rrule, slug, text,
+    text_list,
 };
 
 #[track_caller]
@@ -23,6 +24,12 @@ fn kinds_have_types_and_checks() {
     column(integer("x", -1, 9), "bigint", "x between -1 and 9");
     column(integer("x", i64::MIN, i64::MAX), "bigint", "");
     column(decimal("x", 6), "numeric(28,6)", "");
+    column(percent("x"), "numeric(7,4)", "x between 0 and 100");
+    column(rate("x"), "numeric(28,10)", "");
+    column(quantity("x", 3), "numeric(28,3)", "");
+    column(duration("x"), "bigint", "x between -3155760000 and 3155760000");
+    column(file("x"), "uuid", "");
+    column(rrule("x"), "text", "char_length(x) <= 1000");
     column(currency("x"), "text", "x ~ '^[A-Z]{3}$'");
     column(country("x"), "text", "x ~ '^[A-Z]{2}$'");
     column(date("x"), "date", "");
@@ -44,6 +51,26 @@ fn money_is_two_columns_that_stand_or_fall_together() {
     assert_eq!(
         check(&field).unwrap(),
         "(fee is null) = (fee_currency is null) and fee_currency ~ '^[A-Z]{3}$'"
+    );
+}
+
+#[test]
+fn a_price_is_kept_like_money() {
+    assert_eq!(columns(&price("fee")), columns(&money("fee")));
+    assert_eq!(check(&price("fee")), check(&money("fee")));
+}
+
+#[test]
+fn a_place_is_two_columns_that_stand_or_fall_together() {
+    let field = geo("site");
+    let names: Vec<_> =
+        columns(&field).into_iter().map(|c| (c.name, c.sql_type, c.not_null)).collect();
+    let expect = [("site", "numeric(10,7)", false), ("site_longitude", "numeric(10,7)", false)];
+    assert_eq!(names, expect.map(|(n, t, r)| (n.to_owned(), t.to_owned(), r)));
+    assert_eq!(
+        check(&field).unwrap(),
+        "(site is null) = (site_longitude is null) and site between -90 and 90 \
+         and site_longitude between -180 and 180"
     );
 }
 

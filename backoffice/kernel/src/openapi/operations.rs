@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::schemas;
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
-use crate::entity::{Entity, Kind};
+use crate::entity::Entity;
 use crate::filter;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::registry::{Member, Registry};
@@ -228,7 +228,8 @@ fn list_parameters(entity: &'static Entity) -> Vec<Value> {
     let shown = crate::engine::shown(entity);
     parameters.extend(shown.iter().map(|(name, kind)| {
         let names: Vec<&str> = filter::operators(*kind).iter().map(|one| one.name()).collect();
-        let plain = if matches!(kind, Kind::Json | Kind::Bytes { .. } | Kind::TextList { .. }) {
+        let equal = filter::operators(*kind).contains(&filter::Operator::Eq);
+        let plain = if !equal {
             String::new()
         } else {
             format!("filter[{name}]=value, or ")

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::ddl;
 use crate::entity::{Access, Entity, Field, Kind};
-use crate::kind_sql::LIST_TEXT_CHARS_MAX;
+use crate::kind_sql::{LIST_TEXT_CHARS_MAX, RATE_SCALE, RRULE_CHARS_MAX};
 
 /// Schemas that all entities share.
 pub(super) fn common() -> Map<String, Value> {
@@ -18,6 +18,19 @@ pub(super) fn common() -> Map<String, Value> {
             "properties": {
                 "amount": {"type": "string", "pattern": "^-?\\d{1,15}(\\.\\d{1,4})?$"},
                 "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
+            },
+        }),
+    );
+    all.insert(
+        "geo".to_owned(),
+        json!({
+            "type": "object",
+            "description": "Degrees of WGS 84.",
+            "required": ["latitude", "longitude"],
+            "additionalProperties": false,
+            "properties": {
+                "latitude": {"type": "string", "pattern": "^-?(90(\\.0{1,7})?|[0-8]?\\d(\\.\\d{1,7})?)$"},
+                "longitude": {"type": "string", "pattern": "^-?(180(\\.0{1,7})?|(1[0-7]\\d|\\d?\\d)(\\.\\d{1,7})?)$"},
             },
         }),
     );
@@ -188,11 +201,26 @@ fn kind(kind: Kind) -> Value {
         Kind::Integer { min, max } => json!({
             "type": "integer", "format": "int64", "minimum": min, "maximum": max,
         }),
-        Kind::Money => json!({"$ref": "#/components/schemas/money"}),
-        Kind::Decimal { scale: 0 } => json!({"type": "string", "pattern": "^-?\\d+$"}),
-        Kind::Decimal { scale } => {
-            json!({"type": "string", "pattern": format!("^-?\\d+(\\.\\d{{1,{scale}}})?$")})
-        }
+        Kind::Money | Kind::Price => json!({"$ref": "#/components/schemas/money"}),
+        Kind::Decimal { scale } | Kind::Quantity { scale } => decimal(scale),
+        Kind::Rate => decimal(RATE_SCALE),
+        Kind::Percent { scale: 0 } => json!({"type": "string", "pattern": "^(100|\\d{1,2})$"}),
+        Kind::Percent { scale } => json!({"type": "string", "pattern": format!(
+            "^(100(\\.0{{1,{scale}}})?|\\d{{1,2}}(\\.\\d{{1,{scale}}})?)$"
+        )}),
+        Kind::Duration => json!({
+            "type": "string",
+            "format": "duration",
+            "pattern": "^-?P(\\d+W)?(\\d+D)?(T(\\d+H)?(\\d+M)?(\\d+S)?)?$",
+            "description": "ISO 8601 duration of weeks, days, hours, minutes and whole seconds.",
+        }),
+        Kind::Geo => json!({"$ref": "#/components/schemas/geo"}),
+        Kind::Rrule => json!({
+            "type": "string",
+            "maxLength": RRULE_CHARS_MAX,
+            "pattern": "^[A-Z]+=[^;=]+(;[A-Z]+=[^;=]+)*$",
+            "description": "Recurrence rule of RFC 5545, section 3.3.10: FREQ=WEEKLY;BYDAY=MO.",
+        }),
         Kind::Currency => json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
         Kind::Country => json!({"type": "string", "pattern": "^[A-Z]{2}$"}),
         Kind::Language => json!({"type": "string", "maxLength": 35}),
@@ -200,7 +228,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Date => json!({"type": "string", "format": "date"}),
         Kind::Instant => json!({"type": "string", "format": "date-time"}),
         Kind::Choice(options) => json!({"type": "string", "enum": options}),
-        Kind::Link { .. } | Kind::Id => json!({"type": "string", "format": "uuid"}),
+        Kind::Link { .. } | Kind::Id | Kind::File => json!({"type": "string", "format": "uuid"}),
         Kind::Json => json!({}),
         Kind::Bytes { .. } => json!({"type": "string", "contentEncoding": "base64"}),
         Kind::TextList { max_items } => json!({
@@ -209,4 +237,11 @@ fn kind(kind: Kind) -> Value {
             "items": {"type": "string", "maxLength": LIST_TEXT_CHARS_MAX},
         }),
     }
+}
+
+/// A decimal of 28 digits, `scale` of them after the point.
+fn decimal(scale: u8) -> Value {
+    let whole = 28_u8.saturating_sub(scale).max(1);
+    let part = if scale == 0 { String::new() } else { format!("(\\.\\d{{1,{scale}}})?") };
+    json!({"type": "string", "pattern": format!("^-?\\d{{1,{whole}}}{part}$")})
 }

@@ -69,6 +69,9 @@ fn fields(entity: &Entity, report: &mut dyn FnMut(String)) {
     }
 }
 
+/// Decimals have 28 digits (what `rust_decimal` surely holds), one before the point at least.
+const SCALE_MAX: u8 = 27;
+
 fn field_shape(field: &Field, report: &mut dyn FnMut(String)) {
     let name = field.name;
     if field.secret && !matches!(field.access, Access::ByAction | Access::Computed(_)) {
@@ -86,6 +89,11 @@ fn field_shape(field: &Field, report: &mut dyn FnMut(String)) {
         }
         Kind::Integer { min, max } if max < min => {
             report(format!("integer {name}: min is above max"));
+        }
+        Kind::Decimal { scale } | Kind::Percent { scale } | Kind::Quantity { scale }
+            if SCALE_MAX < scale =>
+        {
+            report(format!("{name}: at most {SCALE_MAX} digits after the point"));
         }
         Kind::Text { max: 0 } | Kind::Bytes { max: 0 } | Kind::TextList { max_items: 0 } => {
             report(format!("field {name} can hold nothing"));

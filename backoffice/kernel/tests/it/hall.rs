@@ -291,7 +291,7 @@ async fn touch(cx: &mut Cx, args: Args) -> Result<Reply> {
 
 pub(crate) static DOMAIN: Domain = Domain {
     name: "hall",
-    entities: &[&PLACE, &HALL, &BOOKING, &VISIT],
+    entities: &[&PLACE, &HALL, &BOOKING, &VISIT, &crate::kinds::SPECIMEN],
     actions: ACTIONS,
     internal: &[InternalRoute {
         method: "POST",

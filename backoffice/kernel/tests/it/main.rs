@@ -6,6 +6,7 @@ mod crud;
 mod database;
 mod doors;
 mod hall;
+mod kinds;
 mod lists;
 mod people;
 mod work;
