@@ -12,7 +12,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::accounts::authenticate::{Caller, authenticate};
+use crate::entity::Group;
 use crate::error::{Code, Error, Result};
+use crate::limits::Charges;
 use crate::service::Service;
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
@@ -24,6 +26,8 @@ pub(crate) enum Method {
     Post,
     Patch,
     Delete,
+    /// No path takes it: the refusal's list of methods is the answer.
+    Options,
 }
 
 impl Method {
@@ -33,6 +37,7 @@ impl Method {
             Self::Post => "POST",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
         }
     }
 }
@@ -52,6 +57,8 @@ pub(crate) struct Call {
     pub(crate) address: IpAddr,
     pub(crate) user_agent: String,
     pub(crate) request_id: Uuid,
+    /// What the call was charged to, for the headers of the answer.
+    pub(crate) charges: Charges,
 }
 
 pub(crate) enum Body {
@@ -68,6 +75,8 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Vec<u8>>,
     /// Version of the row in the body.
     pub(crate) version: Option<i64>,
+    /// `ETag` of what is no row.
+    pub(crate) tag: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) cookie: Option<Cookie>,
 }
@@ -104,6 +113,7 @@ pub(crate) async fn dispatch(service: &Service, call: Call) -> (&'static str, Re
 
 async fn entity(service: &Service, call: &Call, target: route::Target) -> Result<Answer> {
     let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
+    charge(service, call, Some(org), target.entity().group)?;
     let mut tries = 0;
     loop {
         let error = match run::once(service, call, &target, &actor, org).await {
@@ -129,11 +139,23 @@ const RETRIES_MAX: u32 = 3;
 /// Pause before the first try again; the second waits twice, the third three times as long.
 const RETRY_PAUSE: Duration = Duration::from_millis(10);
 
+/// Who calls. A call without a good secret is charged to its address, by who answers it.
 pub(crate) async fn caller(service: &Service, call: &Call) -> Result<Caller> {
     match &call.secret {
         Some(secret) => authenticate(service, secret).await,
         None => Err(Error::new(Code::Unauthenticated, "sign in or send a valid token")),
     }
+}
+
+/// Counts a call whose secret is good: before anything else is done for it.
+pub(crate) fn charge(
+    service: &Service,
+    call: &Call,
+    org: Option<Uuid>,
+    group: Group,
+) -> Result<()> {
+    let secret = call.secret.as_deref().unwrap_or_default();
+    service.limits().charge(&call.charges, secret, org, group)
 }
 
 pub(crate) fn asked(call: &Call) -> Result<Option<Uuid>> {

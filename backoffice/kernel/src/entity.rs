@@ -65,6 +65,30 @@ pub enum Group {
     Workflows,
 }
 
+impl Group {
+    pub const ALL: &[Self] = &[
+        Self::Organizations,
+        Self::Projects,
+        Self::Events,
+        Self::Assets,
+        Self::Finance,
+        Self::Crm,
+        Self::Workflows,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Organizations => "organizations",
+            Self::Projects => "projects",
+            Self::Events => "events",
+            Self::Assets => "assets",
+            Self::Finance => "finance",
+            Self::Crm => "crm",
+            Self::Workflows => "workflows",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operations {
     pub read: bool,

@@ -1,9 +1,12 @@
 //! HTTP in front of dispatch; the only rooms that name the web framework are this and its children.
 //! The request path reads as one stack in `router`, the internal listener's in `internal`.
 
+mod bounds;
+mod cors;
 mod internal;
 mod layers;
 mod pages;
+mod peer;
 mod request;
 mod respond;
 mod serve;
@@ -13,14 +16,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::dispatch::dispatch;
-use crate::error::{Code, Error};
+use crate::dispatch::{Answer, Call, dispatch};
+use crate::error::{Code, Error, Result};
+use crate::limits::Charges;
 use crate::service::{Service, Shutdown};
 
 pub use serve::Listeners;
@@ -71,8 +76,14 @@ pub fn router(service: &Service) -> Router {
         .route("/openapi.json", get(pages::openapi))
         .method_not_allowed_fallback(pages::method_not_allowed)
         .fallback_service(api.with_state(front.clone()))
+        // Before any body is read, for pages and API alike.
+        .layer(from_fn(bounds::keep))
+        // Outside of what refuses, so that a foreign page can read why.
+        .layer(from_fn_with_state(front.clone(), cors::allow))
         // Every answer, whoever made it, has these headers.
         .layer(from_fn(layers::secure))
+        // Who calls decides on limits, scheme and origin further in.
+        .layer(from_fn_with_state(front.clone(), peer::know))
         // Outermost: gives the id, measures, writes the one line of the access log.
         .layer(from_fn_with_state(front.clone(), layers::observe))
         .with_state(front)
@@ -85,17 +96,39 @@ pub fn internal_router(service: &Service, shutdown: Shutdown) -> Router {
 
 async fn api(State(front): State<Front>, request: Request) -> Response {
     let id = respond::request_id(&request);
-    let head = request.method() == axum::http::Method::HEAD;
-    let (name, outcome) = match request::read(&front.service, request, id).await {
-        Ok(call) => dispatch(&front.service, call).await,
+    let address = peer::of(&request).address;
+    let options = request.method() == Method::OPTIONS;
+    let known = respond::known_tags(&request);
+    let charges = Charges::default();
+    let (name, mut outcome) = match request::read(&front.service, request, &charges).await {
+        Ok(call) => answer(&front.service, call).await,
         Err(error) => ("unread", Err(error)),
     };
-    let mut response = respond::outcome(outcome, id);
-    if head {
-        *response.body_mut() = axum::body::Body::empty();
+    // Whatever was charged to no credential is the address's: nothing is free.
+    if charges.is_empty()
+        && let Err(refusal) = front.service.limits().charge_address(&charges, address)
+    {
+        outcome = Err(refusal);
     }
+    let mut response = match outcome {
+        Err(error) if options && !error.allowed().is_empty() => respond::options(error.allowed()),
+        other => respond::outcome(other, id),
+    };
+    respond::unless_known(&mut response, known.as_deref());
+    respond::standings(response.headers_mut(), &charges.take());
     response.extensions_mut().insert(RouteName(name));
     response
+}
+
+/// A call without a secret is charged before it costs anything, one with a secret when it is known
+/// whether the secret is good.
+async fn answer(service: &Service, call: Call) -> (&'static str, Result<Answer>) {
+    if call.secret.is_none()
+        && let Err(refusal) = service.limits().charge_address(&call.charges, call.address)
+    {
+        return ("limited", Err(refusal));
+    }
+    dispatch(service, call).await
 }
 
 pub(crate) fn overloaded() -> Error {

@@ -22,6 +22,7 @@ mod filter;
 pub mod http;
 mod kind;
 pub mod kind_sql;
+pub mod limits;
 pub mod loops;
 pub mod metrics;
 pub mod money;

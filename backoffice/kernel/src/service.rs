@@ -13,6 +13,7 @@ use crate::cx::{Actor, Cx, Mode, WorkTx};
 use crate::db;
 use crate::egress::HttpClient;
 use crate::error::{Code, Error, Result};
+use crate::limits::RateLimits;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -33,6 +34,7 @@ struct Inner {
     http: HttpClient,
     accounts: Accounts,
     metrics: Metrics,
+    limits: RateLimits,
 }
 
 impl Service {
@@ -56,7 +58,18 @@ impl Service {
         let http = HttpClient::new(&settings)?;
         let accounts = Accounts::new()?;
         let metrics = Metrics::new();
-        Ok(Self(Arc::new(Inner { registry, settings, clock, app, work, http, accounts, metrics })))
+        let limits = RateLimits::new(clock.clone(), settings.http.rate_percent);
+        Ok(Self(Arc::new(Inner {
+            registry,
+            settings,
+            clock,
+            app,
+            work,
+            http,
+            accounts,
+            metrics,
+            limits,
+        })))
     }
 
     pub fn registry(&self) -> &'static Registry {
@@ -82,6 +95,10 @@ impl Service {
 
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn limits(&self) -> &RateLimits {
+        &self.0.limits
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

@@ -7,6 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use data_encoding::BASE64;
 use zeroize::Zeroize;
 
+mod http;
+
+pub use http::{HttpSettings, Network, ProxyHeader};
+
 /// A text that never shows in logs or debug output.
 #[derive(Clone, Default)]
 pub struct Secret(String);
@@ -56,6 +60,7 @@ impl Drop for MasterKeyBytes {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: ListenSettings,
+    pub http: HttpSettings,
     pub database: DatabaseSettings,
     pub peers: PeerSettings,
     /// Wraps signing keys and event secrets; needed by what issues or rotates keys.
@@ -142,6 +147,7 @@ impl Settings {
                     .unwrap_or(8083),
                 public_url: reader.url("PUBLIC_BACKOFFICE_URL"),
             },
+            http: HttpSettings::read(&mut reader),
             database: DatabaseSettings {
                 app_url: reader.secret("DATABASE_URL"),
                 work_url: reader.secret("DATABASE_WORK_URL"),
@@ -192,6 +198,17 @@ impl Reader<'_> {
             self.faults.push(format!("{name} must be {form}, not {text:?}"));
         }
         parsed
+    }
+
+    /// Items by comma; an item that cannot be read is a fault.
+    fn list<T: std::str::FromStr>(&mut self, name: &str, form: &str) -> Vec<T> {
+        let Some(text) = self.text(name) else { return Vec::new() };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let items: Result<Vec<T>, T::Err> = parts.map(str::parse).collect();
+        items.unwrap_or_else(|_| {
+            self.faults.push(format!("{name} must be {form}, not {text:?}"));
+            Vec::new()
+        })
     }
 
     fn url(&mut self, name: &str) -> Option<String> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::run::object;
-use super::{Answer, Call, Cookie, Method, asked, caller};
+use super::{Answer, Call, Cookie, Method, asked, caller, charge};
 use crate::accounts::authenticate::{Caller, SessionCaller};
 use crate::accounts::organizations::Owner;
 use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
@@ -13,7 +13,7 @@ use crate::accounts::{
     NewOrganization, NewToken, TOKEN_GRANT, issue_token, open_organization, tokens,
 };
 use crate::cx::{Actor, Cx, Mode};
-use crate::entity::{Field, email, instant, json as json_field, slug, text};
+use crate::entity::{Field, Group, email, instant, json as json_field, slug, text};
 use crate::error::{Code, Error, Result};
 use crate::rights::Reach;
 use crate::service::Service;
@@ -122,6 +122,7 @@ pub(super) async fn run(service: &Service, route: &Route, call: &Call) -> Result
         return sign_in(service, input(route, call)?, call).await;
     }
     let who = caller(service, call).await?;
+    charge(service, call, None, Group::Organizations)?;
     match route.act {
         Act::Tokens | Act::IssueToken | Act::RevokeToken => token(service, route, call, &who).await,
         Act::Me => Ok(Answer::json(200, &me(&who))),

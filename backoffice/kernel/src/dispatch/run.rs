@@ -174,7 +174,8 @@ pub(super) async fn row(
 ) -> Result<Answer> {
     let row = engine::get::shown_row(cx, entity, id, Lock::None, access).await?;
     let location = (status == 201).then(|| format!("/api/v1/{}/{id}", entity.route()));
-    Ok(Answer { status, body: Some(row.json), version: row.version, location, cookie: None })
+    let (body, version) = (Some(row.json), row.version);
+    Ok(Answer { status, body, version, location, ..Answer::default() })
 }
 
 fn no_query(call: &Call) -> Result<()> {
@@ -196,22 +197,9 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>> {
             ));
         }
     };
-    match strict_json::read(bytes) {
-        Ok(Value::Object(body)) => Ok(body),
-        Ok(_) => Err(Error::new(Code::MalformedJson, "the body must be a JSON object")),
-        Err(cause) if cause.is_data() => Err(Error::new(
-            Code::MalformedJson,
-            format!(
-                "a member stands there twice (line {}, column {})",
-                cause.line(),
-                cause.column()
-            ),
-        )),
-        // The position only: the parser's message may quote the body.
-        Err(cause) => Err(Error::new(
-            Code::MalformedJson,
-            format!("the body is not JSON (line {}, column {})", cause.line(), cause.column()),
-        )),
+    match strict_json::read(bytes)? {
+        Value::Object(body) => Ok(body),
+        _ => Err(Error::new(Code::MalformedJson, "the body must be a JSON object")),
     }
 }
 

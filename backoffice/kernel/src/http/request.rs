@@ -1,38 +1,42 @@
 //! From a request to a call: path, query, bounded body, secret, and the check that a browser's
 //! request came from our own pages.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method as HttpMethod, Uri, header};
-use uuid::Uuid;
 
-use super::BODY_BYTES_MAX;
+use super::peer::Peer;
 use super::respond::COOKIE;
+use super::{BODY_BYTES_MAX, cors, peer, respond};
 use crate::dispatch::{Body, Call, Method};
 use crate::error::{Code, Error, Result};
+use crate::limits::Charges;
 use crate::service::Service;
 
 /// Parameters of one query; more are refused.
 const PARAMETERS_MAX: usize = 50;
 
-pub(super) async fn read(service: &Service, request: Request, id: Uuid) -> Result<Call> {
+pub(super) async fn read(service: &Service, request: Request, charges: &Charges) -> Result<Call> {
+    let (id, peer) = (respond::request_id(&request), peer::of(&request));
     let (parts, body) = request.into_parts();
     let path = segments(&parts.uri)?;
     let method = method(&parts.method)?;
-    let secret = secret(service, &parts.headers, method)?;
-    let address = parts.extensions.get::<SocketAddr>().map(SocketAddr::ip);
+    // What a path can do is no secret, so that nothing is run for this question.
+    let secret = match method {
+        Method::Options => None,
+        _ => secret(service, &parts.headers, method, peer)?,
+    };
     Ok(Call {
         method,
         path,
         query: query(&parts.uri)?,
-        body: read_body(&parts.headers, body).await?,
+        body: read_body(service, &parts.headers, body).await?,
         if_match: text(&parts.headers, "if-match").map(str::to_owned),
         secret,
         organization: text(&parts.headers, "x-organization").map(str::to_owned),
-        address: address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        address: peer.address,
         user_agent: text(&parts.headers, "user-agent").unwrap_or_default().to_owned(),
         request_id: id,
+        charges: charges.clone(),
     })
 }
 
@@ -50,6 +54,7 @@ fn method(method: &HttpMethod) -> Result<Method> {
         HttpMethod::POST => Ok(Method::Post),
         HttpMethod::PATCH => Ok(Method::Patch),
         HttpMethod::DELETE => Ok(Method::Delete),
+        HttpMethod::OPTIONS => Ok(Method::Options),
         _ => Err(Error::new(Code::MethodNotAllowed, "the method is not one of the API's")
             .allow(vec!["GET", "POST", "PATCH", "DELETE"])),
     }
@@ -65,8 +70,11 @@ pub(super) fn query(uri: &Uri) -> Result<Vec<(String, String)>> {
     Ok(pairs)
 }
 
-async fn read_body(headers: &HeaderMap, body: axum::body::Body) -> Result<Body> {
-    let bytes = bytes(headers, body, BODY_BYTES_MAX).await?;
+async fn read_body(service: &Service, headers: &HeaderMap, body: axum::body::Body) -> Result<Body> {
+    let wait = service.settings().http.body_wait;
+    let bytes = tokio::time::timeout(wait, bytes(headers, body, BODY_BYTES_MAX))
+        .await
+        .map_err(|_| Error::new(Code::RequestTimeout, "the body did not arrive in time"))??;
     if bytes.is_empty() {
         return Ok(Body::None);
     }
@@ -97,7 +105,12 @@ pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Bearer token first; a cookie only from our own pages when the method changes something.
-fn secret(service: &Service, headers: &HeaderMap, method: Method) -> Result<Option<String>> {
+fn secret(
+    service: &Service,
+    headers: &HeaderMap,
+    method: Method,
+    peer: Peer,
+) -> Result<Option<String>> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let refused = || Error::new(Code::Unauthenticated, "send Authorization: Bearer <token>");
         let value = value.to_str().map_err(|_| refused())?;
@@ -113,7 +126,7 @@ fn secret(service: &Service, headers: &HeaderMap, method: Method) -> Result<Opti
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, _)| *name == COOKIE)
         .map(|(_, token)| token.to_owned());
-    if session.is_some() && method != Method::Get && !from_our_pages(service, headers) {
+    if session.is_some() && method != Method::Get && !from_our_pages(service, headers, peer) {
         return Err(Error::new(
             Code::CrossSite,
             "a request with a cookie must come from our own pages, or carry X-Requested-With",
@@ -123,8 +136,12 @@ fn secret(service: &Service, headers: &HeaderMap, method: Method) -> Result<Opti
 }
 
 /// The browser says where a request comes from (Fetch Metadata, RFC 6454); what says nothing must
-/// carry a header that a foreign page cannot set without our consent.
-fn from_our_pages(service: &Service, headers: &HeaderMap) -> bool {
+/// carry a header that a foreign page cannot set without our consent. The origins of the settings
+/// are our pages too.
+fn from_our_pages(service: &Service, headers: &HeaderMap, peer: Peer) -> bool {
+    if cors::listed(service, headers).is_some() {
+        return true;
+    }
     if let Some(site) = text(headers, "sec-fetch-site") {
         return site == "same-origin" || site == "none";
     }
@@ -132,7 +149,8 @@ fn from_our_pages(service: &Service, headers: &HeaderMap) -> bool {
         let listen = &service.settings().listen;
         let public = listen.public_url.as_deref() == Some(origin);
         let host = text(headers, "host").unwrap_or_default();
-        return public || (!host.is_empty() && origin == format!("http://{host}"));
+        let scheme = if peer.https { "https" } else { "http" };
+        return public || (!host.is_empty() && origin == format!("{scheme}://{host}"));
     }
     text(headers, "x-requested-with").is_some_and(|value| !value.is_empty())
 }

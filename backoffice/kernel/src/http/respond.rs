@@ -2,13 +2,14 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use uuid::Uuid;
 
 use super::RequestId;
 use crate::dispatch::{Answer, Cookie};
 use crate::error::{Code, Error, Result};
+use crate::limits::{Standing, WINDOW_S};
 
 /// `__Host-`: set by this origin only, over TLS or on the local machine, for every path.
 pub(super) const COOKIE: &str = "__Host-session";
@@ -31,7 +32,8 @@ fn good(answer: Answer) -> Response {
         None => bare(status),
     };
     let headers = response.headers_mut();
-    put(headers, header::ETAG, answer.version.map(|version| format!("\"{version}\"")));
+    let tag = answer.version.map(|version| version.to_string()).or(answer.tag);
+    put(headers, header::ETAG, tag.map(|tag| format!("\"{tag}\"")));
     put(headers, header::LOCATION, answer.location);
     let cookie = answer.cookie.map(|cookie| match cookie {
         Cookie::Set { token, seconds } => {
@@ -65,6 +67,53 @@ pub(crate) fn problem(error: &Error, id: Uuid) -> Response {
     response
 }
 
+/// The answer to OPTIONS (RFC 9110, 9.3.7): the methods of the path, asked without a secret.
+pub(super) fn options(methods: &[&'static str]) -> Response {
+    let mut allowed = methods.to_vec();
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    allowed.push("OPTIONS");
+    let mut response = bare(StatusCode::NO_CONTENT);
+    put(response.headers_mut(), header::ALLOW, Some(allowed.join(", ")));
+    response
+}
+
+/// `If-None-Match` of a request that reads.
+pub(super) fn known_tags(request: &Request) -> Option<String> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let tags = request.headers().get(header::IF_NONE_MATCH).filter(|_| reads)?;
+    tags.to_str().ok().map(str::to_owned)
+}
+
+/// 304 in place of what the caller has already (RFC 9110, 13.1.2; tags are compared weakly).
+pub(super) fn unless_known(response: &mut Response, known: Option<&str>) {
+    let Some(known) = known.filter(|_| response.status() == StatusCode::OK) else { return };
+    let Some(tag) = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()) else {
+        return;
+    };
+    let mut tags = known.split(',').map(|one| one.trim().trim_start_matches("W/"));
+    if known.trim() == "*" || tags.any(|one| one == tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+}
+
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10).
+pub(super) fn standings(headers: &mut HeaderMap, standings: &[Standing]) {
+    if standings.is_empty() {
+        return;
+    }
+    let list = |write: &dyn Fn(&Standing) -> String| {
+        Some(standings.iter().map(write).collect::<Vec<_>>().join(", "))
+    };
+    let policies = list(&|one| format!("\"{}\";q={};w={WINDOW_S}", one.policy, one.quota));
+    let left = list(&|one| format!("\"{}\";r={};t={}", one.policy, one.remaining, one.reset_s));
+    put(headers, HeaderName::from_static("ratelimit-policy"), policies);
+    put(headers, HeaderName::from_static("ratelimit"), left);
+}
+
 pub(super) fn with_type(status: StatusCode, body: Vec<u8>, media_type: &'static str) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -78,7 +127,7 @@ pub(super) fn bare(status: StatusCode) -> Response {
     response
 }
 
-fn put(headers: &mut HeaderMap, name: header::HeaderName, value: Option<String>) {
+fn put(headers: &mut HeaderMap, name: HeaderName, value: Option<String>) {
     if let Some(value) = value.and_then(|value| HeaderValue::from_str(&value).ok()) {
         headers.insert(name, value);
     }

@@ -1,7 +1,8 @@
 //! Listeners and connections: bounded, timed, ended gracefully.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,11 +17,17 @@ use tower::Service as _;
 
 use crate::error::{Error, Result};
 use crate::service::{Service, Shutdown};
+use crate::settings::Network;
 
 /// Connections of one listener; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 1_024;
 /// A connection that sends no complete header in this time is closed.
 const HEADER_WAIT: Duration = Duration::from_secs(10);
+/// Header lines that are parsed at all; more are refused without a body. The bound that is told in
+/// words is lower.
+const PARSED_HEADERS_MAX: usize = 256;
+/// Bytes of a connection's read buffer, so of a request's head; more are refused without a body.
+const BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// What was accepted is answered within this time after the signal.
 const END_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept (out of descriptors), so that the loop does not spin.
@@ -52,8 +59,18 @@ impl Listeners {
     /// Serves both until shutdown, then answers what was accepted.
     pub async fn serve(self, service: &Service, shutdown: Shutdown) -> Result<()> {
         tokio::join!(
-            accept(self.public, super::router(service), shutdown.clone()),
-            accept(self.internal, super::internal_router(service, shutdown.clone()), shutdown),
+            accept(
+                self.public,
+                super::router(service),
+                Callers::counted(service),
+                shutdown.clone()
+            ),
+            accept(
+                self.internal,
+                super::internal_router(service, shutdown.clone()),
+                Callers::uncounted(),
+                shutdown
+            ),
         );
         Ok(())
     }
@@ -69,7 +86,12 @@ fn address(listener: &TcpListener) -> Result<SocketAddr> {
     listener.local_addr().map_err(|cause| Error::internal(cause.to_string()))
 }
 
-async fn accept(listener: TcpListener, router: Router, mut shutdown: Shutdown) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    callers: Arc<Callers>,
+    mut shutdown: Shutdown,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let graceful = GracefulShutdown::new();
     loop {
@@ -84,13 +106,17 @@ async fn accept(listener: TcpListener, router: Router, mut shutdown: Shutdown) {
         };
         match accepted {
             Ok((stream, peer)) => {
+                let Some(counted) = callers.enter(peer.ip()) else {
+                    tracing::debug!("an address has too many connections; one is closed");
+                    continue;
+                };
                 let connection = connection(stream, peer, router.clone());
                 let watched = graceful.watch(connection);
                 tokio::spawn(async move {
                     if let Err(cause) = watched.await {
                         tracing::debug!(%cause, "a connection ended early");
                     }
-                    drop(place);
+                    drop((place, counted));
                 });
             }
             Err(cause) => {
@@ -118,5 +144,64 @@ fn connection(
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
+        .max_headers(PARSED_HEADERS_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
+}
+
+/// Open connections by address, so that one caller cannot take all places.
+struct Callers {
+    open: Mutex<HashMap<IpAddr, usize>>,
+    /// Per address; `usize::MAX` where callers are not counted.
+    most: usize,
+    /// Many callers share a proxy's address.
+    uncounted: Vec<Network>,
+}
+
+/// One open connection; gone when it is dropped.
+struct Counted {
+    callers: Arc<Callers>,
+    address: IpAddr,
+}
+
+impl Callers {
+    fn counted(service: &Service) -> Arc<Self> {
+        let http = &service.settings().http;
+        let most = http.connections_per_address_max;
+        Arc::new(Self { open: Mutex::default(), most, uncounted: http.proxies.clone() })
+    }
+
+    /// For peers of ours.
+    fn uncounted() -> Arc<Self> {
+        Arc::new(Self { open: Mutex::default(), most: usize::MAX, uncounted: Vec::new() })
+    }
+
+    /// `None` when the address has all that it may.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
+        let mut open = self.lock();
+        let count = open.entry(address).or_default();
+        let free = self.uncounted.iter().any(|network| network.contains(address));
+        if self.most <= *count && !free {
+            return None;
+        }
+        *count = count.saturating_add(1);
+        Some(Counted { callers: Arc::clone(self), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // Counts stay usable whoever panicked.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut open = self.callers.lock();
+        if let Some(count) = open.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                open.remove(&self.address);
+            }
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The service as it is in production, on free ports of this machine.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -12,11 +13,13 @@ use crate::http::Listeners;
 use crate::registry::Registry;
 use crate::service::{Service, Shutdown, Trigger};
 use crate::settings::{
-    DatabaseSettings, ListenSettings, MasterKeyBytes, PeerSettings, Secret, Settings,
+    DatabaseSettings, HttpSettings, ListenSettings, MasterKeyBytes, PeerSettings, Secret, Settings,
 };
 
 /// Connections of one test's pools; many tests share a server.
 const CONNECTIONS_MAX: usize = 6;
+/// Per cent of the rate limits that tests have.
+const RATE_PERCENT: NonZeroU32 = NonZeroU32::MIN.saturating_add(999_999);
 /// What the gate shows to the internal listener, in tests.
 pub const CATALOGUE_TOKEN: &str = "catalogue-token-of-the-tests";
 /// What the gate wants to be shown, in tests.
@@ -75,6 +78,8 @@ pub fn settings(db: &TestDb) -> Settings {
             internal_port: 0,
             public_url: None,
         },
+        // Registry-wide rules call more often than people do; the limits have tests of their own.
+        http: HttpSettings { rate_percent: RATE_PERCENT, ..HttpSettings::default() },
         database: DatabaseSettings {
             app_url: db.app_url.clone(),
             work_url: db.work_url.clone(),

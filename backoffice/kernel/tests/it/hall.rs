@@ -362,12 +362,20 @@ impl House {
     }
 
     pub(crate) async fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self::with(clock, &[]).await
+    }
+
+    /// With these settings before those of all tests.
+    pub(crate) async fn with(clock: Arc<dyn Clock>, given: &[(&str, &str)]) -> Self {
         let database = database().await;
+        let own = |name: &str| given.iter().find(|(key, _)| *key == name);
         let lookup = |name: &str| match name {
+            _ if own(name).is_some() => own(name).map(|(_, value)| (*value).to_owned()),
             "DATABASE_URL" => Some(database.app_url.expose().to_owned()),
             "DATABASE_WORK_URL" => Some(database.work_url.expose().to_owned()),
             "DATABASE_CONNECTIONS" => Some("4".to_owned()),
             "BACKOFFICE_PORT" | "BACKOFFICE_INTERNAL_PORT" => Some("0".to_owned()),
+            "RATE_LIMIT_PERCENT" => Some("1000000".to_owned()),
             "CATALOGUE_TOKEN" => Some(CATALOGUE_TOKEN.to_owned()),
             _ => None,
         };

@@ -5,6 +5,7 @@
 mod crud;
 mod database;
 mod doors;
+mod front;
 mod hall;
 mod kinds;
 mod lists;
