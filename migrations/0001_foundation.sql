@@ -399,12 +399,71 @@ create table memberships (
     deleted_at timestamp with time zone,
     user_id uuid not null,
     role_id uuid not null,
+    ends_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
     constraint memberships_pkey primary key (org_id, id)
 );
 create unique index memberships_user_role_key on memberships (org_id, user_id, role_id) where deleted_at is null;
 create index memberships_user_id_idx on memberships (org_id, user_id);
 create index memberships_role_id_idx on memberships (org_id, role_id);
+
+-- === accounts.teams ===
+
+create table teams (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint teams_pkey primary key (org_id, id),
+    constraint teams_name_check check (char_length(name) <= 300)
+);
+create unique index teams_name_key on teams (org_id, name) where deleted_at is null;
+
+-- === accounts.team_members ===
+
+create table team_members (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    team_id uuid not null,
+    user_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint team_members_pkey primary key (org_id, id)
+);
+create unique index team_members_user_key on team_members (org_id, user_id, team_id) where deleted_at is null;
+create index team_members_team_id_idx on team_members (org_id, team_id);
+create index team_members_user_id_idx on team_members (org_id, user_id);
+
+-- === accounts.personal_reads ===
+
+create table personal_reads (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    actor_kind text not null,
+    actor_id text not null,
+    request_id uuid not null,
+    table_name text not null,
+    row_count bigint not null,
+    row_ids text[] not null,
+    field_names text[] not null,
+    constraint personal_reads_pkey primary key (org_id, id),
+    constraint personal_reads_actor_kind_check check (char_length(actor_kind) <= 300),
+    constraint personal_reads_actor_id_check check (char_length(actor_id) <= 300),
+    constraint personal_reads_table_name_check check (char_length(table_name) <= 300),
+    constraint personal_reads_row_count_check check (row_count >= 1),
+    constraint personal_reads_row_ids_check check (cardinality(row_ids) <= 200 and array_position(row_ids, null) is null),
+    constraint personal_reads_field_names_check check (cardinality(field_names) <= 200 and array_position(field_names, null) is null)
+);
+create index personal_reads_actor_id_idx on personal_reads (org_id, actor_id);
+create index personal_reads_table_name_idx on personal_reads (org_id, table_name);
 
 -- === accounts.operations ===
 
@@ -1330,6 +1389,8 @@ alter table api_tokens add constraint api_tokens_organization_id_fkey foreign ke
 alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
 alter table memberships add constraint memberships_user_id_fkey foreign key (user_id) references users (id);
 alter table memberships add constraint memberships_role_id_fkey foreign key (org_id, role_id) references roles (org_id, id);
+alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
+alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
 alter table calendar_holidays add constraint calendar_holidays_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id) on delete cascade;
 alter table party_addresses add constraint party_addresses_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
 alter table party_emails add constraint party_emails_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
@@ -1389,6 +1450,21 @@ alter table memberships force row level security;
 create policy memberships_tenant on memberships using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on memberships to atlvs_app;
 grant select on memberships to atlvs_definer;
+alter table teams enable row level security;
+alter table teams force row level security;
+create policy teams_tenant on teams using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on teams to atlvs_app;
+grant select on teams to atlvs_definer;
+alter table team_members enable row level security;
+alter table team_members force row level security;
+create policy team_members_tenant on team_members using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on team_members to atlvs_app;
+grant select on team_members to atlvs_definer;
+alter table personal_reads enable row level security;
+alter table personal_reads force row level security;
+create policy personal_reads_tenant on personal_reads using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert on personal_reads to atlvs_app;
+grant select on personal_reads to atlvs_definer;
 alter table operations enable row level security;
 alter table operations force row level security;
 create policy operations_tenant on operations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -1587,23 +1663,36 @@ as $$
                    order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
 $$;
 
+-- The person's units and all below them in the organization. The kernel knows no units: the domain
+-- that has them replaces this function. It passes no row-level security of its own; the functions
+-- below call it as the definer.
+create or replace function account_units(p_org uuid, p_user uuid)
+returns uuid[]
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select '{}'::uuid[]
+$$;
+
 -- A living session with every membership of its person: one row a role, one with nulls without any.
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
-               organization_id uuid, organization_name text, organization_slug text, grants jsonb)
+               organization_id uuid, organization_name text, organization_slug text, grants jsonb,
+               units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     -- Seen is written once a minute at most, so that reading stays cheap.
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
-    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
+           case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null
       left join (memberships m
                  join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
                  join organizations o on o.id = m.org_id)
-        on m.user_id = u.id and m.deleted_at is null
+        on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
      order by o.name, o.id;
 $$;
@@ -1611,16 +1700,18 @@ $$;
 -- A living API token with the roles that its maker has now in its organization: one row a role. A
 -- maker without a role there, or a disabled one, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
-returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb)
+returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb,
+               units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, t.organization_id, t.grants, r.grants
+    select t.id, u.id, t.organization_id, t.grants, r.grants, account_units(t.organization_id, u.id)
       from api_tokens t
       join users u on u.id = t.user_id and u.disabled_at is null
       join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
+        and (m.ends_at is null or m.ends_at > p_now)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
      where t.token_hash = p_hash and t.revoked_at is null
        and (t.expires_at is null or t.expires_at > p_now);
@@ -1725,7 +1816,7 @@ as $$
     select exists (select from ended)
 $$;
 
--- An organization keeps an owner. The owner's role is locked first, so that two owners who remove
+-- An organization keeps an owner whose membership has no end. The owner's role is locked first, so that two owners who remove
 -- each other at the same moment come one after the other.
 create or replace function memberships_keep_owner() returns trigger
 language plpgsql
@@ -1737,7 +1828,7 @@ begin
         for no key update;
     if found and not exists (
         select from memberships
-         where org_id = old.org_id and role_id = old.role_id and deleted_at is null)
+         where org_id = old.org_id and role_id = old.role_id and deleted_at is null and ends_at is null)
     then
         raise exception using
             errcode = 'check_violation', constraint = 'memberships_keep_owner',
@@ -1748,8 +1839,30 @@ end
 $$;
 
 create or replace trigger memberships_keep_owner
-    after update of deleted_at, role_id on memberships
+    after update of deleted_at, role_id, ends_at on memberships
     for each row execute function memberships_keep_owner();
+
+-- Who audits does so for a time.
+create or replace function memberships_auditor_ends() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    if new.ends_at is null and new.deleted_at is null and exists (
+        select from roles
+         where org_id = new.org_id and id = new.role_id and key = 'auditor' and built_in)
+    then
+        raise exception using
+            errcode = 'check_violation', constraint = 'memberships_auditor_ends',
+            table = 'memberships', column = 'ends_at', message = 'an auditor''s membership has an end';
+    end if;
+    return new;
+end
+$$;
+
+create or replace trigger memberships_auditor_ends
+    before insert or update of ends_at, role_id, deleted_at on memberships
+    for each row execute function memberships_auditor_ends();
 
 -- Built-in roles stay as they are: rules speak of them by their key.
 create or replace function roles_keep_built_in() returns trigger
@@ -2212,6 +2325,16 @@ create trigger memberships_touch before update on memberships
     for each row execute function touch();
 create trigger memberships_change after insert or update or delete on memberships
     for each row execute function record_change();
+create trigger teams_touch before update on teams
+    for each row execute function touch();
+create trigger teams_change after insert or update or delete on teams
+    for each row execute function record_change();
+create trigger team_members_touch before update on team_members
+    for each row execute function touch();
+create trigger team_members_change after insert or update or delete on team_members
+    for each row execute function record_change();
+create trigger personal_reads_append_only before update or delete on personal_reads
+    for each row execute function append_only();
 create trigger operations_touch before update on operations
     for each row execute function touch();
 create trigger operations_change after insert or update or delete on operations

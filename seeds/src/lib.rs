@@ -6,7 +6,8 @@ mod event;
 mod ledger;
 
 use kernel::accounts::{
-    NewOrganization, NewToken, Owner, add_member, find_organization, issue_token, open_organization,
+    NewMember, NewOrganization, NewToken, Owner, add_member, find_organization, issue_token,
+    open_organization,
 };
 use kernel::cx::{Actor, Cx};
 use kernel::error::{Error, Result};
@@ -72,7 +73,14 @@ async fn admin(cx: &mut Cx, owner: Option<Uuid>, out: &mut Map<String, Value>) -
     let sql = "select id from roles where key = 'owner' and deleted_at is null";
     let role: Uuid = cx.query_one(sql, &[]).await?.try_get(0)?;
     let secret = Secret::new(password.as_str());
-    let (user, _) = add_member(cx, &email, Some(ADMIN_NAME), Some(&secret), role).await?;
+    let new = NewMember {
+        email: &email,
+        name: Some(ADMIN_NAME),
+        password: Some(&secret),
+        role,
+        ends_at: None,
+    };
+    let (user, _) = add_member(cx, new).await?;
     remember_admin(out, user, &email, &password);
     Ok(user)
 }
@@ -89,7 +97,9 @@ async fn token(cx: &Cx, admin: Uuid, out: &mut Map<String, Value>) -> Result<()>
     }
     let new = NewToken {
         name: "Demonstration".to_owned(),
-        grants: json!([{ "grant": "*", "rights": ["*"], "scope": "all" }]),
+        grants: json!([{
+            "grant": "*", "rights": ["*"], "levels": ["open", "personal", "confidential"],
+        }]),
         expires_at: None,
     };
     let (_, token) = issue_token(cx, admin, new).await?;

@@ -26,23 +26,36 @@ as $$
                    order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
 $$;
 
+-- The person's units and all below them in the organization. The kernel knows no units: the domain
+-- that has them replaces this function. It passes no row-level security of its own; the functions
+-- below call it as the definer.
+create or replace function account_units(p_org uuid, p_user uuid)
+returns uuid[]
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select '{}'::uuid[]
+$$;
+
 -- A living session with every membership of its person: one row a role, one with nulls without any.
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
-               organization_id uuid, organization_name text, organization_slug text, grants jsonb)
+               organization_id uuid, organization_name text, organization_slug text, grants jsonb,
+               units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     -- Seen is written once a minute at most, so that reading stays cheap.
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
-    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
+           case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null
       left join (memberships m
                  join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
                  join organizations o on o.id = m.org_id)
-        on m.user_id = u.id and m.deleted_at is null
+        on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
      order by o.name, o.id;
 $$;
@@ -50,16 +63,18 @@ $$;
 -- A living API token with the roles that its maker has now in its organization: one row a role. A
 -- maker without a role there, or a disabled one, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
-returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb)
+returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb,
+               units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, t.organization_id, t.grants, r.grants
+    select t.id, u.id, t.organization_id, t.grants, r.grants, account_units(t.organization_id, u.id)
       from api_tokens t
       join users u on u.id = t.user_id and u.disabled_at is null
       join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
+        and (m.ends_at is null or m.ends_at > p_now)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
      where t.token_hash = p_hash and t.revoked_at is null
        and (t.expires_at is null or t.expires_at > p_now);
@@ -164,7 +179,7 @@ as $$
     select exists (select from ended)
 $$;
 
--- An organization keeps an owner. The owner's role is locked first, so that two owners who remove
+-- An organization keeps an owner whose membership has no end. The owner's role is locked first, so that two owners who remove
 -- each other at the same moment come one after the other.
 create or replace function memberships_keep_owner() returns trigger
 language plpgsql
@@ -176,7 +191,7 @@ begin
         for no key update;
     if found and not exists (
         select from memberships
-         where org_id = old.org_id and role_id = old.role_id and deleted_at is null)
+         where org_id = old.org_id and role_id = old.role_id and deleted_at is null and ends_at is null)
     then
         raise exception using
             errcode = 'check_violation', constraint = 'memberships_keep_owner',
@@ -187,8 +202,30 @@ end
 $$;
 
 create or replace trigger memberships_keep_owner
-    after update of deleted_at, role_id on memberships
+    after update of deleted_at, role_id, ends_at on memberships
     for each row execute function memberships_keep_owner();
+
+-- Who audits does so for a time.
+create or replace function memberships_auditor_ends() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    if new.ends_at is null and new.deleted_at is null and exists (
+        select from roles
+         where org_id = new.org_id and id = new.role_id and key = 'auditor' and built_in)
+    then
+        raise exception using
+            errcode = 'check_violation', constraint = 'memberships_auditor_ends',
+            table = 'memberships', column = 'ends_at', message = 'an auditor''s membership has an end';
+    end if;
+    return new;
+end
+$$;
+
+create or replace trigger memberships_auditor_ends
+    before insert or update of ends_at, role_id, deleted_at on memberships
+    for each row execute function memberships_auditor_ends();
 
 -- Built-in roles stay as they are: rules speak of them by their key.
 create or replace function roles_keep_built_in() returns trigger

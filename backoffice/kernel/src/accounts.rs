@@ -16,8 +16,9 @@ pub(crate) mod tokens;
 use crate::entity::Domain;
 use crate::error::Result;
 
-pub use actions::add_member;
-pub use entities::{MEMBERSHIP, OPERATION, ROLE};
+pub use actions::{NewMember, add_member};
+pub(crate) use entities::PERSONAL_READ;
+pub use entities::{MEMBERSHIP, OPERATION, ROLE, TEAM, TEAM_MEMBER};
 pub use organizations::{NewOrganization, Owner, find_organization, open_organization};
 pub use tokens::{NewToken, issue_token};
 

@@ -147,6 +147,11 @@ impl Actor {
         }
     }
 
+    /// Whether reads of personal data by this actor are told.
+    pub(crate) fn is_logged(&self) -> bool {
+        self.rights().is_some_and(|rights| rights.is_logged())
+    }
+
     /// Whose id `own` compares with: the person behind it, or the program or device itself, which
     /// owns no row that is a person's.
     pub fn own_id(&self) -> Option<Uuid> {

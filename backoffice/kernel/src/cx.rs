@@ -92,8 +92,10 @@ impl Cx {
         self.tx.query_typed(sql, params).await
     }
 
-    /// The row under the caller's right, locked unless the right is `read`. What the caller may
-    /// not see, a foreign tenant's row and an unknown id are the same 404.
+    /// The row under the caller's right, locked unless the right is `read`: the one way for an
+    /// action to read a row that its input names. Under `read` it holds the fields that the caller
+    /// may read; under another right it is whole, for the action to judge by. What the caller may
+    /// not reach, a foreign tenant's row and an unknown id are the same 404.
     pub async fn load(
         &mut self,
         entity: &'static Entity,
@@ -101,8 +103,10 @@ impl Cx {
         right: &str,
     ) -> Result<Map<String, Value>> {
         let access = rights::may(&self.actor, entity, right)?;
-        let lock = if right == "read" { engine::Lock::None } else { engine::Lock::Update };
-        engine::get::row(self, entity, id, lock, &access).await
+        if right == "read" {
+            return engine::get::row(self, entity, id, engine::Lock::None, &access).await;
+        }
+        engine::get::row(self, entity, id, engine::Lock::Update, &access.whole_rows()).await
     }
 
     /// The row as the API shows it.
@@ -114,11 +118,10 @@ impl Cx {
     pub async fn create(
         &mut self,
         entity: &'static Entity,
-        mut body: Map<String, Value>,
+        body: Map<String, Value>,
     ) -> Result<Uuid> {
         let access = rights::may(&self.actor, entity, "create")?;
-        rights::keep_own(&access, &mut body, true)?;
-        engine::create::insert(self, entity, body, Writer::Caller).await
+        engine::create::create(self, entity, body, &access).await
     }
 
     /// Inserts for an action or a projection, which may set any field; the action's own right was
@@ -128,7 +131,7 @@ impl Cx {
         entity: &'static Entity,
         body: Map<String, Value>,
     ) -> Result<Uuid> {
-        engine::create::insert(self, entity, body, Writer::Action).await
+        engine::create::insert(self, entity, &body, Writer::Action).await
     }
 
     /// Absent fields stay, null empties. With `version`, 412 unless the row still has it.
@@ -136,11 +139,10 @@ impl Cx {
         &mut self,
         entity: &'static Entity,
         id: Uuid,
-        mut body: Map<String, Value>,
+        body: Map<String, Value>,
         version: Option<i64>,
     ) -> Result<()> {
         let access = rights::may(&self.actor, entity, "update")?;
-        rights::keep_own(&access, &mut body, false)?;
         engine::patch::update(self, entity, id, body, version, &access).await
     }
 
@@ -183,7 +185,7 @@ impl Cx {
             (On::Internal, _) => {}
             // What dispatch does before an action on a row: reach, lock, flow.
             (On::Row, Some(id)) => {
-                let access = rights::may(&self.actor, found.entity, found.name)?;
+                let access = rights::may(&self.actor, found.entity, found.name)?.whole_rows();
                 let row = engine::get::row(self, found.entity, id, engine::Lock::Update, &access);
                 action::may_move(found, &row.await?)?;
             }

@@ -7,6 +7,8 @@ pub(crate) mod get;
 pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod patch;
+pub(crate) mod reach;
+mod told;
 
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -18,7 +20,9 @@ use crate::error::{Error, Result};
 use crate::kind;
 use crate::kind_sql::second_column;
 use crate::param::Bound;
-use crate::rights::Access;
+use crate::rights::{Access, Reach, Shows};
+
+pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX};
 
 /// Who writes: a caller through create and patch, or code that may write any field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,41 +39,78 @@ pub(crate) enum Lock {
 
 const VERSION: Kind = Kind::Integer { min: 0, max: i64::MAX };
 
-/// What a row shows, in order. Secret fields are not among it.
-pub(crate) fn shown(entity: &'static Entity) -> Vec<(&'static str, Kind)> {
-    let mut all = vec![("id", Kind::Id)];
+/// A column that a row shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Shown on rows within this reach of the caller only; absent from the others.
+    pub(crate) only: Option<Reach>,
+}
+
+/// What a row shows under this right to read, in order. Secret fields are not among it.
+pub(crate) fn shown(entity: &'static Entity, access: &Access) -> Vec<Column> {
+    let standard = |name, kind| Column { name, kind, only: None };
+    let mut all = vec![standard("id", Kind::Id)];
     let fields = entity.fields.iter().filter(|field| !field.secret);
-    all.extend(fields.map(|field| (field.name, field.kind)));
+    all.extend(fields.filter_map(|field| {
+        let only = match access.shows(field) {
+            Shows::Always => None,
+            Shows::Within(reach) => Some(reach),
+            Shows::Never => return None,
+        };
+        Some(Column { name: field.name, kind: field.kind, only })
+    }));
     if ddl::is_versioned(entity) {
-        all.push(("version", VERSION));
+        all.push(standard("version", VERSION));
     }
-    all.push(("created_at", Kind::Instant));
+    all.push(standard("created_at", Kind::Instant));
     if ddl::is_versioned(entity) {
-        all.push(("updated_at", Kind::Instant));
+        all.push(standard("updated_at", Kind::Instant));
     }
     all
 }
 
-/// The select list for `shown`.
-fn select_list(shown: &[(&'static str, Kind)]) -> String {
-    let mut columns = Vec::with_capacity(shown.len());
-    for (name, kind) in shown {
-        columns.push(format!("\"{name}\""));
+/// Reaches that columns are bound to, each once: their conditions lead the select list.
+fn reaches(columns: &[Column]) -> Vec<Reach> {
+    let mut reaches: Vec<Reach> = columns.iter().filter_map(|column| column.only).collect();
+    reaches.sort_unstable();
+    reaches.dedup();
+    reaches
+}
+
+/// The select list that `write_row` reads: first, for each narrower reach, whether the row is in
+/// it; then the columns.
+fn select_list(columns: &[Column], access: &Access, params: &mut Vec<Bound>) -> String {
+    let mut list: Vec<String> =
+        reaches(columns).into_iter().map(|reach| access.within_sql(reach, None, params)).collect();
+    for Column { name, kind, .. } in columns {
+        list.push(format!("\"{name}\""));
         if let Some(second) = second_column(*kind, name) {
-            columns.push(format!("\"{second}\""));
+            list.push(format!("\"{second}\""));
         }
     }
-    columns.join(", ")
+    list.join(", ")
 }
 
 /// One row as a JSON object.
-fn write_row(row: &Row, shown: &[(&'static str, Kind)], out: &mut Vec<u8>) -> Result<()> {
-    let mut index = 0;
+fn write_row(row: &Row, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
+    let reaches = reaches(columns);
+    let mut index = reaches.len();
+    let mut first = true;
     out.push(b'{');
-    for (place, (name, kind)) in shown.iter().enumerate() {
-        if place > 0 {
+    for Column { name, kind, only } in columns {
+        let place = only.and_then(|only| reaches.iter().position(|reach| *reach == only));
+        if let Some(place) = place
+            && !row.try_get::<_, bool>(place)?
+        {
+            index += 1 + usize::from(second_column(*kind, name).is_some());
+            continue;
+        }
+        if !first {
             out.push(b',');
         }
+        first = false;
         kind::write_text(out, name)?;
         out.push(b':');
         index += kind::encode(row, index, *kind, out)?;
@@ -91,7 +132,7 @@ fn reach(entity: &Entity, org: Uuid, access: &Access, params: &mut Vec<Bound>) -
     if entity.soft_deletes() {
         sql.push_str(" and \"deleted_at\" is null");
     }
-    access.rows_sql(&mut sql, params);
+    access.rows_sql(None, &mut sql, params);
     sql
 }
 

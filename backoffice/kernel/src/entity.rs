@@ -38,6 +38,10 @@ pub struct Entity {
     pub log: bool,
     /// Field that names a row to people, for links and lists.
     pub label: Option<&'static str>,
+    /// Link to a user that says whose a row is; the first such link where none is named.
+    pub owner: Option<&'static str>,
+    /// Link to a parent: who reaches the parent's row reaches this one.
+    pub within: Option<&'static str>,
     /// One sentence for the API reference.
     pub about: &'static str,
 }
@@ -182,6 +186,8 @@ impl Entity {
             operations: Operations::ALL,
             log: false,
             label: None,
+            owner: None,
+            within: None,
             about: "",
         }
     }
@@ -250,6 +256,16 @@ impl Entity {
     }
     pub const fn label(mut self, field: &'static str) -> Self {
         self.label = Some(field);
+        self
+    }
+    /// The link to a user that says whose a row is.
+    pub const fn owner(mut self, field: &'static str) -> Self {
+        self.owner = Some(field);
+        self
+    }
+    /// Rows are in the same hands as the row that this link names.
+    pub const fn within(mut self, field: &'static str) -> Self {
+        self.within = Some(field);
         self
     }
     pub const fn about(mut self, text: &'static str) -> Self {

@@ -84,6 +84,25 @@ impl Error {
         error
     }
 
+    /// Several fields are at fault for one reason; `faults` is not empty.
+    #[track_caller]
+    pub(crate) fn fields(code: Code, mut faults: Vec<Fault>) -> Self {
+        faults.truncate(FAULTS_MAX);
+        let fields: Vec<&str> = faults.iter().map(|fault| fault.field.as_str()).collect();
+        let mut error = Self::new(code, format!("{}: {}", code.title(), fields.join(", ")));
+        error.0.faults = faults;
+        error
+    }
+
+    /// The same refusal, told of the parameter that named the field.
+    #[must_use]
+    pub(crate) fn at(mut self, path: &str) -> Self {
+        for fault in &mut self.0.faults {
+            path.clone_into(&mut fault.field);
+        }
+        self
+    }
+
     /// Links to what is not there; `faults` is not empty.
     #[track_caller]
     pub(crate) fn unknown_references(faults: Vec<Fault>) -> Self {

@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::filter::{self, Condition, push};
 use crate::kind;
 use crate::param::{Bound, Param};
+use crate::rights::Access;
 
 pub const LIMIT_DEFAULT: u32 = 50;
 pub const LIMIT_MAX: u32 = 200;
@@ -206,6 +207,19 @@ fn boundless(kind: Kind) -> Kind {
 }
 
 impl ListQuery {
+    /// 403 where a filter or an order would tell of a field what is not shown.
+    pub(crate) fn permitted(&self, entity: &Entity, access: &Access) -> Result<()> {
+        let filters =
+            self.conditions.iter().map(|one| (one.column, format!("filter[{}]", one.column)));
+        let keys = self.sort.iter().map(|key| (key.column, "sort".to_owned()));
+        for (column, parameter) in filters.chain(keys) {
+            if let Some(field) = entity.field(column) {
+                access.readable_everywhere(field).map_err(|error| error.at(&parameter))?;
+            }
+        }
+        Ok(())
+    }
+
     /// ` and (…)` for the rows behind the cursor: lexicographic over the keys, nulls where
     /// PostgreSQL puts them (last when ascending, first when descending).
     pub(crate) fn after_sql(&self, sql: &mut String, params: &mut Vec<Bound>) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::accounts::{TOKEN_GRANT, TOKEN_TABLE};
-use crate::action::Action;
+use crate::action::{Action, On};
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
@@ -156,6 +156,30 @@ impl Registry {
         let tokens = self.member(TOKEN_TABLE).map(|_| TOKEN_GRANT);
         let grants = self.entities().map(|entity| entity.grant).filter(|grant| !grant.is_empty());
         grants.chain(tokens).collect()
+    }
+
+    /// Rights on an entity by name: operations, then moves and actions.
+    pub fn rights(&self, entity: &'static Entity) -> Vec<&'static str> {
+        let operations = entity.operations;
+        let mut rights: Vec<&'static str> = [
+            (operations.read, "read"),
+            (operations.create, "create"),
+            (operations.patch, "update"),
+            (operations.delete, "delete"),
+        ]
+        .into_iter()
+        .filter_map(|(offered, right)| offered.then_some(right))
+        .collect();
+        let moves =
+            entity.flow.into_iter().flat_map(|flow| flow.moves.iter().map(|one| one.action));
+        let actions = self.actions().filter(|one| one.entity.name == entity.name);
+        let actions = actions.filter(|one| one.on != On::Internal).map(|one| one.name);
+        for right in actions.chain(moves) {
+            if !rights.contains(&right) {
+                rights.push(right);
+            }
+        }
+        rights
     }
 
     fn collect(&mut self, faults: &mut Vec<String>) {

@@ -123,6 +123,8 @@ impl Service {
         mode: Mode,
     ) -> Result<Cx> {
         let client = db::take(&self.0.app).await?;
+        // Some reads leave an entry behind.
+        let mode = if actor.is_logged() { Mode::Write } else { mode };
         Ok(Cx::new(self.clone(), client, actor, org, request_id, mode))
     }
 

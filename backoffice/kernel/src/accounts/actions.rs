@@ -1,12 +1,13 @@
 //! Roles and members of an organization. Nobody gives rights that they do not have.
 
-use serde_json::{Map, Value, json};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{MEMBERSHIP, ROLE};
 use crate::action::{Action, Answers, Args, BoxFuture, On, Reply};
 use crate::cx::{Actor, Cx};
-use crate::entity::{Field, email, json as json_field, link, slug, text};
+use crate::entity::{Field, email, instant, json as json_field, link, slug, text};
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::rights;
@@ -40,6 +41,15 @@ pub(super) const ALL: &[Action] = &[
         about: "Gives a person a role; the person is made when the address is new.",
         run: |cx, args| boxed(create_member(cx, args)),
     },
+    Action {
+        name: "set-end",
+        entity: &MEMBERSHIP,
+        on: On::Row,
+        input: END_INPUT,
+        answers: Answers::Row,
+        about: "Says when the role ends; null for never. Needs what the role gives.",
+        run: |cx, args| boxed(set_end(cx, args)),
+    },
 ];
 
 const ROLE_INPUT: &[Field] =
@@ -50,7 +60,12 @@ const MEMBER_INPUT: &[Field] = &[
     text("name").personal().about("Needed when the address is new."),
     text("password").about("First password of a new person; without one they cannot sign in yet."),
     link("role_id", "accounts.roles").required(),
+    ENDS_AT,
 ];
+const END_INPUT: &[Field] = &[ENDS_AT];
+const ENDS_AT: Field = instant("ends_at").about(
+    "From then on the role gives nothing; required for an auditor, impossible for the last owner.",
+);
 
 fn boxed<'a>(
     action: impl Future<Output = Result<Reply>> + Send + 'a,
@@ -85,44 +100,72 @@ async fn create_member(cx: &mut Cx, args: Args) -> Result<Reply> {
         return Err(Error::internal("validated input lost its fields"));
     };
     let password = text("password").map(Secret::new);
-    let (_, membership) = add_member(cx, email, text("name"), password.as_ref(), role).await?;
+    let new = NewMember {
+        email,
+        name: text("name"),
+        password: password.as_ref(),
+        role,
+        ends_at: text("ends_at").and_then(|at| at.parse().ok()),
+    };
+    let (_, membership) = add_member(cx, new).await?;
     Ok(Reply::Row(membership))
 }
 
+/// A person with this address, known or new, and the role they get.
+pub struct NewMember<'a> {
+    pub email: &'a str,
+    pub name: Option<&'a str>,
+    pub password: Option<&'a Secret>,
+    pub role: Uuid,
+    pub ends_at: Option<Timestamp>,
+}
+
 /// Gives the person with this address the role; answers the person's id and the membership's.
-pub async fn add_member(
-    cx: &mut Cx,
-    email: &str,
-    name: Option<&str>,
-    password: Option<&Secret>,
-    role: Uuid,
-) -> Result<(Uuid, Uuid)> {
+pub async fn add_member(cx: &mut Cx, new: NewMember<'_>) -> Result<(Uuid, Uuid)> {
+    covered(cx, Some(&role_grants(cx, new.role).await?), Origin::Stored)?;
+    if new.ends_at.is_some_and(|at| at <= cx.now) {
+        return Err(Error::field(Code::OutOfRange, "ends_at", "must be in the future"));
+    }
+    let hash = match new.password {
+        Some(password) => Some(cx.service().accounts().passwords.hash(password).await?),
+        None => None,
+    };
+    let (id, name) = (cx.new_id(), new.name.unwrap_or(new.email));
+    let row = cx
+        .query_one(
+            "select user_id from account_user_ensure($1, $2, $3, $4)",
+            &[&id, &new.email, &name, &hash],
+        )
+        .await?;
+    let user: Uuid = row.try_get("user_id")?;
+    let body = json!({"user_id": user, "role_id": new.role, "ends_at": new.ends_at});
+    let membership = cx.insert(&MEMBERSHIP, kind::object(body).unwrap_or_default()).await?;
+    Ok((user, membership))
+}
+
+/// Grants of a living role, as stored.
+async fn role_grants(cx: &Cx, role: Uuid) -> Result<Value> {
     let unknown =
-        |_| Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title());
+        || Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title());
     let row = cx
         .query_opt(
             "select grants from roles where org_id = $1 and id = $2 and deleted_at is null",
             &[&cx.org, &role],
         )
         .await?;
-    let row = row.ok_or(()).map_err(unknown)?;
-    covered(cx, Some(&row.try_get("grants")?), Origin::Stored)?;
-    let hash = match password {
-        Some(password) => Some(cx.service().accounts().passwords.hash(password).await?),
-        None => None,
-    };
-    let (id, name) = (cx.new_id(), name.unwrap_or(email));
-    let row = cx
-        .query_one(
-            "select user_id from account_user_ensure($1, $2, $3, $4)",
-            &[&id, &email, &name, &hash],
-        )
-        .await?;
-    let user: Uuid = row.try_get("user_id")?;
-    let body: Map<String, Value> =
-        kind::object(json!({"user_id": user, "role_id": role})).unwrap_or_default();
-    let membership = cx.insert(&MEMBERSHIP, body).await?;
-    Ok((user, membership))
+    Ok(row.ok_or_else(unknown)?.try_get("grants")?)
+}
+
+async fn set_end(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    let membership = cx.load(&MEMBERSHIP, id, "set-end").await?;
+    let role = membership.get("role_id").and_then(Value::as_str);
+    let role = role.and_then(|id| Uuid::try_parse(id).ok());
+    let role = role.ok_or_else(|| Error::internal("a membership without a role"))?;
+    covered(cx, Some(&role_grants(cx, role).await?), Origin::Stored)?;
+    let ends_at = args.input.get("ends_at").cloned().unwrap_or_default();
+    cx.set(&MEMBERSHIP, id, &[("ends_at", ends_at)]).await?;
+    Ok(Reply::Row(id))
 }
 
 /// Grants that come in are checked against the registry; stored ones were.
@@ -140,7 +183,7 @@ fn covered(cx: &Cx, grants: Option<&Value>, origin: Origin) -> Result<()> {
     let grants = rights::parse(grants, registry)?;
     let held = match (&cx.actor, cx.actor.rights()) {
         (Actor::Service(_), _) => true,
-        (_, Some(rights)) => rights.cover(&grants, cx.registry()),
+        (_, Some(rights)) => rights.cover(&grants),
         (_, None) => false,
     };
     if held {

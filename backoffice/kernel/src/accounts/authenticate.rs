@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::tokens::{SESSION_PREFIX, TOKEN_PREFIX, hash};
 use crate::cx::Actor;
 use crate::error::{Code, Error, Result};
-use crate::rights::{self, Grant, Rights};
+use crate::registry::Registry;
+use crate::rights::{self, Grant, Person, Rights};
 use crate::service::Service;
 
 /// A token's text has exactly this many characters behind its prefix.
@@ -37,6 +38,8 @@ pub(crate) struct Member {
     pub(crate) name: String,
     pub(crate) slug: String,
     grants: Vec<Grant>,
+    units: Vec<Uuid>,
+    registry: &'static Registry,
 }
 
 impl Caller {
@@ -62,11 +65,18 @@ impl Caller {
                         ));
                     }
                 };
-                let rights = Arc::new(Rights::new(vec![member.grants.clone()]));
+                let rights = Arc::new(member.rights(session.user));
                 let actor = Actor::User { id: session.user, session: session.session, rights };
                 Ok((actor, member.id))
             }
         }
+    }
+}
+
+impl Member {
+    fn rights(&self, user: Uuid) -> Rights {
+        let person = Person { org: self.id, user, units: self.units.clone() };
+        Rights::new(self.registry, person, vec![self.grants.clone()])
     }
 }
 
@@ -86,7 +96,7 @@ impl SessionCaller {
     }
 }
 
-type Reader = fn(Vec<Row>) -> Result<Option<Caller>>;
+type Reader = fn(&'static Registry, Vec<Row>) -> Result<Option<Caller>>;
 
 /// 401 for anything that is not a living secret, without saying which part is wrong.
 pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Caller> {
@@ -108,10 +118,10 @@ pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Call
     let statement = client.prepare_cached(sql).await?;
     // The secret is compared by its hash in an index: equal or not, no prefix can be felt out.
     let rows = client.query(&statement, &[&hash(secret), &service.now()]).await?;
-    read(rows)?.ok_or_else(refused)
+    read(service.registry(), rows)?.ok_or_else(refused)
 }
 
-fn session(rows: Vec<Row>) -> Result<Option<Caller>> {
+fn session(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
     let Some(first) = rows.first() else { return Ok(None) };
     let mut caller = SessionCaller {
         session: first.try_get("session_id")?,
@@ -131,25 +141,27 @@ fn session(rows: Vec<Row>) -> Result<Option<Caller>> {
                 name: row.try_get("organization_name")?,
                 slug: row.try_get("organization_slug")?,
                 grants,
+                units: row.try_get("units")?,
+                registry,
             }),
         }
     }
     Ok(Some(Caller::Session(caller)))
 }
 
-fn token(rows: Vec<Row>) -> Result<Option<Caller>> {
+fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
     let Some(first) = rows.first() else { return Ok(None) };
     let own = stored(&first.try_get("token_grants")?)?;
     let mut maker = Vec::new();
     for row in &rows {
         maker.extend(stored(&row.try_get("grants")?)?);
     }
-    let actor = Actor::Token {
-        id: first.try_get("token_id")?,
-        user: first.try_get("user_id")?,
-        rights: Arc::new(Rights::new(vec![maker, own])),
-    };
-    Ok(Some(Caller::Token { actor, organization: first.try_get("organization_id")? }))
+    let organization = first.try_get("organization_id")?;
+    let user = first.try_get("user_id")?;
+    let person = Person { org: organization, user, units: first.try_get("units")? };
+    let rights = Arc::new(Rights::new(registry, person, vec![maker, own]));
+    let actor = Actor::Token { id: first.try_get("token_id")?, user, rights };
+    Ok(Some(Caller::Token { actor, organization }))
 }
 
 /// Grants as they were stored; a broken row gives nothing and is told to the log.

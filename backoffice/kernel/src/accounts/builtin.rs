@@ -5,7 +5,12 @@ use serde_json::{Value, json};
 /// Key, name, grants.
 pub(super) fn roles() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        ("owner", "Owner", json!([line("*", &["*"])])),
+        (
+            "owner",
+            "Owner",
+            json!([{"grant": "*", "rights": ["*"], "scope": "all",
+                "levels": ["open", "personal", "confidential"]}]),
+        ),
         (
             "administrator",
             "Administrator",

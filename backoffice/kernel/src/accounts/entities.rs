@@ -1,13 +1,25 @@
 //! Descriptors of accounts. Global ones have no route of the engine's.
 
+use crate::engine;
 use crate::entity::{
-    Entity, Group, Operations, Unique, boolean, bytes, choice, email, instant, json, link, slug,
-    text,
+    Entity, Group, Operations, Unique, boolean, bytes, choice, email, id, instant, integer, json,
+    link, slug, text, text_list,
 };
 use crate::error::Code;
 
-pub(super) const ALL: &[&Entity] =
-    &[&ORGANIZATION, &USER, &IDENTITY, &SESSION, &API_TOKEN, &ROLE, &MEMBERSHIP, &OPERATION];
+pub(super) const ALL: &[&Entity] = &[
+    &ORGANIZATION,
+    &USER,
+    &IDENTITY,
+    &SESSION,
+    &API_TOKEN,
+    &ROLE,
+    &MEMBERSHIP,
+    &TEAM,
+    &TEAM_MEMBER,
+    &PERSONAL_READ,
+    &OPERATION,
+];
 
 static ORGANIZATION: Entity = Entity::new("organizations")
     .global()
@@ -112,13 +124,55 @@ pub static MEMBERSHIP: Entity = Entity::new("memberships")
     .fields(&[
         link("user_id", "accounts.users").required().once(),
         link("role_id", "accounts.roles").required().once(),
+        instant("ends_at").by_action().about("From then on the role gives nothing."),
     ])
     .uniques(&[Unique {
         name: "memberships_user_role_key",
         fields: &["user_id", "role_id"],
         code: Code::AlreadyExists,
     }])
-    .constraints(&[("memberships_keep_owner", Code::LastOwner)]);
+    .constraints(&[
+        ("memberships_keep_owner", Code::LastOwner),
+        ("memberships_auditor_ends", Code::Required),
+    ]);
+
+pub static TEAM: Entity = Entity::new("teams")
+    .grant("accounts.teams")
+    .group(Group::Organizations)
+    .about("People who work on the same rows: the scope team reaches what belongs to one's teams.")
+    .label("name")
+    .fields(&[text("name").required()])
+    .uniques(&[Unique { name: "teams_name_key", fields: &["name"], code: Code::AlreadyExists }]);
+
+pub static TEAM_MEMBER: Entity = Entity::new("team_members")
+    .grant("accounts.teams")
+    .group(Group::Organizations)
+    .about("A person in a team.")
+    .fields(&[
+        link("team_id", "accounts.teams").required().once().cascade(),
+        link("user_id", "accounts.users").required().once(),
+    ])
+    .uniques(&[Unique {
+        name: "team_members_user_key",
+        fields: &["user_id", "team_id"],
+        code: Code::AlreadyExists,
+    }]);
+
+pub(crate) static PERSONAL_READ: Entity = Entity::new("personal_reads")
+    .grant("accounts.personal_reads")
+    .group(Group::Organizations)
+    .about("Personal or confidential fields that somebody read whose reads are told.")
+    .log()
+    .fields(&[
+        text("actor_kind").required(),
+        text("actor_id").required(),
+        id("request_id").required(),
+        text("table_name").required().about("Whose rows."),
+        integer("row_count", 1, i64::MAX).required(),
+        text_list("row_ids", engine::TOLD_ROWS_MAX).required().about("The first of them."),
+        text_list("field_names", engine::TOLD_FIELDS_MAX).required(),
+    ])
+    .indexes(&[&["actor_id"], &["table_name"]]);
 
 pub static OPERATION: Entity = Entity::new("operations")
     .grant("accounts.operations")

@@ -9,7 +9,7 @@ use super::authenticate::authenticate;
 use crate::action::{BoxFuture, InternalCall, InternalReply, InternalRoute};
 use crate::cx::Actor;
 use crate::error::{Code, Error, Result};
-use crate::rights::Reach;
+use crate::rights;
 use crate::service::Service;
 
 pub(super) const ROUTE: InternalRoute = InternalRoute {
@@ -37,16 +37,14 @@ async fn introspect(service: Service, call: InternalCall) -> Result<InternalRepl
     let (active, may) = match authenticate(&service, &question.token).await {
         Ok(caller) => {
             let entered = caller.enter(Some(question.organization));
-            (true, entered.is_ok_and(|(actor, _)| holds(&actor, &question)))
+            let may = |actor: &Actor| {
+                rights::may_everywhere(actor, &question.grant, &question.right).is_ok()
+            };
+            (true, entered.is_ok_and(|(actor, _)| may(&actor)))
         }
         Err(error) if error.code() == Code::Unauthenticated => (false, false),
         Err(error) => return Err(error),
     };
     let body = json!({"active": active, "may": may}).to_string().into_bytes();
     Ok(InternalReply { status: 200, body })
-}
-
-fn holds(actor: &Actor, question: &Question) -> bool {
-    let reach = actor.rights().and_then(|all| all.reach(&question.grant, &question.right));
-    reach == Some(Reach::All)
 }

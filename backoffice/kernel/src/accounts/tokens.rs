@@ -50,7 +50,7 @@ pub async fn issue_token(cx: &Cx, user: Uuid, new: NewToken) -> Result<(Uuid, Se
     let grants = rights::parse(&new.grants, Some(cx.registry()))?;
     let held = match (&cx.actor, cx.actor.rights()) {
         (Actor::Service(_), _) => true,
-        (_, Some(rights)) => rights.cover(&grants, cx.registry()),
+        (_, Some(rights)) => rights.cover(&grants),
         (_, None) => false,
     };
     if !held {

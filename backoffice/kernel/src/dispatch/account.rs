@@ -12,10 +12,10 @@ use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
 use crate::accounts::{
     NewOrganization, NewToken, TOKEN_GRANT, issue_token, open_organization, tokens,
 };
-use crate::cx::{Actor, Cx, Mode};
+use crate::cx::{Cx, Mode};
 use crate::entity::{Field, Group, email, instant, json as json_field, slug, text};
 use crate::error::{Code, Error, Result};
-use crate::rights::Reach;
+use crate::rights;
 use crate::service::Service;
 use crate::settings::Secret;
 use crate::{page, validate};
@@ -209,7 +209,8 @@ async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> R
         Act::IssueToken => (Mode::Write, "create"),
         _ => (Mode::Write, "delete"),
     };
-    may(&actor, right)?;
+    // The list is the organization's: a reach of one's own is not enough for it.
+    rights::may_everywhere(&actor, TOKEN_GRANT, right)?;
     let cx = service.open(actor, org, call.request_id, mode).await?;
     let outcome = token_act(&cx, route, call).await;
     cx.finish(outcome).await
@@ -234,19 +235,6 @@ async fn token_act(cx: &Cx, route: &Route, call: &Call) -> Result<Answer> {
             Answer::nothing()
         }
     })
-}
-
-fn may(actor: &Actor, right: &str) -> Result<()> {
-    let given = match (actor, actor.rights()) {
-        (Actor::Service(_), _) => true,
-        // The list is the organization's: a reach of one's own is not enough for it.
-        (_, Some(rights)) => rights.reach(TOKEN_GRANT, right) == Some(Reach::All),
-        (_, None) => false,
-    };
-    if given {
-        return Ok(());
-    }
-    Err(Error::new(Code::Forbidden, format!("the right {right} on {TOKEN_GRANT} is missing")))
 }
 
 fn path_id(call: &Call) -> Result<Uuid> {

@@ -10,7 +10,6 @@ use super::{Answer, Call, run};
 use crate::cx::{Actor, Mode};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
-use crate::rights::Access;
 use crate::service::Service;
 
 /// A caller waits this long; then 202.
@@ -60,7 +59,7 @@ async fn look(
         "done" => {
             let result: Option<Value> = row.try_get("result")?;
             Some(match target(wait, result.as_ref()) {
-                Some(id) => run::row(&cx, wait.entity, id, &Access::all(), wait.status).await?,
+                Some(id) => run::written(&cx, wait.entity, id, wait.status).await?,
                 None => Answer::json(wait.status, &result.unwrap_or(Value::Null)),
             })
         }

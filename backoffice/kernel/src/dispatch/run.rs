@@ -7,7 +7,7 @@ use super::route::{Above, Target};
 use super::{Answer, Body, Call};
 use crate::action::{self, Action, Answers, Args, On, Reply};
 use crate::cx::{Actor, Cx, Mode};
-use crate::engine::{self, Lock, Writer};
+use crate::engine::{self, Lock};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
 use crate::page;
@@ -54,10 +54,9 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         Target::Patch { entity, id } => {
             no_query(call)?;
             let access = rights::may(&cx.actor, entity, "update")?;
-            let mut body = object(call)?;
-            rights::keep_own(&access, &mut body, false)?;
+            let body = object(call)?;
             engine::patch::update(cx, entity, *id, body, version(call)?, &access).await?;
-            row(cx, entity, *id, &Access::all(), 200).await?
+            written(cx, entity, *id, 200).await?
         }
         Target::Delete { entity, id } => {
             no_query(call)?;
@@ -78,6 +77,7 @@ async fn list(
 ) -> Result<Answer> {
     let access = rights::may(&cx.actor, entity, "read")?;
     let query = page::parse(entity, &call.query)?;
+    query.permitted(entity, &access)?;
     let parent = match above {
         Some(above) => {
             parent_is_there(cx, above).await?;
@@ -97,10 +97,9 @@ async fn create(
 ) -> Result<Answer> {
     no_query(call)?;
     let access = rights::may(&cx.actor, entity, "create")?;
-    let mut body = under(cx, above, object(call)?).await?;
-    rights::keep_own(&access, &mut body, true)?;
-    let id = engine::create::insert(cx, entity, body, Writer::Caller).await?;
-    row(cx, entity, id, &Access::all(), 201).await
+    let body = under(cx, above, object(call)?).await?;
+    let id = engine::create::create(cx, entity, body, &access).await?;
+    written(cx, entity, id, 201).await
 }
 
 async fn act(
@@ -118,8 +117,11 @@ async fn act(
     }
     let input = under(cx, above, object(call)?).await?;
     let input = validate::input(action.input, input)?;
+    if action.on == On::Create {
+        access.for_body(entity, &input)?;
+    }
     if let Some(id) = id {
-        let row = engine::get::row(cx, entity, id, Lock::Update, &access).await?;
+        let row = engine::get::row(cx, entity, id, Lock::Update, &access.whole_rows()).await?;
         if let Some(version) = version(call)?
             && row.get("version").and_then(Value::as_i64) != Some(version)
         {
@@ -129,10 +131,10 @@ async fn act(
     }
     let status = if action.on == On::Create { 201 } else { 200 };
     let answer = match (action.run)(cx, Args { id, input }).await? {
-        Reply::Row(id) => row(cx, entity, id, &Access::all(), status).await?,
+        Reply::Row(id) => written(cx, entity, id, status).await?,
         Reply::Json(value) => Answer::json(status, &value),
         Reply::Nothing => match (action.answers, id) {
-            (Answers::Row, Some(id)) => row(cx, entity, id, &Access::all(), status).await?,
+            (Answers::Row, Some(id)) => written(cx, entity, id, status).await?,
             _ => Answer::nothing(),
         },
         Reply::Await { operation, row } => {
@@ -160,12 +162,37 @@ async fn under(
 }
 
 async fn parent_is_there(cx: &mut Cx, above: Above) -> Result<()> {
-    let access = rights::may(&cx.actor, above.entity, "read")?;
+    let access = rights::may(&cx.actor, above.entity, "read")?.whole_rows();
     engine::get::json(cx, above.entity, above.id, Lock::None, &access).await.map(drop)
 }
 
+/// The answer to a write: the row as far as the caller may read it; 204 where nothing of it.
+pub(super) async fn written(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    status: u16,
+) -> Result<Answer> {
+    let refused = |error: &Error| matches!(error.code(), Code::Forbidden | Code::NotFound);
+    let shown = match rights::may(&cx.actor, entity, "read") {
+        Ok(access) => row(cx, entity, id, &access, status).await,
+        Err(error) => Err(error),
+    };
+    match shown {
+        Err(error) if refused(&error) => {
+            let location = (status == 201).then(|| place(entity, id));
+            Ok(Answer { location, ..Answer::nothing() })
+        }
+        answer => answer,
+    }
+}
+
+fn place(entity: &Entity, id: Uuid) -> String {
+    format!("/api/v1/{}/{id}", entity.route())
+}
+
 /// A row as the answer, with its version and, when new, its place.
-pub(super) async fn row(
+async fn row(
     cx: &Cx,
     entity: &'static Entity,
     id: Uuid,
@@ -173,7 +200,7 @@ pub(super) async fn row(
     status: u16,
 ) -> Result<Answer> {
     let row = engine::get::shown_row(cx, entity, id, Lock::None, access).await?;
-    let location = (status == 201).then(|| format!("/api/v1/{}/{id}", entity.route()));
+    let location = (status == 201).then(|| place(entity, id));
     let (body, version) = (Some(row.json), row.version);
     Ok(Answer { status, body, version, location, ..Answer::default() })
 }

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::entity::{Entity, Kind, OnDelete, Scope};
 use crate::error::{Code, Error, Result};
 use crate::param::{Bound, Param};
-use crate::rights::Access;
+use crate::rights::{Access, uuids};
 
 /// Rows that one deletion may take along, on all levels together.
 const CASCADE_ROWS_MAX: usize = 10_000;
@@ -87,7 +87,7 @@ async fn dependants(
         "select id from \"{}\" where org_id = $1 and \"{field}\" = any($2){living}{tail}",
         child.name
     );
-    let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), list(ids)]).await?;
+    let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(ids)]).await?;
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
@@ -98,13 +98,6 @@ async fn mark(cx: &Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {
         entity.name
     );
     let now = Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ };
-    cx.query_typed(&sql, &[Bound::uuid(cx.org), list(ids), now]).await?;
+    cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(ids), now]).await?;
     Ok(())
-}
-
-fn list(ids: &[Uuid]) -> Bound {
-    Bound {
-        value: Param::List(ids.iter().copied().map(Param::Uuid).collect()),
-        ty: Type::UUID_ARRAY,
-    }
 }

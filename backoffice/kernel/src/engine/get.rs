@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Lock, as_map, no_such_row, one, select_list, shown, write_row};
+use super::{Lock, as_map, no_such_row, one, select_list, shown, told, write_row};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
@@ -35,16 +35,18 @@ pub(crate) async fn shown_row(
     lock: Lock,
     access: &Access,
 ) -> Result<Shown> {
-    let shown = shown(entity);
+    let columns = shown(entity, access);
     let mut params = Vec::new();
+    let list = select_list(&columns, access, &mut params);
     let place = one(entity, cx.org, id, access, &mut params);
     // A log's rows never change, so there is nothing to lock (nor the privilege to).
     let lock = if lock == Lock::Update && !entity.log { " for update" } else { "" };
-    let sql = format!("select {} from \"{}\"{place}{lock}", select_list(&shown), entity.name);
+    let sql = format!("select {list} from \"{}\"{place}{lock}", entity.name);
     let rows = cx.query_typed(&sql, &params).await?;
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
-    write_row(row, &shown, &mut out)?;
+    write_row(row, &columns, &mut out)?;
+    told::tell(cx, entity, &rows, &columns, access).await?;
     let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
     Ok(Shown { json: out, version })
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{as_map, reach, select_list, shown, write_row};
+use super::{as_map, reach, select_list, shown, told, write_row};
 use crate::cx::Cx;
 use crate::entity::{Entity, Field};
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub(crate) async fn page(
     access: &Access,
     parent: Parent,
 ) -> Result<Vec<u8>> {
-    let shown = shown(entity);
+    let columns = shown(entity, access);
     let mut params = Vec::new();
     let mut place = reach(entity, cx.org, access, &mut params);
     if let Some((field, id)) = parent {
@@ -37,26 +37,28 @@ pub(crate) async fn page(
     }
     let counted = Counted { entity, place: place.clone(), params: params.clone() };
     query.after_sql(&mut place, &mut params);
+    let list = select_list(&columns, access, &mut params);
     // One row more than asked tells whether there is a next page.
     params.push(page::limit_bound(i64::from(query.limit) + 1));
     let sql = format!(
-        "select {} from \"{}\"{place} order by {} limit ${}",
-        select_list(&shown),
+        "select {list} from \"{}\"{place} order by {} limit ${}",
         entity.name,
         query.order_sql(),
         params.len()
     );
     let (rows, count) = tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx))?;
     let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let mut out = Vec::with_capacity(rows.len().min(most).saturating_mul(256) + 128);
+    let page = rows.get(..rows.len().min(most)).unwrap_or_default();
+    told::tell(cx, entity, page, &columns, access).await?;
+    let mut out = Vec::with_capacity(page.len().saturating_mul(256) + 128);
     out.extend_from_slice(b"{\"data\":[");
     let mut last_start = 0;
-    for (place, row) in rows.iter().take(most).enumerate() {
+    for (place, row) in page.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
         last_start = out.len();
-        write_row(row, &shown, &mut out)?;
+        write_row(row, &columns, &mut out)?;
     }
     let next = if rows.len() > most {
         let last = as_map(out.get(last_start..).unwrap_or_default())?;

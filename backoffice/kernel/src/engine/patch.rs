@@ -4,11 +4,11 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Writer, links, no_such_row, one};
+use super::{Writer, links, no_such_row, one, reach};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Fault, Result};
 use crate::param::{Bound, Param};
 use crate::rights::Access;
 use crate::validate::{self, Columns, Purpose};
@@ -21,8 +21,39 @@ pub(crate) async fn update(
     version: Option<i64>,
     access: &Access,
 ) -> Result<()> {
+    let narrow = access.for_body(entity, &body)?;
     let columns = validate::body(entity, &body, Purpose::Patch, Writer::Caller)?;
-    write(cx, entity, id, columns, version, access).await
+    if narrow.is_narrower(access) {
+        may_write(cx, entity, id, &body, access, &narrow).await?;
+    }
+    write(cx, entity, id, columns, version, &narrow).await?;
+    reach::demand(cx, entity, &[id], &body, &narrow).await
+}
+
+/// Some fields are in reach on fewer rows than the row: 404 where the row is not, 403 where only
+/// the fields are not. The row is locked, so that it stays in whose hands it is.
+async fn may_write(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    body: &Map<String, Value>,
+    access: &Access,
+    narrow: &Access,
+) -> Result<()> {
+    let mut params = Vec::new();
+    let place = one(entity, cx.org, id, access, &mut params);
+    let mut inside = String::from("true");
+    narrow.rows_sql(None, &mut inside, &mut params);
+    let sql = format!("select {inside} from \"{}\"{place} for update", entity.name);
+    let rows = cx.query_typed(&sql, &params).await?;
+    let row = rows.first().ok_or_else(|| no_such_row(entity))?;
+    if row.try_get::<_, Option<bool>>(0)? == Some(true) {
+        return Ok(());
+    }
+    let text = "the field may be written on other rows only";
+    let fields = access.narrow_fields(body).into_iter();
+    let faults = fields.map(|name| Fault::new(name, Code::FieldNotPermitted, text)).collect();
+    Err(Error::fields(Code::FieldNotPermitted, faults))
 }
 
 pub(crate) async fn set(

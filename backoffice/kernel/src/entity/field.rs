@@ -9,13 +9,38 @@ pub struct Field {
     pub access: Access,
     /// SQL literal or expression for the column default: `'draft'`, `0`, `now()`.
     pub default: Option<&'static str>,
-    /// Says who a person is or what they did: masked for auditors, exported and erased on request.
+    /// Says who a person is or what they did: exported and erased on request.
     pub personal: bool,
+    /// Which rights show it and let it be written (`rights::Grant::levels`).
+    pub level: Level,
     /// Never leaves the database through the engine (hashes, sealed keys).
     pub secret: bool,
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
     pub about: &'static str,
+}
+
+/// How much a field tells of somebody. Each line of a role names the levels that it gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Open,
+    /// Who a person is, how to reach them, what they did.
+    Personal,
+    /// Pay, bank, health.
+    Confidential,
+}
+
+impl Level {
+    pub const ALL: &[Self] = &[Self::Open, Self::Personal, Self::Confidential];
+
+    /// As roles and the API name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Personal => "personal",
+            Self::Confidential => "confidential",
+        }
+    }
 }
 
 /// Who writes a field.
@@ -125,6 +150,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         access: Access::Writable,
         default: None,
         personal: false,
+        level: Level::Open,
         secret: false,
         was: None,
         about: "",
@@ -246,6 +272,14 @@ impl Field {
     }
     pub const fn personal(mut self) -> Self {
         self.personal = true;
+        if let Level::Open = self.level {
+            self.level = Level::Personal;
+        }
+        self
+    }
+    /// Pay, bank, health: only lines with the level `confidential` give it.
+    pub const fn confidential(mut self) -> Self {
+        self.level = Level::Confidential;
         self
     }
     pub const fn secret(mut self) -> Self {

@@ -37,6 +37,7 @@ codes! {
     InvalidCredentials       401 "invalid_credentials"       "The e-mail address or the password is wrong",
     Unauthenticated          401 "unauthenticated"           "Sign in or send a valid token",
     CrossSite                403 "cross_site"                "The request came from another site",
+    FieldNotPermitted        403 "field_not_permitted"       "The caller may not read or write the field",
     Forbidden                403 "forbidden"                 "The caller may not do this",
     OrganizationRequired     403 "organization_required"     "Say for which organization",
     NotFound                 404 "not_found"                 "There is no such thing here",

@@ -5,10 +5,12 @@ use serde_json::{Map, Value, json};
 use super::schemas;
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
+use crate::engine::Column;
 use crate::entity::Entity;
 use crate::filter;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::registry::{Member, Registry};
+use crate::rights::Access;
 
 type Paths = Map<String, Value>;
 
@@ -225,8 +227,8 @@ fn list_parameters(entity: &'static Entity) -> Vec<Value> {
             "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT,
         }}),
     ];
-    let shown = crate::engine::shown(entity);
-    parameters.extend(shown.iter().map(|(name, kind)| {
+    let shown = crate::engine::shown(entity, &Access::all());
+    parameters.extend(shown.iter().map(|Column { name, kind, .. }| {
         let names: Vec<&str> = filter::operators(*kind).iter().map(|one| one.name()).collect();
         let equal = filter::operators(*kind).contains(&filter::Operator::Eq);
         let plain = if !equal {

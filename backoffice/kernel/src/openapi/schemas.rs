@@ -81,7 +81,7 @@ fn codes() -> Vec<&'static str> {
     crate::error::Code::ALL.iter().map(|code| code.name()).collect()
 }
 
-/// A row as the API shows it.
+/// A row as the API shows it. Fields that the caller may not read are absent, so none is required.
 pub(super) fn row(entity: &'static Entity) -> Value {
     let mut properties = Map::new();
     let mut required = vec!["id", "created_at"];
@@ -95,7 +95,6 @@ pub(super) fn row(entity: &'static Entity) -> Value {
     }
     for field in entity.fields.iter().filter(|field| !field.secret) {
         properties.insert(field.name.to_owned(), property(field, Shape::Row));
-        required.push(field.name);
     }
     json!({
         "type": "object",

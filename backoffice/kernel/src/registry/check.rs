@@ -6,6 +6,7 @@ use super::{Member, Registry};
 use crate::action::On;
 use crate::ddl::names;
 use crate::entity::{Access, Entity, Field, Kind, Scope, View};
+use crate::rights::compile;
 
 /// Columns that the generator adds itself.
 const STANDARD: &[&str] =
@@ -20,6 +21,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         entity(member, &mut report);
         fields(member.entity, &mut report);
         references(member.entity, &mut report);
+        hands(registry, member, &mut report);
         flow(member.entity, &mut report);
         links(member, &mut report);
     }
@@ -133,6 +135,32 @@ fn references(entity: &Entity, report: &mut dyn FnMut(String)) {
                 demand("a view", from);
                 demand("a view", until);
             }
+        }
+    }
+}
+
+/// Owner and parent are links, and a chain of parents ends.
+fn hands(registry: &Registry, member: &Member, report: &mut dyn FnMut(String)) {
+    let entity = member.entity;
+    if let Some(name) = entity.owner {
+        let link = entity.field(name).map(|field| field.kind);
+        if !matches!(link, Some(Kind::Link { to: compile::USERS, .. })) {
+            report(format!("the owner {name} must be a link to {}", compile::USERS));
+        }
+    }
+    let Some(name) = entity.within else { return };
+    let mut depth = 0;
+    let mut above = registry.target(entity, name);
+    if above.is_none_or(|above| above.scope != Scope::Tenant) {
+        report(format!("within {name} must be a link to a tenant entity"));
+    }
+    while let Some(parent) = above {
+        depth += 1;
+        above = parent.within.and_then(|name| registry.target(parent, name));
+        if compile::WITHIN_DEPTH_MAX < depth {
+            let most = compile::WITHIN_DEPTH_MAX;
+            report(format!("within {name} leads up more than {most} parents"));
+            return;
         }
     }
 }

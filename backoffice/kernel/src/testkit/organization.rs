@@ -33,7 +33,9 @@ impl TestOrg {
             owner: Owner::New { email: &email, name: "Test owner", password: &password },
         };
         let (id, owner) = open_organization(service, new).await?;
-        let all = json!([{ "grant": "*", "rights": ["*"], "scope": "all" }]);
+        let all = json!([{
+            "grant": "*", "rights": ["*"], "levels": ["open", "personal", "confidential"],
+        }]);
         let mut org = Self { id, owner, email, token: Secret::default(), service: service.clone() };
         org.token = org.issue(all).await?;
         Ok(org)
