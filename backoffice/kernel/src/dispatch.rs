@@ -16,6 +16,7 @@ use crate::entity::Group;
 use crate::error::{Code, Error, Result};
 use crate::limits::Charges;
 use crate::service::Service;
+use crate::{meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
 pub(crate) use route::{actions, is_served};
@@ -99,6 +100,9 @@ impl Answer {
 
 /// Route for metrics and logs (never the caller's text), and the answer.
 pub(crate) async fn dispatch(service: &Service, call: Call) -> (&'static str, Result<Answer>) {
+    if call.path.first().is_some_and(|first| first == META) {
+        return (META, meta(service, &call).await);
+    }
     if let Some(route) = account::find(&call) {
         return match route {
             Ok(route) => (route.path, account::run(service, route, &call).await),
@@ -109,6 +113,29 @@ pub(crate) async fn dispatch(service: &Service, call: Call) -> (&'static str, Re
         Ok(target) => (target.entity().name, entity(service, &call, target).await),
         Err(error) => ("unmatched", Err(error)),
     }
+}
+
+/// Path of what the API tells of itself; no entity may have it as its route.
+pub(crate) const META: &str = "meta";
+
+/// `GET /meta` and `GET /meta/{entity}`, as far as the caller's rights reach.
+async fn meta(service: &Service, call: &Call) -> Result<Answer> {
+    if call.method != Method::Get {
+        return Err(Error::new(Code::MethodNotAllowed, "the path does not take this method")
+            .allow(vec!["GET"]));
+    }
+    if let Some((name, _)) = call.query.first() {
+        return Err(page::unknown_parameter(name, "none"));
+    }
+    let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
+    charge(service, call, Some(org), Group::Organizations)?;
+    let told = match call.path.get(1..).unwrap_or_default() {
+        [] => meta::index(service.registry(), &actor),
+        [route] => meta::entity(service.registry(), &actor, route)?,
+        _ => return Err(Error::not_found("path")),
+    };
+    let tag = told.get("version").and_then(serde_json::Value::as_str).map(str::to_owned);
+    Ok(Answer { tag, ..Answer::json(200, &told) })
 }
 
 async fn entity(service: &Service, call: &Call, target: route::Target) -> Result<Answer> {

@@ -42,6 +42,8 @@ pub struct Entity {
     pub owner: Option<&'static str>,
     /// Link to a parent: who reaches the parent's row reaches this one.
     pub within: Option<&'static str>,
+    /// One and many, where the name does not say it: `("Person", "People")`.
+    pub title: Option<(&'static str, &'static str)>,
     /// One sentence for the API reference.
     pub about: &'static str,
 }
@@ -124,12 +126,26 @@ pub struct Check {
     pub field: &'static str,
 }
 
-/// Console views beside list, table, form and activity, which every entity has.
+/// Console views beside list, table, form, dashboard and activity, which every entity has. What is
+/// declared is suggested; others that fit are found by kinds and names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum View {
+    /// Columns by the values of a choice.
     Board(&'static str),
+    /// Start and end, which may be one field.
     Calendar(&'static str, &'static str),
+    /// Link to a row of the same table.
     Tree(&'static str),
+    /// Start and end; rows are bars.
+    Timeline(&'static str, &'static str),
+    /// Like a timeline, with what stands above each row.
+    Gantt(&'static str, &'static str),
+    /// Start, end, and the link to whose time it takes.
+    Workload(&'static str, &'static str, &'static str),
+    /// A place, or a link to one.
+    Map(&'static str),
+    /// What people from outside may see.
+    Public(&'static [&'static str]),
 }
 
 /// Lifecycle: the states of the `status` field and the actions that move between them.
@@ -188,6 +204,7 @@ impl Entity {
             label: None,
             owner: None,
             within: None,
+            title: None,
             about: "",
         }
     }
@@ -266,6 +283,11 @@ impl Entity {
     /// Rows are in the same hands as the row that this link names.
     pub const fn within(mut self, field: &'static str) -> Self {
         self.within = Some(field);
+        self
+    }
+    /// What people call one row and many, where the name does not give it.
+    pub const fn title(mut self, singular: &'static str, plural: &'static str) -> Self {
+        self.title = Some((singular, plural));
         self
     }
     pub const fn about(mut self, text: &'static str) -> Self {

@@ -24,6 +24,7 @@ mod kind;
 pub mod kind_sql;
 pub mod limits;
 pub mod loops;
+mod meta;
 pub mod metrics;
 pub mod money;
 pub mod openapi;

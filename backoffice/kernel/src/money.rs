@@ -7,15 +7,26 @@ pub const SCALE_MAX: u32 = 4;
 /// Largest whole part of `numeric(19,4)`: 15 digits.
 const WHOLE_MAX: i64 = 999_999_999_999_999;
 
-/// Digits after the point of a currency's minor unit (ISO 4217, list one); 2 unless listed.
+/// Digits of a currency that `EXPONENTS` does not list.
+pub const EXPONENT_DEFAULT: u32 = 2;
+
+/// Currencies whose minor unit has another number of digits (ISO 4217, list one).
+pub const EXPONENTS: &[(u32, &[&str])] = &[
+    (
+        0,
+        &[
+            "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
+            "VND", "VUV", "XAF", "XOF", "XPF",
+        ],
+    ),
+    (3, &["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"]),
+    (4, &["CLF", "UYW"]),
+];
+
+/// Digits after the point of a currency's minor unit.
 pub fn exponent(currency: &str) -> u32 {
-    match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "UYI" | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        "CLF" | "UYW" => 4,
-        _ => 2,
-    }
+    let listed = EXPONENTS.iter().find(|(_, codes)| codes.contains(&currency));
+    listed.map_or(EXPONENT_DEFAULT, |(digits, _)| *digits)
 }
 
 /// Three upper-case letters, as in ISO 4217.

@@ -123,7 +123,7 @@ fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
 
 /// A cursor carries the last row's values, so what is sorted by is short: four texts of the longest
 /// kind that is allowed fit into `CURSOR_CHARS_MAX`.
-fn has_order(kind: Kind) -> bool {
+pub(crate) fn has_order(kind: Kind) -> bool {
     match kind {
         Kind::Json
         | Kind::Bytes { .. }

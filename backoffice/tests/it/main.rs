@@ -10,6 +10,7 @@ mod feeds;
 mod gate;
 mod journal;
 mod kill;
+mod meta;
 mod rules;
 mod sale;
 mod stage;

@@ -17,6 +17,10 @@ pub struct Field {
     pub secret: bool,
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
+    /// What people call it, where the name does not say it.
+    pub label: &'static str,
+    /// What people call options of a choice, where their names do not say it.
+    pub option_labels: &'static [(&'static str, &'static str)],
     pub about: &'static str,
 }
 
@@ -153,6 +157,8 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         level: Level::Open,
         secret: false,
         was: None,
+        label: "",
+        option_labels: &[],
         about: "",
     }
 }
@@ -295,6 +301,16 @@ impl Field {
     }
     pub const fn was(mut self, old: &'static str) -> Self {
         self.was = Some(old);
+        self
+    }
+    /// What people call the field: `.label("VAT ID")`.
+    pub const fn label(mut self, text: &'static str) -> Self {
+        self.label = text;
+        self
+    }
+    /// What people call options: `.option_labels(&[("nda", "Non-disclosure agreement")])`.
+    pub const fn option_labels(mut self, labels: &'static [(&'static str, &'static str)]) -> Self {
+        self.option_labels = labels;
         self
     }
     pub const fn about(mut self, text: &'static str) -> Self {

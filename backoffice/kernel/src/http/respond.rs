@@ -32,6 +32,10 @@ fn good(answer: Answer) -> Response {
         None => bare(status),
     };
     let headers = response.headers_mut();
+    if answer.tag.is_some() {
+        // The caller may keep it and ask whether it is still so.
+        put(headers, header::CACHE_CONTROL, Some("private, no-cache".to_owned()));
+    }
     let tag = answer.version.map(|version| version.to_string()).or(answer.tag);
     put(headers, header::ETAG, tag.map(|tag| format!("\"{tag}\"")));
     put(headers, header::LOCATION, answer.location);

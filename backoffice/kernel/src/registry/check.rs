@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Member, Registry};
 use crate::action::On;
 use crate::ddl::names;
-use crate::entity::{Access, Entity, Field, Kind, Scope, View};
+use crate::entity::{Access, Entity, Field, Kind, Scope};
 use crate::rights::compile;
 
 /// Columns that the generator adds itself.
@@ -33,6 +33,9 @@ fn entity(member: &Member, report: &mut dyn FnMut(String)) {
     let entity = member.entity;
     if !is_identifier(entity.name) {
         report("the name must be snake_case".to_owned());
+    }
+    if member.route == crate::dispatch::META {
+        report("the route /meta is the API's own".to_owned());
     }
     if entity.about.is_empty() {
         report("say in one sentence what a row is, with .about(…)".to_owned());
@@ -128,12 +131,25 @@ fn references(entity: &Entity, report: &mut dyn FnMut(String)) {
     for check in entity.checks.iter().filter(|check| !check.field.is_empty()) {
         demand(check.name, check.field);
     }
+    views(entity, report);
+}
+
+fn views(entity: &Entity, report: &mut dyn FnMut(String)) {
     for view in entity.views {
-        match *view {
-            View::Board(field) | View::Tree(field) => demand("a view", field),
-            View::Calendar(from, until) => {
-                demand("a view", from);
-                demand("a view", until);
+        for name in crate::meta::view_fields(*view) {
+            if entity.field(name).is_none() {
+                report(format!("a view names {name}, which is no field"));
+            }
+        }
+    }
+    for field in entity.fields {
+        let options = match field.kind {
+            Kind::Choice(options) => options,
+            _ => &[],
+        };
+        for (value, _) in field.option_labels {
+            if !options.contains(value) {
+                report(format!("field {} has no option {value} to label", field.name));
             }
         }
     }

@@ -9,5 +9,6 @@ mod front;
 mod hall;
 mod kinds;
 mod lists;
+mod meta;
 mod people;
 mod work;

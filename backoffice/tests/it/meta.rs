@@ -1,0 +1,83 @@
+//! One truth told three times: what the API tells of itself, the API's reference and the database
+//! name the same fields of every entity.
+
+use std::collections::BTreeSet;
+
+use kernel::entity::Field;
+use kernel::kind_sql;
+use kernel::openapi;
+use serde_json::Value;
+
+use crate::stage::{Broken, Stage};
+use crate::{database, registry};
+
+fn names(fields: &Value) -> BTreeSet<String> {
+    let all = fields.as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter_map(|one| one["name"].as_str()).map(str::to_owned).collect()
+}
+
+fn members(object: &Value) -> BTreeSet<String> {
+    object.as_object().map(|all| all.keys().cloned().collect()).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn meta_reference_and_database_agree() {
+    let stage = Stage::open(registry(), database().await).await;
+    let client = stage.client(&stage.ours);
+    let document = openapi::document(registry());
+    let index = client.get("/api/v1/meta").await.unwrap().body;
+    let mut broken = Broken::default();
+    let served: BTreeSet<String> =
+        stage.served().iter().map(|member| member.entity.name.to_owned()).collect();
+    broken.demand(names(&index["entities"]) == served, || "the index is not what is served".into());
+    for member in stage.served() {
+        let entity = member.entity;
+        let reply = client.get(&format!("/api/v1/meta/{}", member.route)).await.unwrap();
+        broken.demand(reply.status == 200, || format!("{}: {}", entity.name, reply.status));
+        let told = names(&reply.body["fields"]);
+        let schema = &document["components"]["schemas"][entity.name];
+        let documented = members(&schema["properties"]);
+        broken.demand(told == documented, || {
+            let differ: Vec<_> = told.symmetric_difference(&documented).collect();
+            format!("{}: only one of meta and reference has {differ:?}", entity.name)
+        });
+        // Columns, but for what never leaves: the organization, secrets, what the engine keeps.
+        let sql = "select column_name::text from information_schema.columns \
+                   where table_schema = 'public' and table_name = $1";
+        let rows = stage.admin.query(sql, &[&entity.name]).await.unwrap();
+        let columns: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+        let own = |field: &'static Field| {
+            kind_sql::columns(field).into_iter().map(move |column| (column.name, field))
+        };
+        for (column, field) in entity.fields.iter().flat_map(own) {
+            broken.demand(columns.contains(&column), || {
+                format!("{}: the database has no {column}", entity.name)
+            });
+            broken.demand(told.contains(field.name) != field.secret, || {
+                format!("{}.{} is told wrongly", entity.name, field.name)
+            });
+        }
+        let known: BTreeSet<String> =
+            entity.fields.iter().flat_map(own).map(|(column, _)| column).collect();
+        for column in columns.difference(&known) {
+            let kept = ["org_id", "deleted_at", "custom", "search"].contains(&column.as_str());
+            broken.demand(kept || told.contains(column), || {
+                format!("{}.{column} is in the database only", entity.name)
+            });
+        }
+        for (right, suffix) in [("create", "create"), ("update", "patch")] {
+            let schema = &document["components"]["schemas"][format!("{}.{suffix}", entity.name)];
+            let Some(properties) = schema.get("properties") else { continue };
+            let fields = reply.body["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let written = fields.iter().filter(|field| field[right] == true);
+            let written: BTreeSet<String> =
+                written.filter_map(|field| field["name"].as_str()).map(str::to_owned).collect();
+            let documented = members(properties);
+            broken.demand(written == documented, || {
+                let differ: Vec<_> = written.symmetric_difference(&documented).collect();
+                format!("{}: {right} differs in {differ:?}", entity.name)
+            });
+        }
+    }
+    broken.none();
+}
