@@ -51,7 +51,7 @@ async fn an_entity_is_told_so_that_a_console_can_draw_it() {
     assert_eq!(booking["flow"]["moves"][0]["from"], json!(["draft"]));
     assert_eq!(
         booking["operations"],
-        json!(["read", "create", "update", "delete", "confirm", "cancel"])
+        json!(["read", "update", "delete", "create", "confirm", "cancel"])
     );
     let visit = house.get("/meta/visits").await.is(200).body;
     assert_eq!((&visit["append_only"], &visit["operations"]), (&json!(true), &json!(["read"])));
@@ -90,6 +90,27 @@ async fn the_caller_is_told_what_it_may_and_no_more() {
     Seen::of(house.plain("GET", "/api/v1/meta")).await.refuses(Code::Unauthenticated, &[]);
     let refused = Seen::of(house.request("POST", "/meta")).await;
     assert_eq!(refused.refuses(Code::MethodNotAllowed, &[]).header("allow"), "GET");
+}
+
+#[tokio::test]
+async fn fields_out_of_reach_say_so() {
+    let house = House::open().await;
+    let open = json!([{
+        "grant": "hall.places", "rights": ["*"], "scope": "all", "levels": ["open"], "fixed": ["name"],
+        "hidden": ["seats"],
+    }]);
+    let token = house.org.issue(open).await.unwrap();
+    let request = house.plain("GET", "/api/v1/meta/places").bearer_auth(token.expose());
+    let place = Seen::of(request).await.is(200).body;
+    let told = |name: &str| {
+        let field = named(&place["fields"], name);
+        (field["read"].clone(), field["update"].clone(), field["filter"] == json!([]))
+    };
+    assert_eq!(told("contact"), (json!("never"), json!(false), true), "personal");
+    assert_eq!(told("seats"), (json!("never"), json!(false), true), "hidden");
+    assert_eq!(told("name"), (json!("always"), json!(false), false), "fixed");
+    assert_eq!(told("notes"), (json!("always"), json!(true), false));
+    assert_eq!(named(&place["fields"], "contact")["level"], "personal");
 }
 
 #[tokio::test]
