@@ -38,7 +38,7 @@ pub async fn run(service: &Service, before: Option<&Value>) -> Result<Value> {
     // Two seeds at once would make everything twice.
     cx.query("select pg_advisory_xact_lock(hashtextextended('seed', 0))", &[]).await?;
     let admin = admin(&mut cx, owner, &mut out).await?;
-    token(&cx, admin, &mut out).await?;
+    token(&mut cx, admin, &mut out).await?;
     event::seed(&mut cx, &mut out).await?;
     cx.commit().await?;
     Ok(Value::Object(out))
@@ -91,7 +91,7 @@ fn remember_admin(out: &mut Map<String, Value>, id: Uuid, email: &str, password:
     out.insert("admin_password".to_owned(), json!(password));
 }
 
-async fn token(cx: &Cx, admin: Uuid, out: &mut Map<String, Value>) -> Result<()> {
+async fn token(cx: &mut Cx, admin: Uuid, out: &mut Map<String, Value>) -> Result<()> {
     if out.contains_key("api_token") {
         return Ok(());
     }

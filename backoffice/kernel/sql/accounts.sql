@@ -7,19 +7,20 @@ returns table (user_id uuid, password_hash text, disabled boolean)
 language sql stable security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    select id, password_hash, disabled_at is not null from users where email_key = lower(p_email)
+    select id, password_hash, disabled_at is not null or verified_at is null
+      from users where email_key = lower(p_email)
 $$;
 
 -- Opens a session; the oldest ones of a person with too many end.
 create or replace function account_session_open(
     p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
-    p_user_agent text, p_sessions_max integer)
+    p_user_agent text, p_issuer text, p_sessions_max integer)
 returns void
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent)
-    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent);
+    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent, issuer)
+    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent, p_issuer);
     update sessions set revoked_at = p_now
      where id in (select id from sessions
                    where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
@@ -51,32 +52,38 @@ as $$
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
            case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
-      join users u on u.id = s.user_id and u.disabled_at is null
+      join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
       left join (memberships m
                  join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
                  join organizations o on o.id = m.org_id)
         on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
+            and (s.issuer is null or s.issuer = o.sso_issuer)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
      order by o.name, o.id;
 $$;
 
--- A living API token with the roles that its maker has now in its organization: one row a role. A
--- maker without a role there, or a disabled one, leaves nothing.
+-- A living API token with the roles that its holder has now in its organization: one row a role. A
+-- person or service account without a role there, or one that is shut out, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
-returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb,
-               units uuid[])
+returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
+               token_grants jsonb, grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
-     where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, t.organization_id, t.grants, r.grants, account_units(t.organization_id, u.id)
+     where token_hash = p_hash and deleted_at is null
+       and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select t.id, u.id, a.id, t.org_id, t.grants, r.grants,
+           case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
       from api_tokens t
-      join users u on u.id = t.user_id and u.disabled_at is null
-      join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
-        and (m.ends_at is null or m.ends_at > p_now)
+      left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
+      left join service_accounts a
+             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
+      join memberships m on m.org_id = t.org_id and m.deleted_at is null
+                        and (m.ends_at is null or m.ends_at > p_now)
+                        and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-     where t.token_hash = p_hash and t.revoked_at is null
+     where t.token_hash = p_hash and t.deleted_at is null
        and (t.expires_at is null or t.expires_at > p_now);
 $$;
 
@@ -103,21 +110,6 @@ as $$
     select exists (select from ended)
 $$;
 
--- The person with this address; a new one when there was none. `created` tells which.
-create or replace function account_user_ensure(p_id uuid, p_email text, p_name text, p_password_hash text)
-returns table (user_id uuid, created boolean)
-language plpgsql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-begin
-    insert into users (id, email, name, password_hash) values (p_id, p_email, p_name, p_password_hash)
-    on conflict (email_key) do nothing;
-    created := found;
-    select id into user_id from users where email_key = lower(p_email);
-    return next;
-end
-$$;
-
 -- The active organization, new. Its id is the setting's, so nobody makes rows in another's name.
 create or replace function organization_open(p_name text, p_slug text)
 returns void
@@ -137,50 +129,8 @@ as $$
     select id from organizations where slug = p_slug
 $$;
 
--- What a token issues ends with it at the latest: least() passes over nulls.
-create or replace function api_token_open(
-    p_id uuid, p_user uuid, p_name text, p_hash bytea, p_hint text, p_grants jsonb, p_expires timestamptz)
-returns void
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    insert into api_tokens (id, organization_id, user_id, name, token_hash, hint, grants, expires_at)
-    values (p_id, nullif(current_setting('app.org_id', true), '')::uuid, p_user, p_name, p_hash,
-            p_hint, p_grants,
-            least(p_expires, (select expires_at from api_tokens
-                               where current_setting('app.actor_kind', true) = 'token'
-                                 and id::text = current_setting('app.actor_id', true))))
-$$;
-
--- Tokens of the active organization that were not revoked.
-create or replace function api_token_list()
-returns table (id uuid, user_id uuid, name text, hint text, grants jsonb, created_at timestamptz,
-               expires_at timestamptz, last_used_at timestamptz)
-language sql stable security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    select id, user_id, name, hint, grants, created_at, expires_at, last_used_at from api_tokens
-     where organization_id = nullif(current_setting('app.org_id', true), '')::uuid and revoked_at is null
-     order by created_at desc, id
-     limit 1000
-$$;
-
--- Ends a token of the active organization; false when there is none such.
-create or replace function api_token_revoke(p_id uuid, p_now timestamptz)
-returns boolean
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    with ended as (
-        update api_tokens set revoked_at = p_now
-         where id = p_id and organization_id = nullif(current_setting('app.org_id', true), '')::uuid
-           and revoked_at is null
-         returning id)
-    select exists (select from ended)
-$$;
-
--- An organization keeps an owner whose membership has no end. The owner's role is locked first, so that two owners who remove
--- each other at the same moment come one after the other.
+-- An organization keeps an owner whose membership has no end. The owner's role is locked first, so
+-- that two owners who remove each other at the same moment come one after the other.
 create or replace function memberships_keep_owner() returns trigger
 language plpgsql
 set search_path = pg_catalog, public

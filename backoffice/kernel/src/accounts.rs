@@ -4,11 +4,18 @@
 
 pub(crate) mod actions;
 pub(crate) mod authenticate;
+pub(crate) mod browser;
 mod builtin;
 mod entities;
+pub(crate) mod external;
 mod introspect;
+pub(crate) mod invitations;
+pub(crate) mod members;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
+pub(crate) mod people;
+mod programs;
+pub(crate) mod recover;
 pub(crate) mod sessions;
 mod throttle;
 pub(crate) mod tokens;
@@ -16,31 +23,39 @@ pub(crate) mod tokens;
 use crate::entity::Domain;
 use crate::error::Result;
 
-pub use actions::{NewMember, add_member};
 pub(crate) use entities::PERSONAL_READ;
 pub use entities::{MEMBERSHIP, OPERATION, ROLE, TEAM, TEAM_MEMBER};
+pub use external::{
+    External, link_identity, operator_trust_issuer, sign_in_external, unlink_identity,
+};
 pub use organizations::{NewOrganization, Owner, find_organization, open_organization};
+pub use people::{NewMember, add_member, operator_disable, operator_enable, operator_set_password};
+pub use programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
+pub use sessions::Opened;
 pub use tokens::{NewToken, issue_token};
-
-/// Right on API tokens; their table is global, so no entity's grant says it.
-pub(crate) const TOKEN_GRANT: &str = "accounts.api_tokens";
-pub(crate) const TOKEN_TABLE: &str = "api_tokens";
 
 /// The kernel's own domain; every registry begins with it.
 pub static DOMAIN: Domain = Domain {
     name: "accounts",
     entities: entities::ALL,
     actions: actions::ALL,
-    sql: &[("accounts.sql", include_str!("../sql/accounts.sql"))],
+    sql: &[
+        ("accounts.sql", include_str!("../sql/accounts.sql")),
+        ("people.sql", include_str!("../sql/people.sql")),
+        ("external.sql", include_str!("../sql/external.sql")),
+    ],
     internal: &[introspect::ROUTE],
-    loops: &[crate::partitions::KEEP],
+    loops: &[crate::partitions::KEEP, crate::mail::SEND],
     ..Domain::EMPTY
 };
 
 /// What sign-in needs beside the database.
 pub(crate) struct Accounts {
     pub(crate) passwords: passwords::Passwords,
+    /// Failed sign-ins.
     pub(crate) throttle: throttle::Throttle,
+    /// Asked resets, each of which counts.
+    pub(crate) resets: throttle::Throttle,
 }
 
 impl Accounts {
@@ -48,6 +63,7 @@ impl Accounts {
         Ok(Self {
             passwords: passwords::Passwords::new()?,
             throttle: throttle::Throttle::default(),
+            resets: throttle::Throttle::default(),
         })
     }
 }

@@ -28,12 +28,15 @@ pub enum Actor {
         /// The party whose rows they are.
         party: Uuid,
     },
-    /// Whoever holds a link: may do one thing with one row.
+    /// Whoever holds a link: one right on one row.
     Link {
-        /// Row of `links` or `invitations`.
+        /// Row of `links`, or of `invitations` for the one who accepts it.
         id: Uuid,
-        purpose: LinkPurpose,
+        /// Table of the row.
+        table: &'static str,
         row: Uuid,
+        /// `read`, or the name of an action.
+        right: Arc<str>,
     },
     /// A part of the house itself.
     Service(&'static str),
@@ -66,34 +69,6 @@ impl PortalKind {
 
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
-    }
-}
-
-/// The one thing that a link lets its holder do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LinkPurpose {
-    /// See the row.
-    View,
-    /// Fetch the file behind the row.
-    Download,
-    /// Say yes to what the row offers.
-    Accept,
-}
-
-impl LinkPurpose {
-    pub const ALL: &'static [Self] = &[Self::View, Self::Download, Self::Accept];
-    pub const NAMES: &'static [&'static str] = &["view", "download", "accept"];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::View => "view",
-            Self::Download => "download",
-            Self::Accept => "accept",
-        }
-    }
-
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|purpose| purpose.name() == name)
     }
 }
 

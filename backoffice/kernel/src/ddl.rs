@@ -218,6 +218,10 @@ fn indexes(member: &Member) -> Vec<String> {
             key(entity, fields)
         ));
     }
+    for field in entity.lookups {
+        let name = names::lookup(entity, field);
+        sql.push(format!("create index {name} on {} ({field})", entity.name));
+    }
     for field in names::link_indexes(member) {
         sql.push(format!(
             "create index {} on {} ({})",
@@ -280,7 +284,8 @@ fn rights(member: &Member) -> String {
             let app = if entity.log { "select, insert" } else { "select, insert, update" };
             format!(
                 "{forced}create policy {policy} on {name} using ({TENANT}) with check ({TENANT});\n\
-                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n"
+                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n{}",
+                unlogged_rights(entity)
             )
         }
         Scope::Global => {
@@ -292,6 +297,18 @@ fn rights(member: &Member) -> String {
              grant insert on {name} to atlvs_app, atlvs_definer;\n\
              grant select, insert, update, delete on {name} to atlvs_work;\n"
         ),
+    }
+}
+
+/// What the definer's functions write outside the change log.
+fn unlogged_rights(entity: &Entity) -> String {
+    let fields = entity.fields.iter().filter(|field| field.unlogged);
+    let names: Vec<&str> = fields.map(|field| field.name).collect();
+    match names.is_empty() {
+        true => String::new(),
+        false => {
+            format!("grant update ({}) on {} to atlvs_definer;\n", names.join(", "), entity.name)
+        }
     }
 }
 
@@ -307,15 +324,16 @@ fn triggers(member: &Member) -> String {
         .filter(|f| f.secret)
         .map(|f| literal(f.name))
         .collect();
+    let of = logged_columns(entity);
     let mut sql = String::new();
     for trigger in trigger_names(entity) {
         let (moment, function) = if trigger.ends_with("_append_only") {
-            ("before update or delete", "append_only()".to_owned())
+            ("before update or delete".to_owned(), "append_only()".to_owned())
         } else if trigger.ends_with("_touch") {
-            ("before update", "touch()".to_owned())
+            (format!("before update{of}"), "touch()".to_owned())
         } else {
             let function = format!("record_change({})", secrets.join(", "));
-            ("after insert or update or delete", function)
+            (format!("after insert or update{of} or delete"), function)
         };
         put(
             &mut sql,
@@ -326,6 +344,18 @@ fn triggers(member: &Member) -> String {
         );
     }
     sql
+}
+
+/// ` of …` with the columns whose change is told; empty when that is every column.
+fn logged_columns(entity: &Entity) -> String {
+    if !entity.fields.iter().any(|field| field.unlogged) {
+        return String::new();
+    }
+    let unlogged = |name: &str| entity.field(name).is_some_and(|field| field.unlogged);
+    let columns = columns(entity).into_iter().chain(retired_columns(entity));
+    let told = columns.filter(|column| column.generated.is_none() && !unlogged(&column.name));
+    let names: Vec<String> = told.map(|column| column.name).collect();
+    format!(" of {}", names.join(", "))
 }
 
 /// Triggers that the generator gives an entity.

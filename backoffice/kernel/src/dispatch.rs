@@ -53,6 +53,8 @@ pub(crate) struct Call {
     pub(crate) if_match: Option<String>,
     /// Bearer token or session cookie.
     pub(crate) secret: Option<String>,
+    /// Cookie of a browser that has signed in before.
+    pub(crate) browser: Option<String>,
     /// Header `X-Organization`.
     pub(crate) organization: Option<String>,
     pub(crate) address: IpAddr,
@@ -80,6 +82,8 @@ pub(crate) struct Answer {
     pub(crate) tag: Option<String>,
     pub(crate) location: Option<String>,
     pub(crate) cookie: Option<Cookie>,
+    /// Cookie that lets this browser be known when it signs in again.
+    pub(crate) browser: Option<String>,
 }
 
 #[derive(Debug)]

@@ -26,6 +26,9 @@ pub struct Entity {
     pub uniques: &'static [Unique],
     /// Extra indexes by field names; `org_id` is put in front for tenant tables.
     pub indexes: &'static [&'static [&'static str]],
+    /// Indexes without the organization in front: by these, definer functions find a row before an
+    /// organization is known.
+    pub lookups: &'static [&'static str],
     /// Named CHECK constraints over the entity's columns: name, SQL expression, code.
     pub checks: &'static [Check],
     /// Constraints made by a `.sql` file beside the entity, with the error each one means.
@@ -195,6 +198,7 @@ impl Entity {
             retired: &[],
             uniques: &[],
             indexes: &[],
+            lookups: &[],
             checks: &[],
             constraints: &[],
             flow: None,
@@ -244,6 +248,10 @@ impl Entity {
     }
     pub const fn indexes(mut self, indexes: &'static [&'static [&'static str]]) -> Self {
         self.indexes = indexes;
+        self
+    }
+    pub const fn lookups(mut self, fields: &'static [&'static str]) -> Self {
+        self.lookups = fields;
         self
     }
     pub const fn checks(mut self, checks: &'static [Check]) -> Self {

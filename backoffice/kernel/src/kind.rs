@@ -281,6 +281,11 @@ fn text_list(value: &Value, max_items: u32) -> Decoded<Param> {
 }
 
 /// An object, or `wrong_type` said in the caller's words.
+/// Bytes as the API writes them.
+pub(crate) fn bytes_json(bytes: &[u8]) -> Value {
+    Value::String(data_encoding::BASE64.encode(bytes))
+}
+
 pub(crate) fn object(value: Value) -> Option<Map<String, Value>> {
     match value {
         Value::Object(map) => Some(map),

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::accounts::{TOKEN_GRANT, TOKEN_TABLE};
 use crate::action::{Action, On};
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
@@ -152,10 +151,7 @@ impl Registry {
 
     /// Names of all grants, for role checks.
     pub fn grants(&self) -> BTreeSet<&'static str> {
-        // Tokens stand on a global table, whose entity has no grant of its own.
-        let tokens = self.member(TOKEN_TABLE).map(|_| TOKEN_GRANT);
-        let grants = self.entities().map(|entity| entity.grant).filter(|grant| !grant.is_empty());
-        grants.chain(tokens).collect()
+        self.entities().map(|entity| entity.grant).filter(|grant| !grant.is_empty()).collect()
     }
 
     /// Rights on an entity by name: operations, then moves and actions.

@@ -14,6 +14,7 @@ use crate::db;
 use crate::egress::HttpClient;
 use crate::error::{Code, Error, Result};
 use crate::limits::RateLimits;
+use crate::mail::{self, Mailer};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
@@ -35,6 +36,7 @@ struct Inner {
     accounts: Accounts,
     metrics: Metrics,
     limits: RateLimits,
+    mailer: Arc<dyn Mailer>,
 }
 
 impl Service {
@@ -44,6 +46,17 @@ impl Service {
         registry: &'static Registry,
         settings: Settings,
         clock: SharedClock,
+    ) -> Result<Self> {
+        let mailer = mail::from_settings(&settings);
+        Self::with_mailer(registry, settings, clock, mailer)
+    }
+
+    /// Like [`Self::new`], with another way for mail to leave.
+    pub fn with_mailer(
+        registry: &'static Registry,
+        settings: Settings,
+        clock: SharedClock,
+        mailer: Arc<dyn Mailer>,
     ) -> Result<Self> {
         let database = &settings.database;
         if database.app_url.is_empty() {
@@ -69,6 +82,7 @@ impl Service {
             accounts,
             metrics,
             limits,
+            mailer,
         })))
     }
 
@@ -99,6 +113,10 @@ impl Service {
 
     pub(crate) fn limits(&self) -> &RateLimits {
         &self.0.limits
+    }
+
+    pub(crate) fn mailer(&self) -> &dyn Mailer {
+        &*self.0.mailer
     }
 
     pub(crate) fn accounts(&self) -> &Accounts {

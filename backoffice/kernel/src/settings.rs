@@ -63,6 +63,7 @@ pub struct Settings {
     pub http: HttpSettings,
     pub database: DatabaseSettings,
     pub peers: PeerSettings,
+    pub mail: MailSettings,
     /// Wraps signing keys and event secrets; needed by what issues or rotates keys.
     pub master_key: Option<MasterKeyBytes>,
 }
@@ -94,6 +95,17 @@ pub struct DatabaseSettings {
     pub connections_max: usize,
 }
 
+/// How mail leaves: into a directory, or to a server. With neither it waits.
+#[derive(Debug, Clone, Default)]
+pub struct MailSettings {
+    /// `MAIL_DIR`: each mail is a file there.
+    pub directory: Option<std::path::PathBuf>,
+    /// `MAIL_URL`: `smtps://user:password@host:465`, or `smtp://host:587` with STARTTLS.
+    pub url: Secret,
+    /// `MAIL_FROM`: address that mail comes from.
+    pub from: String,
+}
+
 /// The gate, and the tokens of the internal listeners (one for each direction).
 #[derive(Debug, Clone)]
 pub struct PeerSettings {
@@ -110,6 +122,7 @@ pub struct PeerSettings {
 /// A bearer token between services is at least this long.
 pub const SERVICE_TOKEN_CHARS_MIN: usize = 16;
 const CONNECTIONS_DEFAULT: usize = 16;
+const MAIL_FROM_DEFAULT: &str = "no-reply@localhost";
 
 /// Everything that is wrong with the environment, in one message.
 #[derive(Debug, PartialEq, Eq)]
@@ -162,6 +175,7 @@ impl Settings {
                 catalogue_token: reader.token("CATALOGUE_TOKEN"),
                 journal_token: reader.token("JOURNAL_TOKEN"),
             },
+            mail: reader.mail(),
             master_key: reader.master_key(),
         };
         if !settings.listen.internal_bind.is_loopback() {
@@ -218,6 +232,21 @@ impl Reader<'_> {
             self.faults.push(format!("{name} must begin with http:// or https://, not {text:?}"));
         }
         Some(origin)
+    }
+
+    fn mail(&mut self) -> MailSettings {
+        let mail = MailSettings {
+            directory: self.text("MAIL_DIR").map(Into::into),
+            url: self.secret("MAIL_URL"),
+            from: self.text("MAIL_FROM").unwrap_or_else(|| MAIL_FROM_DEFAULT.to_owned()),
+        };
+        if mail.directory.is_some() && !mail.url.is_empty() {
+            self.faults.push("set MAIL_DIR or MAIL_URL, not both".to_owned());
+        }
+        if !mail.from.contains('@') {
+            self.faults.push(format!("MAIL_FROM must be an address, not {:?}", mail.from));
+        }
+        mail
     }
 
     fn token(&mut self, name: &str) -> Secret {

@@ -13,6 +13,9 @@ use uuid::Uuid;
 
 /// For tables with rules of their own. Short by intent: what stands here is covered less.
 const HINTS: &[Hint] = &[
+    // One holder, and a link that may be empty is not planted by itself.
+    ("memberships", "user_id", "@accounts.users"),
+    ("api_tokens", "user_id", "@accounts.users"),
     // A reference names a row of any table, and the row has to exist.
     ("external_refs", "table_name", "\"parties\""),
     ("external_refs", "row_id", "@identity.parties"),

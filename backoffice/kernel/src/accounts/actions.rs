@@ -1,19 +1,23 @@
-//! Roles and members of an organization. Nobody gives rights that they do not have.
+//! Roles of an organization and who has them. Nobody gives rights that they do not have.
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::{MEMBERSHIP, ROLE};
+use super::{MEMBERSHIP, ROLE, invitations, tokens};
 use crate::action::{Action, Answers, Args, BoxFuture, On, Reply};
 use crate::cx::{Actor, Cx};
-use crate::entity::{Field, email, instant, json as json_field, link, slug, text};
+use crate::entity::{Field, instant, json as json_field, link, slug, text};
 use crate::error::{Code, Error, Result};
-use crate::kind;
 use crate::rights;
-use crate::settings::Secret;
 
 pub(super) const ALL: &[Action] = &[
+    invitations::INVITE,
+    invitations::SEND_AGAIN,
+    tokens::ISSUE,
+    tokens::ISSUE_FOR_ACCOUNT,
+    tokens::ADD_DEVICE,
+    tokens::RENEW_DEVICE,
     Action {
         name: "create",
         entity: &ROLE,
@@ -38,7 +42,7 @@ pub(super) const ALL: &[Action] = &[
         on: On::Create,
         input: MEMBER_INPUT,
         answers: Answers::Row,
-        about: "Gives a person a role; the person is made when the address is new.",
+        about: "Gives a member, or a service account, one more role; people come in by invitation.",
         run: |cx, args| boxed(create_member(cx, args)),
     },
     Action {
@@ -56,9 +60,9 @@ const ROLE_INPUT: &[Field] =
     &[slug("key").required(), text("name").required(), json_field("grants").required()];
 const GRANTS_INPUT: &[Field] = &[json_field("grants").required()];
 const MEMBER_INPUT: &[Field] = &[
-    email("email").required().personal(),
-    text("name").personal().about("Needed when the address is new."),
-    text("password").about("First password of a new person; without one they cannot sign in yet."),
+    link("user_id", "accounts.users")
+        .about("Somebody who is a member already; others are invited."),
+    link("service_account_id", "accounts.service_accounts"),
     link("role_id", "accounts.roles").required(),
     ENDS_AT,
 ];
@@ -94,66 +98,52 @@ async fn set_grants(cx: &mut Cx, args: Args) -> Result<Reply> {
 }
 
 async fn create_member(cx: &mut Cx, args: Args) -> Result<Reply> {
-    let text = |name: &str| args.input.get(name).and_then(Value::as_str);
-    let role = text("role_id").and_then(|id| Uuid::try_parse(id).ok());
-    let (Some(email), Some(role)) = (text("email"), role) else {
-        return Err(Error::internal("validated input lost its fields"));
-    };
-    let password = text("password").map(Secret::new);
-    let new = NewMember {
-        email,
-        name: text("name"),
-        password: password.as_ref(),
-        role,
-        ends_at: text("ends_at").and_then(|at| at.parse().ok()),
-    };
-    let (_, membership) = add_member(cx, new).await?;
-    Ok(Reply::Row(membership))
+    let given = |name: &str| args.input.get(name).and_then(Value::as_str);
+    let id = |name: &str| given(name).and_then(|id| Uuid::try_parse(id).ok());
+    let role = id("role_id").ok_or_else(|| Error::internal("validated input lost its fields"))?;
+    match (id("user_id"), id("service_account_id")) {
+        (Some(user), None) => demand_member(cx, user).await?,
+        (None, Some(_)) => {}
+        _ => {
+            let text = "name either a person or a service account";
+            return Err(Error::field(Code::InvalidValue, "user_id", text));
+        }
+    }
+    covers_role(cx, role).await?;
+    demand_future(cx, given("ends_at").and_then(|at| at.parse().ok()))?;
+    Ok(Reply::Row(cx.insert(&MEMBERSHIP, args.input).await?))
 }
 
-/// A person with this address, known or new, and the role they get.
-pub struct NewMember<'a> {
-    pub email: &'a str,
-    pub name: Option<&'a str>,
-    pub password: Option<&'a Secret>,
-    pub role: Uuid,
-    pub ends_at: Option<Timestamp>,
+/// A stranger's id and no id at all are one answer.
+async fn demand_member(cx: &Cx, user: Uuid) -> Result<()> {
+    let row = cx.query_one("select is_member($1, $2)", &[&user, &cx.now]).await?;
+    if row.try_get::<_, bool>(0)? {
+        return Ok(());
+    }
+    let title = Code::UnknownReference.title();
+    Err(Error::field(Code::UnknownReference, "user_id", title))
 }
 
-/// Gives the person with this address the role; answers the person's id and the membership's.
-pub async fn add_member(cx: &mut Cx, new: NewMember<'_>) -> Result<(Uuid, Uuid)> {
-    covered(cx, Some(&role_grants(cx, new.role).await?), Origin::Stored)?;
-    if new.ends_at.is_some_and(|at| at <= cx.now) {
+/// A role that ended before it began is a slip of the pen.
+pub(super) fn demand_future(cx: &Cx, ends_at: Option<Timestamp>) -> Result<()> {
+    if ends_at.is_some_and(|at| at <= cx.now) {
         return Err(Error::field(Code::OutOfRange, "ends_at", "must be in the future"));
     }
-    let hash = match new.password {
-        Some(password) => Some(cx.service().accounts().passwords.hash(password).await?),
-        None => None,
-    };
-    let (id, name) = (cx.new_id(), new.name.unwrap_or(new.email));
-    let row = cx
-        .query_one(
-            "select user_id from account_user_ensure($1, $2, $3, $4)",
-            &[&id, &new.email, &name, &hash],
-        )
-        .await?;
-    let user: Uuid = row.try_get("user_id")?;
-    let body = json!({"user_id": user, "role_id": new.role, "ends_at": new.ends_at});
-    let membership = cx.insert(&MEMBERSHIP, kind::object(body).unwrap_or_default()).await?;
-    Ok((user, membership))
+    Ok(())
 }
 
-/// Grants of a living role, as stored.
-async fn role_grants(cx: &Cx, role: Uuid) -> Result<Value> {
-    let unknown =
-        || Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title());
+/// Refuses a role that gives more than the caller has, and one that is not there.
+pub(super) async fn covers_role(cx: &Cx, role: Uuid) -> Result<()> {
     let row = cx
         .query_opt(
             "select grants from roles where org_id = $1 and id = $2 and deleted_at is null",
             &[&cx.org, &role],
         )
         .await?;
-    Ok(row.ok_or_else(unknown)?.try_get("grants")?)
+    let row = row.ok_or_else(|| {
+        Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title())
+    })?;
+    covered(cx, Some(&row.try_get("grants")?), Origin::Stored)
 }
 
 async fn set_end(cx: &mut Cx, args: Args) -> Result<Reply> {
@@ -161,20 +151,19 @@ async fn set_end(cx: &mut Cx, args: Args) -> Result<Reply> {
     let membership = cx.load(&MEMBERSHIP, id, "set-end").await?;
     let role = membership.get("role_id").and_then(Value::as_str);
     let role = role.and_then(|id| Uuid::try_parse(id).ok());
-    let role = role.ok_or_else(|| Error::internal("a membership without a role"))?;
-    covered(cx, Some(&role_grants(cx, role).await?), Origin::Stored)?;
+    covers_role(cx, role.ok_or_else(|| Error::internal("a membership without a role"))?).await?;
     let ends_at = args.input.get("ends_at").cloned().unwrap_or_default();
     cx.set(&MEMBERSHIP, id, &[("ends_at", ends_at)]).await?;
     Ok(Reply::Row(id))
 }
 
 /// Grants that come in are checked against the registry; stored ones were.
-enum Origin {
+pub(super) enum Origin {
     Given,
     Stored,
 }
 
-fn covered(cx: &Cx, grants: Option<&Value>, origin: Origin) -> Result<()> {
+pub(super) fn covered(cx: &Cx, grants: Option<&Value>, origin: Origin) -> Result<()> {
     let grants = grants.ok_or_else(|| Error::internal("grants are missing"))?;
     let registry = match origin {
         Origin::Given => Some(cx.registry()),

@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::tokens::{SESSION_PREFIX, TOKEN_PREFIX, hash};
+use super::tokens::{DEVICE_PREFIX, SESSION_PREFIX, TOKEN_PREFIX, hash, stored};
 use crate::cx::Actor;
 use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
-use crate::rights::{self, Grant, Person, Rights};
+use crate::rights::{Grant, Person, Rights};
 use crate::service::Service;
 
 /// A token's text has exactly this many characters behind its prefix.
@@ -111,6 +111,8 @@ pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Call
         ("select * from account_session($1, $2)", session)
     } else if shaped(TOKEN_PREFIX) {
         ("select * from account_token($1, $2)", token)
+    } else if shaped(DEVICE_PREFIX) {
+        ("select * from account_device($1, $2)", device)
     } else {
         return Err(refused());
     };
@@ -156,16 +158,25 @@ fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> 
     for row in &rows {
         maker.extend(stored(&row.try_get("grants")?)?);
     }
-    let organization = first.try_get("organization_id")?;
-    let user = first.try_get("user_id")?;
-    let person = Person { org: organization, user, units: first.try_get("units")? };
+    let organization: Uuid = first.try_get("organization_id")?;
+    let id: Uuid = first.try_get("token_id")?;
+    let user: Option<Uuid> = first.try_get("user_id")?;
+    let account: Option<Uuid> = first.try_get("service_account_id")?;
+    let Some(holder) = user.or(account) else { return Ok(None) };
+    let person = Person { org: organization, user: holder, units: first.try_get("units")? };
     let rights = Arc::new(Rights::new(registry, person, vec![maker, own]));
-    let actor = Actor::Token { id: first.try_get("token_id")?, user, rights };
+    let actor = match user {
+        Some(user) => Actor::Token { id, user, rights },
+        None => Actor::ServiceAccount { id: holder, token: id, rights },
+    };
     Ok(Some(Caller::Token { actor, organization }))
 }
 
-/// Grants as they were stored; a broken row gives nothing and is told to the log.
-fn stored(grants: &Value) -> Result<Vec<Grant>> {
-    rights::parse(grants, None)
-        .map_err(|error| Error::internal(format!("stored grants cannot be read: {error}")))
+fn device(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    let lines = stored(&row.try_get("grants")?)?;
+    let (id, organization) = (row.try_get("device_id")?, row.try_get("organization_id")?);
+    let person = Person { org: organization, user: id, units: Vec::new() };
+    let rights = Arc::new(Rights::new(registry, person, vec![lines]));
+    Ok(Some(Caller::Token { actor: Actor::Device { id, rights }, organization }))
 }

@@ -1,31 +1,45 @@
 //! Descriptors of accounts. Global ones have no route of the engine's.
 
+use super::invitations::INVITATION;
+use super::programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
 use crate::engine;
 use crate::entity::{
-    Entity, Group, Operations, Unique, boolean, bytes, choice, email, id, instant, integer, json,
-    link, slug, text, text_list,
+    Check, Entity, Group, Operations, Unique, boolean, bytes, choice, email, id, instant, integer,
+    json, link, slug, text, text_list,
 };
 use crate::error::Code;
+use crate::mail::MESSAGE;
 
 pub(super) const ALL: &[&Entity] = &[
     &ORGANIZATION,
     &USER,
     &IDENTITY,
     &SESSION,
-    &API_TOKEN,
+    &PROOF,
     &ROLE,
+    &SERVICE_ACCOUNT,
     &MEMBERSHIP,
+    &INVITATION,
+    &API_TOKEN,
+    &DEVICE,
     &TEAM,
     &TEAM_MEMBER,
     &PERSONAL_READ,
     &OPERATION,
+    &MESSAGE,
 ];
 
 static ORGANIZATION: Entity = Entity::new("organizations")
     .global()
     .about("A tenant: everything else belongs to one.")
     .label("name")
-    .fields(&[text("name").required(), slug("slug").required()])
+    .fields(&[
+        text("name").required(),
+        slug("slug").required(),
+        text("sso_issuer").by_action().about(
+            "Issuer whose word on a verified address signs its members in; set by operators.",
+        ),
+    ])
     .uniques(&[Unique {
         name: "organizations_slug_key",
         fields: &["slug"],
@@ -41,6 +55,9 @@ static USER: Entity = Entity::new("users")
         text("email_key").computed("lower(email)"),
         text("name").required().personal(),
         text("password_hash").secret().about("PHC string of Argon2id; null without a password."),
+        instant("verified_at")
+            .by_action()
+            .about("Proved to read the mail at the address; nobody signs in before."),
         instant("disabled_at").by_action(),
     ])
     .uniques(&[Unique {
@@ -56,6 +73,9 @@ static IDENTITY: Entity = Entity::new("identities")
         link("user_id", "accounts.users").required().cascade(),
         text("issuer").required(),
         text("subject").required().personal(),
+        choice("linked_by", &["person", "organization"]).required().default("'person'").about(
+            "Who said so; an organization's word is good in organizations that trust the issuer.",
+        ),
     ])
     .uniques(&[Unique {
         name: "identities_subject_key",
@@ -73,6 +93,8 @@ static SESSION: Entity = Entity::new("sessions")
         instant("last_seen_at").required(),
         instant("revoked_at").by_action(),
         text("user_agent").personal(),
+        text("issuer")
+            .about("Who vouched for the person; such a session enters only where that is trusted."),
     ])
     .uniques(&[Unique {
         name: "sessions_token_key",
@@ -80,23 +102,19 @@ static SESSION: Entity = Entity::new("sessions")
         code: Code::AlreadyExists,
     }]);
 
-static API_TOKEN: Entity = Entity::new("api_tokens")
+static PROOF: Entity = Entity::new("proofs")
     .global()
-    .about("A key of a program, never more than its maker may do.")
-    .label("name")
+    .about("A secret that was mailed once: who shows it has read the mail at that address.")
     .fields(&[
-        link("organization_id", "accounts.organizations").required().cascade(),
         link("user_id", "accounts.users").required().cascade(),
-        text("name").required(),
+        choice("purpose", &["reset_password", "change_email"]).required(),
+        email("email").required().personal(),
         bytes("token_hash", 32).required().secret(),
-        text("hint").required().about("The token's first characters, to tell tokens apart."),
-        json("grants").required(),
-        instant("expires_at"),
-        instant("revoked_at").by_action(),
-        instant("last_used_at").by_action(),
+        instant("expires_at").required(),
+        instant("used_at").by_action(),
     ])
     .uniques(&[Unique {
-        name: "api_tokens_token_key",
+        name: "proofs_token_key",
         fields: &["token_hash"],
         code: Code::AlreadyExists,
     }]);
@@ -119,17 +137,31 @@ pub static ROLE: Entity = Entity::new("roles")
 pub static MEMBERSHIP: Entity = Entity::new("memberships")
     .grant("accounts.memberships")
     .group(Group::Organizations)
-    .about("A person with a role in the organization.")
+    .about("A person, or a program, with a role in the organization.")
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .fields(&[
-        link("user_id", "accounts.users").required().once(),
+        link("user_id", "accounts.users").once(),
+        link("service_account_id", "accounts.service_accounts").once().cascade(),
         link("role_id", "accounts.roles").required().once(),
         instant("ends_at").by_action().about("From then on the role gives nothing."),
     ])
-    .uniques(&[Unique {
-        name: "memberships_user_role_key",
-        fields: &["user_id", "role_id"],
-        code: Code::AlreadyExists,
+    .uniques(&[
+        Unique {
+            name: "memberships_user_role_key",
+            fields: &["user_id", "role_id"],
+            code: Code::AlreadyExists,
+        },
+        Unique {
+            name: "memberships_service_account_role_key",
+            fields: &["service_account_id", "role_id"],
+            code: Code::AlreadyExists,
+        },
+    ])
+    .checks(&[Check {
+        name: "memberships_one_holder",
+        sql: "num_nonnulls(user_id, service_account_id) = 1",
+        code: Code::InvalidValue,
+        field: "user_id",
     }])
     .constraints(&[
         ("memberships_keep_owner", Code::LastOwner),

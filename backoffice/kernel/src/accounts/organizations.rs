@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::people::{self, Person};
 use super::{MEMBERSHIP, ROLE, builtin};
 use crate::cx::{Actor, Cx};
 use crate::entity::Kind;
@@ -17,7 +18,7 @@ pub struct NewOrganization<'a> {
     pub owner: Owner<'a>,
 }
 
-/// The first owner: someone known, or someone new by address.
+/// The first owner: someone known, or someone by address, whom the operator vouches for.
 pub enum Owner<'a> {
     User(Uuid),
     New { email: &'a str, name: &'a str, password: &'a Secret },
@@ -50,14 +51,8 @@ async fn fill(cx: &mut Cx, new: NewOrganization<'_>, hash: Option<String>) -> Re
     let owner = match new.owner {
         Owner::User(id) => id,
         Owner::New { email, name, .. } => {
-            let id = cx.new_id();
-            let row = cx
-                .query_one(
-                    "select user_id from account_user_ensure($1, $2, $3, $4)",
-                    &[&id, &email, &name, &hash],
-                )
-                .await?;
-            row.try_get("user_id")?
+            let person = Person { email, name, password_hash: hash.as_deref() };
+            people::prove(cx, person).await?.user
         }
     };
     for (key, name, grants) in builtin::roles() {

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::throttle::Attempt;
 use super::tokens::{SESSION_PREFIX, draw};
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -21,20 +22,24 @@ pub(crate) struct SignIn<'a> {
     pub(crate) email: &'a str,
     pub(crate) password: &'a Secret,
     pub(crate) address: IpAddr,
+    /// A browser that has signed in as this account before.
+    pub(crate) browser: Option<Uuid>,
     pub(crate) user_agent: &'a str,
 }
 
-pub(crate) struct Opened {
-    pub(crate) token: Secret,
-    pub(crate) id: Uuid,
-    pub(crate) expires_at: Timestamp,
+/// A new session; its token is shown this once.
+pub struct Opened {
+    pub token: Secret,
+    pub id: Uuid,
+    pub expires_at: Timestamp,
 }
 
 /// The same answer, in the same time, for an unknown address and for a wrong password.
 pub(crate) async fn sign_in(service: &Service, with: SignIn<'_>) -> Result<Opened> {
     let now = service.now();
     let accounts = service.accounts();
-    accounts.throttle.check(with.address, with.email, now)?;
+    let attempt = Attempt { address: with.address, email: with.email, browser: with.browser };
+    accounts.throttle.check(attempt, now)?;
     let client = service.app_client().await?;
     let sql = "select user_id, password_hash, disabled from account_for_sign_in($1)";
     let rows = client.query(&client.prepare_cached(sql).await?, &[&with.email]).await?;
@@ -51,14 +56,20 @@ pub(crate) async fn sign_in(service: &Service, with: SignIn<'_>) -> Result<Opene
     let hash = known.as_ref().map(|(_, hash)| hash.as_str());
     let right = accounts.passwords.verify(with.password, hash).await?;
     let Some((user, _)) = known.filter(|_| right) else {
-        accounts.throttle.failed(with.address, with.email, now);
+        accounts.throttle.failed(attempt, now);
         return Err(Error::new(Code::InvalidCredentials, Code::InvalidCredentials.title()));
     };
-    accounts.throttle.succeeded(with.address, with.email);
-    open(service, user, with.user_agent).await
+    accounts.throttle.succeeded(attempt);
+    open(service, user, with.user_agent, None).await
 }
 
-async fn open(service: &Service, user: Uuid, user_agent: &str) -> Result<Opened> {
+/// `issuer`: who vouched, when it was neither a password nor an identity that the person linked.
+pub(super) async fn open(
+    service: &Service,
+    user: Uuid,
+    user_agent: &str,
+    issuer: Option<&str>,
+) -> Result<Opened> {
     let now = service.now();
     let id = service.new_id();
     let (token, hash) = draw(SESSION_PREFIX)?;
@@ -66,10 +77,13 @@ async fn open(service: &Service, user: Uuid, user_agent: &str) -> Result<Opened>
     let agent: String =
         user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS_MAX).collect();
     let client = service.app_client().await?;
-    let sql = "select account_session_open($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "select account_session_open($1, $2, $3, $4, $5, $6, $7, $8)";
     let statement = client.prepare_cached(sql).await?;
     client
-        .execute(&statement, &[&id, &user, &hash, &now, &expires_at, &agent, &SESSIONS_MAX])
+        .execute(
+            &statement,
+            &[&id, &user, &hash, &now, &expires_at, &agent, &issuer, &SESSIONS_MAX],
+        )
         .await?;
     Ok(Opened { token, id, expires_at })
 }
@@ -99,4 +113,12 @@ pub(crate) async fn revoke(service: &Service, user: Uuid, session: Uuid) -> Resu
     let statement = client.prepare_cached("select account_session_revoke($1, $2, $3)").await?;
     let row = client.query_one(&statement, &[&user, &session, &service.now()]).await?;
     if row.try_get::<_, bool>(0)? { Ok(()) } else { Err(Error::not_found("session")) }
+}
+
+/// Ends every session of the person but the one that asks; answers how many.
+pub(crate) async fn revoke_others(service: &Service, user: Uuid, session: Uuid) -> Result<i64> {
+    let client = service.app_client().await?;
+    let statement = client.prepare_cached("select account_end_sessions($1, $2, $3)").await?;
+    let row = client.query_one(&statement, &[&user, &session, &service.now()]).await?;
+    Ok(row.try_get(0)?)
 }

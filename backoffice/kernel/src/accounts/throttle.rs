@@ -1,17 +1,26 @@
-//! Slows down guessing: failed sign-ins are counted per address and account, and per address. Held
-//! in memory and bounded; each process counts for itself.
+//! Slows down guessing without shutting anybody out: failed sign-ins are counted by address, by
+//! address and account, and by account. A browser that has signed in before is counted for itself
+//! alone, so that nobody else's failures, from anywhere, close the door to it. Held in memory and
+//! bounded; each process counts for itself.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
 
-/// Failures in a window before the door closes until the window ends.
-const FAILURES_PER_ACCOUNT_MAX: u32 = 10;
+/// Failures in a window before the door closes for the rest of it.
 const FAILURES_PER_ADDRESS_MAX: u32 = 100;
+const FAILURES_PER_ADDRESS_AND_ACCOUNT_MAX: u32 = 10;
+const FAILURES_PER_BROWSER_MAX: u32 = 10;
+const FAILURES_PER_PERSON_MAX: u32 = 10;
+/// Failures on an account from all addresses before new browsers come in turns.
+const FAILURES_PER_ACCOUNT_MAX: u32 = 50;
+/// A turn: one try of one new browser on an account under attack.
+const TURN: SignedDuration = SignedDuration::from_secs(5);
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 /// Counters kept.
 const COUNTERS_MAX: usize = 20_000;
@@ -19,48 +28,102 @@ const COUNTERS_MAX: usize = 20_000;
 #[derive(Default)]
 pub(crate) struct Throttle(Mutex<HashMap<Key, Counter>>);
 
-type Key = (IpAddr, Option<String>);
+/// Who tries to sign in.
+#[derive(Clone, Copy)]
+pub(crate) struct Attempt<'a> {
+    pub(crate) address: IpAddr,
+    pub(crate) email: &'a str,
+    /// A browser that has signed in as this account before.
+    pub(crate) browser: Option<Uuid>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    AddressAndAccount(IpAddr, String),
+    Account(String),
+    Browser(Uuid),
+    /// Somebody signed in who proves their password again.
+    Person(Uuid),
+}
 
 #[derive(Clone, Copy)]
 struct Counter {
     failures: u32,
     until: Timestamp,
+    /// Next turn on an account under attack.
+    turn: Timestamp,
 }
 
 impl Throttle {
-    /// Refuses when this address, or this address with this account, failed too often.
-    pub(crate) fn check(&self, address: IpAddr, email: &str, now: Timestamp) -> Result<()> {
-        for (key, most) in keys(address, email) {
-            let counter = self.lock().get(&key).copied();
-            let Some(counter) = counter.filter(|counter| counter.until > now) else { continue };
-            if counter.failures >= most {
-                let wait = counter.until.duration_since(now).as_secs().max(1);
-                let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
-                return Err(Error::new(Code::TooManyRequests, "too many failed sign-ins; wait")
-                    .retry_after(seconds));
-            }
+    /// Refuses when too much failed before. An account under attack gives new browsers one try a
+    /// turn; whoever cannot get one proves the address by mail instead.
+    pub(crate) fn check(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
+        for key in attempt.keys() {
+            self.check_key(&key, now)?;
         }
         Ok(())
     }
 
-    pub(crate) fn failed(&self, address: IpAddr, email: &str, now: Timestamp) {
-        let mut counters = self.lock();
-        for (key, _) in keys(address, email) {
-            if counters.len() >= COUNTERS_MAX && !counters.contains_key(&key) {
-                make_room(&mut counters, now);
-            }
-            let until = now.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
-            let counter = counters.entry(key).or_insert(Counter { failures: 0, until });
-            if counter.until <= now {
-                *counter = Counter { failures: 0, until };
-            }
-            counter.failures = counter.failures.saturating_add(1);
+    pub(crate) fn failed(&self, attempt: Attempt<'_>, now: Timestamp) {
+        for key in attempt.keys() {
+            self.count(key, now);
         }
     }
 
-    /// A right password clears the account's counter, not the address's.
-    pub(crate) fn succeeded(&self, address: IpAddr, email: &str) {
-        self.lock().remove(&(address, Some(email.to_lowercase())));
+    /// A right password clears what was counted for this browser, or this address with the account;
+    /// not what others did.
+    pub(crate) fn succeeded(&self, attempt: Attempt<'_>) {
+        let mut counters = self.lock();
+        for key in attempt.keys() {
+            if matches!(key, Key::Browser(_) | Key::AddressAndAccount(..)) {
+                counters.remove(&key);
+            }
+        }
+    }
+
+    pub(crate) fn check_person(&self, user: Uuid, now: Timestamp) -> Result<()> {
+        self.check_key(&Key::Person(user), now)
+    }
+
+    pub(crate) fn failed_person(&self, user: Uuid, now: Timestamp) {
+        self.count(Key::Person(user), now);
+    }
+
+    fn check_key(&self, key: &Key, now: Timestamp) -> Result<()> {
+        let mut counters = self.lock();
+        let Some(counter) = counters.get_mut(key).filter(|counter| counter.until > now) else {
+            return Ok(());
+        };
+        if counter.failures < key.most() {
+            return Ok(());
+        }
+        let open_at = match key {
+            Key::Account(_) if counter.turn <= now => {
+                counter.turn = now.checked_add(TURN).unwrap_or(Timestamp::MAX);
+                return Ok(());
+            }
+            Key::Account(_) => counter.turn,
+            _ => counter.until,
+        };
+        let wait = open_at.duration_since(now).as_secs().max(1);
+        let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
+        Err(Error::new(Code::TooManyRequests, "too many failed sign-ins; wait")
+            .retry_after(seconds))
+    }
+
+    fn count(&self, key: Key, now: Timestamp) {
+        let mut counters = self.lock();
+        if counters.len() >= COUNTERS_MAX && !counters.contains_key(&key) {
+            make_room(&mut counters, now);
+        }
+        let until = now.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
+        let fresh = Counter { failures: 0, until, turn: now };
+        let counter = counters.entry(key).or_insert(fresh);
+        if counter.until <= now {
+            *counter = fresh;
+        }
+        counter.failures = counter.failures.saturating_add(1);
     }
 
     #[cfg(test)]
@@ -74,15 +137,49 @@ impl Throttle {
     }
 }
 
-fn keys(address: IpAddr, email: &str) -> [(Key, u32); 2] {
-    [
-        ((address, Some(email.to_lowercase())), FAILURES_PER_ACCOUNT_MAX),
-        ((address, None), FAILURES_PER_ADDRESS_MAX),
-    ]
+impl Attempt<'_> {
+    fn keys(&self) -> Vec<Key> {
+        if let Some(browser) = self.browser {
+            return vec![Key::Browser(browser)];
+        }
+        let (address, account) = (network(self.address), self.email.to_lowercase());
+        // The account comes last: a turn is not spent on somebody who is refused anyway.
+        vec![
+            Key::Address(address),
+            Key::AddressAndAccount(address, account.clone()),
+            Key::Account(account),
+        ]
+    }
+}
+
+impl Key {
+    fn most(&self) -> u32 {
+        match self {
+            Self::Address(_) => FAILURES_PER_ADDRESS_MAX,
+            Self::AddressAndAccount(..) => FAILURES_PER_ADDRESS_AND_ACCOUNT_MAX,
+            Self::Account(_) => FAILURES_PER_ACCOUNT_MAX,
+            Self::Browser(_) => FAILURES_PER_BROWSER_MAX,
+            Self::Person(_) => FAILURES_PER_PERSON_MAX,
+        }
+    }
+}
+
+/// A subscriber has a /64 of IPv6 and so as many addresses as they like (RFC 6177): it counts as one.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) => IpAddr::V4(four),
+            None => {
+                let [a, b, c, d, ..] = six.segments();
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+        },
+    }
 }
 
 /// Counters that ended go. When none did, all go: whoever fills this many has as many addresses,
-/// and is not slowed by counting per address.
+/// and is slowed by the accounts' turns as soon as those are counted again.
 fn make_room(counters: &mut HashMap<Key, Counter>, now: Timestamp) {
     counters.retain(|_, counter| counter.until > now);
     if counters.len() >= COUNTERS_MAX {
@@ -90,3 +187,6 @@ fn make_room(counters: &mut HashMap<Key, Counter>, now: Timestamp) {
         counters.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

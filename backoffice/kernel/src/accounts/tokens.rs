@@ -1,20 +1,71 @@
-//! API tokens: `atlvs_` and 256 random bits, shown once; the database keeps the SHA-256.
+//! Tokens of programs and devices: a prefix and 256 random bits, shown once; the database keeps the
+//! SHA-256. Nobody issues more than they may do themselves.
 
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::actions::covered;
+use super::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
+use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::{Actor, Cx};
+use crate::entity::{Field, id, instant, json as json_field, text};
 use crate::error::{Code, Error, Result};
-use crate::rights;
+use crate::kind;
+use crate::rights::{self, Grant};
 use crate::settings::Secret;
 
 pub(crate) const TOKEN_PREFIX: &str = "atlvs_";
 pub(crate) const SESSION_PREFIX: &str = "sess_";
+pub(crate) const DEVICE_PREFIX: &str = "dev_";
 /// Characters of a token that lists show.
 const HINT_CHARS: usize = 12;
+
+const INPUT: &[Field] =
+    &[text("name").required(), json_field("grants").required(), instant("expires_at")];
+const SHOWN: Answers = Answers::Object(&[id("id").required(), text("token").required()]);
+
+pub(super) const ISSUE: Action = Action {
+    name: "create",
+    entity: &API_TOKEN,
+    on: On::Create,
+    input: INPUT,
+    answers: SHOWN,
+    about: "Issues an API token of the caller's own, shown this once.",
+    run: |cx, args| Box::pin(create(cx, args)),
+};
+
+pub(super) const ISSUE_FOR_ACCOUNT: Action = Action {
+    name: "issue-token",
+    entity: &SERVICE_ACCOUNT,
+    on: On::Row,
+    input: INPUT,
+    answers: SHOWN,
+    about: "Issues an API token of the service account, shown this once.",
+    run: |cx, args| Box::pin(create_for_account(cx, args)),
+};
+
+pub(super) const ADD_DEVICE: Action = Action {
+    name: "create",
+    entity: &DEVICE,
+    on: On::Create,
+    input: INPUT,
+    answers: SHOWN,
+    about: "Signs a device in with rights that the caller has; its token is shown this once.",
+    run: |cx, args| Box::pin(create_device(cx, args)),
+};
+
+pub(super) const RENEW_DEVICE: Action = Action {
+    name: "issue-token",
+    entity: &DEVICE,
+    on: On::Row,
+    input: &[],
+    answers: SHOWN,
+    about: "Gives the device a new token, shown this once; the former one ends.",
+    run: |cx, args| Box::pin(renew_device(cx, args)),
+};
 
 /// 256 random bits as text, and their hash.
 pub(crate) fn draw(prefix: &str) -> Result<(Secret, Vec<u8>)> {
@@ -33,60 +84,146 @@ pub(crate) fn hash(token: &str) -> Vec<u8> {
 
 pub struct NewToken {
     pub name: String,
-    /// `[{"grant", "rights", "scope"}]`.
+    /// Lines of a role: `[{"grant", "rights", "scope"}]`.
     pub grants: Value,
     pub expires_at: Option<Timestamp>,
 }
 
+/// Whose token it is.
+#[derive(Clone, Copy)]
+enum Holder {
+    User(Uuid),
+    ServiceAccount(Uuid),
+}
+
 /// Makes a token of the active organization for `user`; answers its id and, this once, its text.
-pub async fn issue_token(cx: &Cx, user: Uuid, new: NewToken) -> Result<(Uuid, Secret)> {
-    let name = new.name.trim();
-    if name.is_empty() || name.chars().count() > 300 || name.chars().any(char::is_control) {
-        return Err(Error::field(Code::InvalidValue, "name", "must be 1 to 300 characters"));
-    }
-    if new.expires_at.is_some_and(|at| at <= cx.now) {
-        return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
-    }
-    let grants = rights::parse(&new.grants, Some(cx.registry()))?;
-    let held = match (&cx.actor, cx.actor.rights()) {
-        (Actor::Service(_), _) => true,
-        (_, Some(rights)) => rights.cover(&grants),
-        (_, None) => false,
-    };
-    if !held {
-        return Err(Error::field(Code::Forbidden, "grants", "nobody gives what they do not have"));
-    }
-    let id = cx.new_id();
+pub async fn issue_token(cx: &mut Cx, user: Uuid, new: NewToken) -> Result<(Uuid, Secret)> {
+    issue(cx, Holder::User(user), new).await
+}
+
+async fn issue(cx: &mut Cx, holder: Holder, new: NewToken) -> Result<(Uuid, Secret)> {
+    let name = checked_name(&new.name)?;
+    let expires_at = ends(cx, new.expires_at).await?;
+    covered(cx, Some(&new.grants), super::actions::Origin::Given)?;
     let (token, hash) = draw(TOKEN_PREFIX)?;
-    let hint: String = token.expose().chars().take(HINT_CHARS).collect();
-    cx.execute(
-        "select api_token_open($1, $2, $3, $4, $5, $6, $7)",
-        &[&id, &user, &name, &hash, &hint, &new.grants, &new.expires_at],
-    )
-    .await?;
+    let (user, account) = match holder {
+        Holder::User(id) => (Some(id), None),
+        Holder::ServiceAccount(id) => (None, Some(id)),
+    };
+    let row = json!({
+        "user_id": user,
+        "service_account_id": account,
+        "name": name,
+        "token_hash": kind::bytes_json(&hash),
+        "hint": hint(&token),
+        "grants": new.grants,
+        "expires_at": expires_at,
+        "issued_by_id": issuer(&cx.actor),
+    });
+    let id = cx.insert(&API_TOKEN, object(row)).await?;
     Ok((id, token))
 }
 
-/// Tokens of the active organization, newest first, without their texts.
-pub(crate) async fn list(cx: &Cx) -> Result<Value> {
-    let rows = cx.query("select * from api_token_list()", &[]).await?;
-    let mut data = Vec::with_capacity(rows.len());
-    for row in rows {
-        data.push(json!({
-            "id": row.try_get::<_, Uuid>("id")?,
-            "user_id": row.try_get::<_, Uuid>("user_id")?,
-            "name": row.try_get::<_, String>("name")?,
-            "hint": row.try_get::<_, String>("hint")?,
-            "grants": row.try_get::<_, Value>("grants")?,
-            "created_at": row.try_get::<_, Timestamp>("created_at")?,
-            "expires_at": row.try_get::<_, Option<Timestamp>>("expires_at")?,
-            "last_used_at": row.try_get::<_, Option<Timestamp>>("last_used_at")?,
-        }));
+/// The token that acts, if it is one: what it issues ends with it at the latest.
+fn issuer(actor: &Actor) -> Option<Uuid> {
+    match actor {
+        Actor::Token { id, .. } => Some(*id),
+        Actor::ServiceAccount { token, .. } => Some(*token),
+        _ => None,
     }
-    Ok(json!({ "data": data }))
 }
 
-pub(crate) async fn revoke(cx: &Cx, id: Uuid) -> Result<()> {
-    let row = cx.query_one("select api_token_revoke($1, $2)", &[&id, &cx.now]).await?;
-    if row.try_get::<_, bool>(0)? { Ok(()) } else { Err(Error::not_found("token")) }
+async fn ends(cx: &Cx, asked: Option<Timestamp>) -> Result<Option<Timestamp>> {
+    if asked.is_some_and(|at| at <= cx.now) {
+        return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
+    }
+    let Some(issuer) = issuer(&cx.actor) else { return Ok(asked) };
+    let row = cx
+        .query_one(
+            "select expires_at from api_tokens where org_id = $1 and id = $2",
+            &[&cx.org, &issuer],
+        )
+        .await?;
+    let own: Option<Timestamp> = row.try_get(0)?;
+    Ok(match (asked, own) {
+        (Some(asked), Some(own)) => Some(asked.min(own)),
+        (asked, own) => asked.or(own),
+    })
+}
+
+fn checked_name(name: &str) -> Result<&str> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 300 || name.chars().any(char::is_control) {
+        return Err(Error::field(Code::InvalidValue, "name", "must be 1 to 300 characters"));
+    }
+    Ok(name)
+}
+
+fn hint(token: &Secret) -> String {
+    token.expose().chars().take(HINT_CHARS).collect()
+}
+
+fn given(mut input: Map<String, Value>) -> NewToken {
+    let grants = input.remove("grants").unwrap_or_default();
+    let text = |name: &str| input.get(name).and_then(Value::as_str).unwrap_or_default();
+    let expires_at = text("expires_at").parse().ok();
+    NewToken { name: text("name").to_owned(), grants, expires_at }
+}
+
+fn shown((id, token): (Uuid, Secret)) -> Reply {
+    Reply::Json(json!({"id": id, "token": token.expose()}))
+}
+
+async fn create(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let holder = match &cx.actor {
+        Actor::User { id, .. } | Actor::Token { user: id, .. } => Holder::User(*id),
+        Actor::ServiceAccount { id, .. } => Holder::ServiceAccount(*id),
+        _ => return Err(Error::new(Code::Forbidden, "a token needs a holder of its own")),
+    };
+    Ok(shown(issue(cx, holder, given(args.input)).await?))
+}
+
+async fn create_for_account(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let account = args.row()?;
+    Ok(shown(issue(cx, Holder::ServiceAccount(account), given(args.input)).await?))
+}
+
+async fn create_device(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let new = given(args.input);
+    let name = checked_name(&new.name)?;
+    if new.expires_at.is_some_and(|at| at <= cx.now) {
+        return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
+    }
+    covered(cx, Some(&new.grants), super::actions::Origin::Given)?;
+    let (token, hash) = draw(DEVICE_PREFIX)?;
+    let row = json!({
+        "name": name,
+        "grants": new.grants,
+        "token_hash": kind::bytes_json(&hash),
+        "hint": hint(&token),
+        "expires_at": new.expires_at,
+    });
+    let id = cx.insert(&DEVICE, object(row)).await?;
+    Ok(shown((id, token)))
+}
+
+async fn renew_device(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    let row = cx.load(&DEVICE, id, "issue-token").await?;
+    // Whoever reads the new token acts as the device.
+    covered(cx, row.get("grants"), super::actions::Origin::Stored)?;
+    let (token, hash) = draw(DEVICE_PREFIX)?;
+    let fields = [("token_hash", kind::bytes_json(&hash)), ("hint", json!(hint(&token)))];
+    cx.set(&DEVICE, id, &fields).await?;
+    Ok(shown((id, token)))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    kind::object(value).unwrap_or_default()
+}
+
+/// Grants as they were stored; a broken row gives nothing and is told to the log.
+pub(super) fn stored(grants: &Value) -> Result<Vec<Grant>> {
+    rights::parse(grants, None)
+        .map_err(|error| Error::internal(format!("stored grants cannot be read: {error}")))
 }

@@ -148,6 +148,14 @@ const GRANTS: &str = concat!(
         select 'schema ' || n.nspname, coalesce(n.nspacl, acldefault('n', n.nspowner)), n.nspowner
         from pg_namespace n where n.nspname = 'public'
      )
+     select 'table ' || t.relname, format('%s (%s) to %s', lower(a.privilege_type), c.attname,
+                           case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end),
+            ''
+     from pg_class t join pg_namespace n on n.oid = t.relnamespace and n.nspname = 'public'
+     join pg_attribute c on c.attrelid = t.oid
+     cross join lateral aclexplode(c.attacl) a
+     where not t.relispartition and a.grantee <> t.relowner
+     union all
      select o.name, format('%s to %s', lower(a.privilege_type),
                            case when a.grantee = 0 then 'public' else pg_get_userbyid(a.grantee) end),
             ''
@@ -156,7 +164,7 @@ const GRANTS: &str = concat!(
 );
 
 /// What the generator never makes and what would pass by policies or grants unseen: views (which
-/// read as their owner), foreign tables, rules, grants on columns and on partitions, default grants.
+/// read as their owner), foreign tables, rules, grants on partitions and their columns, default grants.
 const STRAYS: &str = "
     with ours as (
         select c.*, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -171,7 +179,8 @@ const STRAYS: &str = "
     from ours t join pg_rewrite r on r.ev_class = t.oid where r.rulename <> '_RETURN'
     union all
     select 'grant on column ' || t.relname || '.' || a.attname, a.attacl::text, ''
-    from ours t join pg_attribute a on a.attrelid = t.oid where a.attacl is not null
+    from ours t join pg_attribute a on a.attrelid = t.oid
+    where a.attacl is not null and t.relispartition
     union all
     select 'grant on partition ' || t.relname, t.relacl::text, ''
     from ours t where t.relispartition and t.relkind in ('r', 'p')

@@ -54,11 +54,6 @@ pub const DEFINERS: &[Definer] = &[
     Definer { name: "account_sessions", callers: APP, why: "lists a person's own sessions" },
     Definer { name: "account_session_revoke", callers: APP, why: "ends a person's own session" },
     Definer {
-        name: "account_user_ensure",
-        callers: APP,
-        why: "finds or makes a person, who belongs to no organization",
-    },
-    Definer {
         name: "organization_open",
         callers: APP,
         why: "makes the row of the active organization",
@@ -69,19 +64,106 @@ pub const DEFINERS: &[Definer] = &[
         why: "finds an organization before one is active",
     },
     Definer {
-        name: "api_token_open",
+        name: "account_end_sessions",
         callers: APP,
-        why: "writes a token of the active organization",
+        why: "ends sessions, which belong to no organization",
     },
     Definer {
-        name: "api_token_list",
+        name: "account_prove",
         callers: APP,
-        why: "lists tokens of the active organization",
+        why: "finds or makes a person, who belongs to no organization",
     },
     Definer {
-        name: "api_token_revoke",
+        name: "invitation_open",
         callers: APP,
-        why: "ends a token of the active organization",
+        why: "finds an invitation before an organization is active",
+    },
+    Definer {
+        name: "organization_name",
+        callers: APP,
+        why: "reads the row of the active organization",
+    },
+    Definer {
+        name: "organization_members",
+        callers: APP,
+        why: "names the people of the active organization",
+    },
+    Definer {
+        name: "is_member",
+        callers: APP,
+        why: "tells whether a person belongs to the active organization",
+    },
+    Definer {
+        name: "account_reset_open",
+        callers: APP,
+        why: "finds a person by address before anyone is signed in",
+    },
+    Definer {
+        name: "account_proof_is_open",
+        callers: APP,
+        why: "looks at a mailed secret before anyone is signed in",
+    },
+    Definer { name: "account_reset_use", callers: APP, why: "sets a password by a mailed secret" },
+    Definer {
+        name: "account_password_of",
+        callers: APP,
+        why: "reads what a signed-in person's password is compared with",
+    },
+    Definer {
+        name: "account_password_set",
+        callers: APP,
+        why: "sets a signed-in person's password",
+    },
+    Definer {
+        name: "account_email_open",
+        callers: APP,
+        why: "notes the address that a person wants",
+    },
+    Definer {
+        name: "account_email_use",
+        callers: APP,
+        why: "gives a person the address they proved",
+    },
+    Definer {
+        name: "account_operator_password",
+        callers: APP,
+        why: "sets a password from the command line",
+    },
+    Definer {
+        name: "account_operator_disable",
+        callers: APP,
+        why: "shuts a person out from the command line",
+    },
+    Definer {
+        name: "account_operator_enable",
+        callers: APP,
+        why: "lets a person in again from the command line",
+    },
+    Definer { name: "account_device", callers: APP, why: "finds a device behind its token's hash" },
+    Definer {
+        name: "identity_find",
+        callers: APP,
+        why: "finds the person behind an identity before anyone is signed in",
+    },
+    Definer {
+        name: "identity_adopt",
+        callers: APP,
+        why: "links an identity, which belongs to no organization",
+    },
+    Definer {
+        name: "identity_link",
+        callers: APP,
+        why: "links an identity, which belongs to no organization",
+    },
+    Definer {
+        name: "identity_unlink",
+        callers: APP,
+        why: "unlinks an identity, which belongs to no organization",
+    },
+    Definer {
+        name: "organization_trust",
+        callers: APP,
+        why: "sets an organization's issuer from the command line",
     },
     Definer {
         name: "next_event_number",

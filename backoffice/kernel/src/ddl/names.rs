@@ -21,6 +21,10 @@ pub fn index(entity: &Entity, fields: &[&str]) -> String {
     format!("{}_{}_idx", entity.name, fields.join("_"))
 }
 
+pub fn lookup(entity: &Entity, field: &str) -> String {
+    format!("{}_{field}_lookup", entity.name)
+}
+
 /// Tenant tables: the policy of the organization; machine tables: that of enqueueing.
 pub fn policy(entity: &Entity) -> String {
     match entity.scope {
@@ -55,6 +59,7 @@ pub fn of(member: &Member) -> Vec<String> {
     names.extend(entity.checks.iter().map(|check| check.name.to_owned()));
     names.extend(entity.constraints.iter().map(|(name, _)| (*name).to_owned()));
     names.extend(entity.indexes.iter().map(|fields| index(entity, fields)));
+    names.extend(entity.lookups.iter().map(|field| lookup(entity, field)));
     names.extend(link_indexes(member).iter().map(|field| index(entity, &[field])));
     names
 }

@@ -1,21 +1,19 @@
-//! Routes of accounts that no entity serves: they stand on global tables. One table, read by
-//! dispatch and by the API reference.
+//! Routes of accounts that no entity serves: they stand on global tables, or nobody is signed in
+//! yet. One table, read by dispatch and by the API reference.
 
-use serde_json::{Map, Value, json};
+mod own;
+mod public;
+
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::run::object;
-use super::{Answer, Call, Cookie, Method, asked, caller, charge};
+use super::{Answer, Call, Method, caller, charge};
 use crate::accounts::authenticate::{Caller, SessionCaller};
-use crate::accounts::organizations::Owner;
-use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
-use crate::accounts::{
-    NewOrganization, NewToken, TOKEN_GRANT, issue_token, open_organization, tokens,
-};
-use crate::cx::{Cx, Mode};
-use crate::entity::{Field, Group, email, instant, json as json_field, slug, text};
+use crate::accounts::invitations;
+use crate::action::BoxFuture;
+use crate::entity::{Field, Group, email, slug, text};
 use crate::error::{Code, Error, Result};
-use crate::rights;
 use crate::service::Service;
 use crate::settings::Secret;
 use crate::{page, validate};
@@ -33,63 +31,83 @@ pub(crate) struct Route {
     act: Act,
 }
 
-#[derive(Clone, Copy)]
-enum Act {
-    SignIn,
-    Sessions,
-    SignOut,
-    EndSession,
-    Me,
-    Organizations,
-    OpenOrganization,
-    Tokens,
-    IssueToken,
-    RevokeToken,
-}
+type Act = for<'a> fn(&'a Service, &'a Call, Map<String, Value>) -> BoxFuture<'a, Result<Answer>>;
 
 const SIGN_IN: &[Field] = &[email("email").required(), text("password").required()];
 const ORGANIZATION: &[Field] = &[text("name").required(), slug("slug").required()];
-const TOKEN: &[Field] =
-    &[text("name").required(), json_field("grants").required(), instant("expires_at")];
+const EMAIL: &[Field] = &[email("email").required()];
+const RESET: &[Field] = &[text("secret").required(), text("password").required()];
+const PASSWORD: &[Field] = &[text("current").required(), text("password").required()];
+const NEW_EMAIL: &[Field] = &[email("email").required(), text("password").required()];
 
-const fn route(
-    method: Method,
-    path: &'static str,
-    status: u16,
-    input: &'static [Field],
-    act: Act,
-    about: &'static str,
-) -> Route {
-    Route { method, path, about, input, status, public: matches!(act, Act::SignIn), act }
+const fn route(method: Method, path: &'static str, status: u16, act: Act) -> Route {
+    Route { method, path, about: "", input: &[], status, public: false, act }
+}
+
+impl Route {
+    const fn public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+    const fn takes(mut self, input: &'static [Field]) -> Self {
+        self.input = input;
+        self
+    }
+    const fn about(mut self, text: &'static str) -> Self {
+        self.about = text;
+        self
+    }
 }
 
 use Method::{Delete, Get, Post};
 
 pub(crate) static ROUTES: &[Route] = &[
-    route(Post, "sessions", 201, SIGN_IN, Act::SignIn, "Signs in: a cookie and a bearer token."),
-    route(Get, "sessions", 200, &[], Act::Sessions, "Lists the caller's own sessions."),
-    route(Delete, "sessions/current", 204, &[], Act::SignOut, "Signs out."),
-    route(Delete, "sessions/{id}", 204, &[], Act::EndSession, "Ends a session of the caller's."),
-    route(
-        Get,
-        "me",
-        200,
-        &[],
-        Act::Me,
-        "Says who is signed in, in which organizations, with which grants.",
-    ),
-    route(Get, "organizations", 200, &[], Act::Organizations, "Lists the caller's organizations."),
-    route(
-        Post,
-        "organizations",
-        201,
-        ORGANIZATION,
-        Act::OpenOrganization,
-        "Opens an organization with the caller as owner.",
-    ),
-    route(Get, "api-tokens", 200, &[], Act::Tokens, "Lists the organization's API tokens."),
-    route(Post, "api-tokens", 201, TOKEN, Act::IssueToken, "Issues an API token, shown this once."),
-    route(Delete, "api-tokens/{id}", 204, &[], Act::RevokeToken, "Revokes an API token."),
+    route(Post, "sessions", 201, |s, c, i| Box::pin(public::sign_in(s, c, i)))
+        .public()
+        .takes(SIGN_IN)
+        .about("Signs in: a cookie and a bearer token."),
+    route(Post, "invitations/look", 200, |s, _, i| Box::pin(public::look(s, i)))
+        .public()
+        .takes(invitations::SECRET)
+        .about("Shows the holder of an invitation's secret what it is about."),
+    route(Post, "invitations/accept", 200, |s, c, i| Box::pin(public::accept(s, c, i)))
+        .public()
+        .takes(invitations::ACCEPT)
+        .about("Accepts an invitation by its secret: the person is a member from then on."),
+    route(Post, "password-resets", 202, |s, c, i| Box::pin(public::ask_reset(s, c, i)))
+        .public()
+        .takes(EMAIL)
+        .about("Mails a secret for a new password, if somebody has the address."),
+    route(Post, "password-resets/use", 204, |s, c, i| Box::pin(public::reset(s, c, i)))
+        .public()
+        .takes(RESET)
+        .about("Sets a new password by the mailed secret; every session of the person ends."),
+    route(Get, "sessions", 200, |s, c, _| Box::pin(own::sessions(s, c)))
+        .about("Lists the caller's own sessions."),
+    route(Delete, "sessions/current", 204, |s, c, _| Box::pin(own::sign_out(s, c)))
+        .about("Signs out."),
+    route(Delete, "sessions/others", 200, |s, c, _| Box::pin(own::end_others(s, c)))
+        .about("Ends every session of the caller's but this one."),
+    route(Delete, "sessions/{id}", 204, |s, c, _| Box::pin(own::end_session(s, c)))
+        .about("Ends a session of the caller's."),
+    route(Get, "me", 200, |s, c, _| Box::pin(own::me(s, c)))
+        .about("Says who is signed in, in which organizations, with which grants."),
+    route(Post, "me/password", 204, |s, c, i| Box::pin(own::password(s, c, i)))
+        .takes(PASSWORD)
+        .about("Changes the caller's password; the other sessions end."),
+    route(Post, "me/email", 202, |s, c, i| Box::pin(own::email(s, c, i)))
+        .takes(NEW_EMAIL)
+        .about("Mails a secret to the address that the caller wants to have."),
+    route(Post, "me/email/confirm", 204, |s, c, i| Box::pin(own::confirm_email(s, c, i)))
+        .takes(invitations::SECRET)
+        .about("Gives the caller the address that the secret went to."),
+    route(Get, "organizations", 200, |s, c, _| Box::pin(own::organizations(s, c)))
+        .about("Lists the caller's organizations."),
+    route(Post, "organizations", 201, |s, c, i| Box::pin(own::open_organization(s, c, i)))
+        .takes(ORGANIZATION)
+        .about("Opens an organization with the caller as owner."),
+    route(Get, "members", 200, |s, c, _| Box::pin(own::members(s, c)))
+        .about("Lists the people of the organization with their roles."),
 ];
 
 /// `None`: not a path of accounts. An error: the path is, the method is not.
@@ -118,123 +136,33 @@ pub(super) async fn run(service: &Service, route: &Route, call: &Call) -> Result
     if let Some((name, _)) = call.query.first() {
         return Err(page::unknown_parameter(name, "none"));
     }
-    if matches!(route.act, Act::SignIn) {
-        return sign_in(service, input(route, call)?, call).await;
+    // Who is asked first: strangers learn nothing about the form, and guesses are not charged to
+    // anybody's account.
+    if !route.public {
+        caller(service, call).await?;
+        charge(service, call, None, Group::Organizations)?;
     }
-    let who = caller(service, call).await?;
-    charge(service, call, None, Group::Organizations)?;
-    match route.act {
-        Act::Tokens | Act::IssueToken | Act::RevokeToken => token(service, route, call, &who).await,
-        Act::Me => Ok(Answer::json(200, &me(&who))),
-        _ => own(service, route, call, session(&who)?).await,
-    }
-}
-
-fn input(route: &Route, call: &Call) -> Result<Map<String, Value>> {
-    validate::input(route.input, object(call)?)
-}
-
-async fn sign_in(service: &Service, input: Map<String, Value>, call: &Call) -> Result<Answer> {
-    let password = Secret::new(string(&input, "password"));
-    let with = SignIn {
-        email: string(&input, "email"),
-        password: &password,
-        address: call.address,
-        user_agent: &call.user_agent,
+    let input = match route.input {
+        [] => Map::new(),
+        fields => validate::input(fields, object(call)?)?,
     };
-    let opened = sessions::sign_in(service, with).await?;
-    let token = opened.token.expose().to_owned();
-    let body = json!({"id": opened.id, "token": token, "expires_at": opened.expires_at});
-    let cookie = Cookie::Set { token, seconds: SESSION_TIME.as_secs() };
-    Ok(Answer { cookie: Some(cookie), ..Answer::json(201, &body) })
+    (route.act)(service, call, input).await
 }
 
 fn string<'a>(input: &'a Map<String, Value>, name: &str) -> &'a str {
     input.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn session(who: &Caller) -> Result<&SessionCaller> {
-    match who {
+fn secret(input: &Map<String, Value>, name: &str) -> Secret {
+    Secret::new(string(input, name))
+}
+
+/// The signed-in person; tokens, devices and portals are none.
+async fn person(service: &Service, call: &Call) -> Result<SessionCaller> {
+    match caller(service, call).await? {
         Caller::Session(session) => Ok(session),
-        Caller::Token { .. } => Err(Error::new(Code::Forbidden, "only a signed-in person may")),
+        _ => Err(Error::new(Code::Forbidden, "only a signed-in person may")),
     }
-}
-
-fn me(who: &Caller) -> Value {
-    match who {
-        Caller::Session(session) => session.show(),
-        Caller::Token { actor, organization } => {
-            json!({"token": {"id": actor.id_text()}, "organizations": [{"id": organization}]})
-        }
-    }
-}
-
-async fn own(service: &Service, route: &Route, call: &Call, who: &SessionCaller) -> Result<Answer> {
-    match route.act {
-        Act::Sessions => {
-            let list = sessions::list(service, who.user, who.session).await?;
-            Ok(Answer::json(200, &list))
-        }
-        Act::SignOut => {
-            sessions::revoke(service, who.user, who.session).await?;
-            Ok(Answer { cookie: Some(Cookie::Clear), ..Answer::nothing() })
-        }
-        Act::EndSession => {
-            sessions::revoke(service, who.user, path_id(call)?).await?;
-            Ok(Answer::nothing())
-        }
-        Act::Organizations => {
-            let shown = who.show();
-            Ok(Answer::json(200, &json!({"data": shown.get("organizations")})))
-        }
-        Act::OpenOrganization => {
-            let input = input(route, call)?;
-            let new = NewOrganization {
-                name: string(&input, "name"),
-                slug: string(&input, "slug"),
-                owner: Owner::User(who.user),
-            };
-            let (id, _) = open_organization(service, new).await?;
-            let body = json!({"id": id, "name": input.get("name"), "slug": input.get("slug")});
-            Ok(Answer::json(201, &body))
-        }
-        _ => Err(Error::internal("a route of accounts has no body")),
-    }
-}
-
-async fn token(service: &Service, route: &Route, call: &Call, who: &Caller) -> Result<Answer> {
-    let (actor, org) = who.enter(asked(call)?)?;
-    let (mode, right) = match route.act {
-        Act::Tokens => (Mode::Read, "read"),
-        Act::IssueToken => (Mode::Write, "create"),
-        _ => (Mode::Write, "delete"),
-    };
-    // The list is the organization's: a reach of one's own is not enough for it.
-    rights::may_everywhere(&actor, TOKEN_GRANT, right)?;
-    let cx = service.open(actor, org, call.request_id, mode).await?;
-    let outcome = token_act(&cx, route, call).await;
-    cx.finish(outcome).await
-}
-
-async fn token_act(cx: &Cx, route: &Route, call: &Call) -> Result<Answer> {
-    Ok(match route.act {
-        Act::Tokens => Answer::json(200, &tokens::list(cx).await?),
-        Act::IssueToken => {
-            let mut input = input(route, call)?;
-            let expires_at = string(&input, "expires_at").parse().ok();
-            let grants = input.remove("grants").unwrap_or_default();
-            let name = string(&input, "name").to_owned();
-            let maker = cx.actor.user().ok_or_else(|| {
-                Error::new(Code::Forbidden, "a token needs a person as its maker")
-            })?;
-            let (id, token) = issue_token(cx, maker, NewToken { name, grants, expires_at }).await?;
-            Answer::json(201, &json!({"id": id, "token": token.expose()}))
-        }
-        _ => {
-            tokens::revoke(cx, path_id(call)?).await?;
-            Answer::nothing()
-        }
-    })
 }
 
 fn path_id(call: &Call) -> Result<Uuid> {

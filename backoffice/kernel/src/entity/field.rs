@@ -15,6 +15,8 @@ pub struct Field {
     pub level: Level,
     /// Never leaves the database through the engine (hashes, sealed keys).
     pub secret: bool,
+    /// Written often and worth no history: no change row, no new version.
+    pub unlogged: bool,
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
     /// What people call it, where the name does not say it.
@@ -156,6 +158,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         personal: false,
         level: Level::Open,
         secret: false,
+        unlogged: false,
         was: None,
         label: "",
         option_labels: &[],
@@ -290,6 +293,12 @@ impl Field {
     }
     pub const fn secret(mut self) -> Self {
         self.secret = true;
+        self.access = Access::ByAction;
+        self
+    }
+    /// Written by the database's own functions only, outside version and change log.
+    pub const fn unlogged(mut self) -> Self {
+        self.unlogged = true;
         self.access = Access::ByAction;
         self
     }

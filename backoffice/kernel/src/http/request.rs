@@ -5,7 +5,7 @@ use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method as HttpMethod, Uri, header};
 
 use super::peer::Peer;
-use super::respond::COOKIE;
+use super::respond::{BROWSER_COOKIE, COOKIE};
 use super::{BODY_BYTES_MAX, cors, peer, respond};
 use crate::dispatch::{Body, Call, Method};
 use crate::error::{Code, Error, Result};
@@ -32,6 +32,7 @@ pub(super) async fn read(service: &Service, request: Request, charges: &Charges)
         body: read_body(service, &parts.headers, body).await?,
         if_match: text(&parts.headers, "if-match").map(str::to_owned),
         secret,
+        browser: cookie(&parts.headers, BROWSER_COOKIE),
         organization: text(&parts.headers, "x-organization").map(str::to_owned),
         address: peer.address,
         user_agent: text(&parts.headers, "user-agent").unwrap_or_default().to_owned(),
@@ -120,12 +121,7 @@ fn secret(
         }
         return Ok(Some(token.trim().to_owned()));
     }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let session = cookies
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE)
-        .map(|(_, token)| token.to_owned());
+    let session = cookie(headers, COOKIE);
     if session.is_some() && method != Method::Get && !from_our_pages(service, headers, peer) {
         return Err(Error::new(
             Code::CrossSite,
@@ -133,6 +129,15 @@ fn secret(
         ));
     }
     Ok(session)
+}
+
+fn cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    lines
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == wanted)
+        .map(|(_, value)| value.to_owned())
 }
 
 /// The browser says where a request comes from (Fetch Metadata, RFC 6454); what says nothing must

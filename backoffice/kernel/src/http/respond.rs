@@ -7,12 +7,16 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use super::RequestId;
+use crate::accounts::browser::BROWSER_SECONDS;
 use crate::dispatch::{Answer, Cookie};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Standing, WINDOW_S};
 
 /// `__Host-`: set by this origin only, over TLS or on the local machine, for every path.
 pub(super) const COOKIE: &str = "__Host-session";
+
+/// Says only that this browser has signed in before; see `accounts::browser`.
+pub(super) const BROWSER_COOKIE: &str = "__Host-browser";
 
 pub(crate) fn request_id(request: &Request) -> Uuid {
     request.extensions().get::<RequestId>().map_or(Uuid::nil(), |id| id.0)
@@ -46,6 +50,14 @@ fn good(answer: Answer) -> Response {
         Cookie::Clear => format!("{COOKIE}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"),
     });
     put(headers, header::SET_COOKIE, cookie);
+    let browser = answer.browser.map(|value| {
+        format!(
+            "{BROWSER_COOKIE}={value}; Path=/; Max-Age={BROWSER_SECONDS}; Secure; HttpOnly; SameSite=Lax"
+        )
+    });
+    if let Some(value) = browser.and_then(|value| HeaderValue::from_str(&value).ok()) {
+        headers.append(header::SET_COOKIE, value);
+    }
     response
 }
 

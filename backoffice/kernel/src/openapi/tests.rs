@@ -42,7 +42,7 @@ fn secrets_are_not_described_and_personal_fields_say_so() {
     assert!(!document.to_string().contains("token_hash"));
     assert!(!document.to_string().contains("password_hash"));
     let user = document.pointer(
-        "/paths/~1memberships/post/requestBody/content/application~1json/schema/properties/email",
+        "/paths/~1invitations/post/requestBody/content/application~1json/schema/properties/email",
     );
     assert_eq!(user.unwrap()["x-personal"], true);
 }

@@ -43,9 +43,9 @@ impl TestOrg {
 
     /// A token with these grants, made by the owner.
     pub async fn issue(&self, grants: Value) -> Result<Secret> {
-        let cx = self.begin().await?;
+        let mut cx = self.begin().await?;
         let new = NewToken { name: "Test token".to_owned(), grants, expires_at: None };
-        let (_, token) = issue_token(&cx, self.owner, new).await?;
+        let (_, token) = issue_token(&mut cx, self.owner, new).await?;
         cx.commit().await?;
         Ok(token)
     }

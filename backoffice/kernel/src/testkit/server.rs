@@ -13,7 +13,8 @@ use crate::http::Listeners;
 use crate::registry::Registry;
 use crate::service::{Service, Shutdown, Trigger};
 use crate::settings::{
-    DatabaseSettings, HttpSettings, ListenSettings, MasterKeyBytes, PeerSettings, Secret, Settings,
+    DatabaseSettings, HttpSettings, ListenSettings, MailSettings, MasterKeyBytes, PeerSettings,
+    Secret, Settings,
 };
 
 /// Connections of one test's pools; many tests share a server.
@@ -92,6 +93,7 @@ pub fn settings(db: &TestDb) -> Settings {
             catalogue_token: Secret::new(CATALOGUE_TOKEN),
             journal_token: Secret::new(JOURNAL_TOKEN),
         },
+        mail: MailSettings { from: "house@example.org".to_owned(), ..MailSettings::default() },
         master_key: Some(MasterKeyBytes([7; 32])),
     }
 }

@@ -377,6 +377,8 @@ impl House {
             "BACKOFFICE_PORT" | "BACKOFFICE_INTERNAL_PORT" => Some("0".to_owned()),
             "RATE_LIMIT_PERCENT" => Some("1000000".to_owned()),
             "CATALOGUE_TOKEN" => Some(CATALOGUE_TOKEN.to_owned()),
+            "MAIL_DIR" => Some(crate::post::BOX.display().to_string()),
+            "ATLVS_MASTER_KEY" => Some(crate::post::MASTER_KEY.to_owned()),
             _ => None,
         };
         let settings = Settings::read(&lookup).unwrap();

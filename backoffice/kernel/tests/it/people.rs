@@ -10,18 +10,25 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::hall::{BOOKING, CATALOGUE_TOKEN, HALL, House, Seen, object};
+use crate::joining::Joined;
 
-async fn sign_in(house: &House, email: &str, password: &str) -> Seen {
+pub(crate) async fn sign_in(house: &House, email: &str, password: &str) -> Seen {
     let body = json!({"email": email, "password": password});
     Seen::of(house.plain("POST", "/api/v1/sessions").json(&body)).await
 }
 
-async fn with(house: &House, token: &str, method: &str, path: &str, body: Value) -> Seen {
+pub(crate) async fn with(
+    house: &House,
+    token: &str,
+    method: &str,
+    path: &str,
+    body: Value,
+) -> Seen {
     let request = house.plain(method, &format!("/api/v1{path}")).bearer_auth(token);
     Seen::of(if body.is_null() { request } else { request.json(&body) }).await
 }
 
-fn token_of(seen: &Seen) -> String {
+pub(crate) fn token_of(seen: &Seen) -> String {
     seen.body["token"].as_str().unwrap().to_owned()
 }
 
@@ -316,15 +323,14 @@ async fn members_have_what_their_roles_give_and_no_more() {
     let house = House::open().await;
     let auditor = role(&house, "auditor").await;
     let owner = role(&house, "owner").await;
-    let email = format!("{}@example.org", Uuid::new_v4().simple());
-    let mut body = json!({"email": email, "name": "Ada", "password": PASSWORD, "role_id": auditor});
+    let ada = Joined::new(&house, &auditor).await;
+    let mut body = json!({"user_id": ada.user, "role_id": auditor});
     house.post("/memberships", body.clone()).await.refuses(Code::Required, &["ends_at"]);
     body["ends_at"] = json!("2020-01-01T00:00:00Z");
     house.post("/memberships", body.clone()).await.refuses(Code::OutOfRange, &["ends_at"]);
     body["ends_at"] = json!("2099-01-01T00:00:00Z");
-    let member = house.post("/memberships", body.clone()).await.is(201);
     house.post("/memberships", body).await.refuses(Code::AlreadyExists, &["user_id"]);
-    let token = token_of(&sign_in(&house, &email, PASSWORD).await.is(201));
+    let token = ada.token;
     with(&house, &token, "GET", "/places", Value::Null).await.is(200);
     let place = json!({"name": "n", "key": "n"});
     with(&house, &token, "POST", "/places", place.clone()).await.refuses(Code::Forbidden, &[]);
@@ -333,7 +339,7 @@ async fn members_have_what_their_roles_give_and_no_more() {
         {"grant": "accounts.roles", "rights": ["create", "set-grants"]},
     ]);
     let helper = house.org.issue(helper).await.unwrap();
-    let raise = json!({"email": email, "role_id": owner});
+    let raise = json!({"user_id": ada.user, "role_id": owner});
     let seen = with(&house, helper.expose(), "POST", "/memberships", raise).await;
     seen.refuses(Code::Forbidden, &["grants"]);
     let wide = json!({"key": "wide", "name": "Wide", "grants": [{"grant": "*", "rights": ["*"]}]});
@@ -342,7 +348,7 @@ async fn members_have_what_their_roles_give_and_no_more() {
     let clerk = json!({"key": "clerk", "name": "Clerk",
         "grants": [{"grant": "hall.places", "rights": ["create"]}]});
     let clerk = house.post("/roles", clerk).await.is(201);
-    let gets = json!({"email": email, "role_id": clerk.id()});
+    let gets = json!({"user_id": ada.user, "role_id": clerk.id()});
     let second = house.post("/memberships", gets).await.is(201);
     with(&house, &token, "POST", "/places", place).await.is(201);
     let none = json!({"grants": []});
@@ -351,12 +357,12 @@ async fn members_have_what_their_roles_give_and_no_more() {
     with(&house, &token, "POST", "/places", place).await.refuses(Code::Forbidden, &[]);
     house.post(&format!("/roles/{owner}/set-grants"), none).await.refuses(Code::Conflict, &[]);
     house.delete(&format!("/memberships/{}", second.id())).await.is(204);
-    house.delete(&format!("/memberships/{}", member.id())).await.is(204);
+    house.delete(&format!("/memberships/{}", ada.membership)).await.is(204);
     let seen = with(&house, &token, "GET", "/places", Value::Null).await;
     seen.refuses(Code::OrganizationRequired, &[]);
 }
 
-async fn role(house: &House, key: &str) -> String {
+pub(crate) async fn role(house: &House, key: &str) -> String {
     let seen = Seen::of(house.asks("/roles", &[("filter[key]", key)])).await.is(200);
     seen.body["data"][0]["id"].as_str().unwrap().to_owned()
 }
@@ -446,7 +452,7 @@ async fn own_makes_and_keeps_own_rows_only() {
     let role = role(&house, "auditor").await;
     let joins = json!([{"grant": "accounts.memberships", "rights": ["create"], "scope": "own"}]);
     let joins = house.org.issue(joins).await.unwrap();
-    let body = json!({"email": house.org.email, "role_id": role});
+    let body = json!({"user_id": house.org.owner, "role_id": role});
     let seen = with(&house, joins.expose(), "POST", "/memberships", body).await;
     seen.refuses(Code::Forbidden, &[]);
 }
@@ -462,11 +468,9 @@ async fn an_organization_keeps_an_owner_and_its_built_in_roles() {
     let path = |id: &str| format!("/memberships/{id}");
     house.delete(&path(&first)).await.refuses(Code::LastOwner, &[]);
     house.get(&path(&first)).await.is(200);
-    let email = format!("{}@example.org", Uuid::new_v4().simple());
-    let second =
-        house.post("/memberships", json!({"email": email, "role_id": owner})).await.is(201);
+    let second = Joined::until(&house, &owner, Value::Null).await;
     // Two owners who remove each other at the same moment: one of them stays.
-    let (one, other) = (path(&first), path(&second.id()));
+    let (one, other) = (path(&first), path(&second.membership));
     let (one, other) = tokio::join!(house.delete(&one), house.delete(&other));
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
