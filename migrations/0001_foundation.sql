@@ -278,9 +278,11 @@ create table organizations (
     updated_at timestamp with time zone default now() not null,
     name text not null,
     slug text not null,
+    sso_issuer text,
     constraint organizations_pkey primary key (id),
     constraint organizations_name_check check (char_length(name) <= 300),
-    constraint organizations_slug_check check (slug ~ '^[a-z0-9][a-z0-9_-]{0,62}$')
+    constraint organizations_slug_check check (slug ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint organizations_sso_issuer_check check (char_length(sso_issuer) <= 300)
 );
 create unique index organizations_slug_key on organizations (slug);
 
@@ -295,6 +297,7 @@ create table users (
     email_key text generated always as (lower(email)) stored,
     name text not null,
     password_hash text,
+    verified_at timestamp with time zone,
     disabled_at timestamp with time zone,
     constraint users_pkey primary key (id),
     constraint users_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
@@ -314,9 +317,11 @@ create table identities (
     user_id uuid not null,
     issuer text not null,
     subject text not null,
+    linked_by text default 'person' not null,
     constraint identities_pkey primary key (id),
     constraint identities_issuer_check check (char_length(issuer) <= 300),
-    constraint identities_subject_check check (char_length(subject) <= 300)
+    constraint identities_subject_check check (char_length(subject) <= 300),
+    constraint identities_linked_by_check check (linked_by in ('person', 'organization'))
 );
 create unique index identities_subject_key on identities (issuer, subject);
 create index identities_user_id_idx on identities (user_id);
@@ -334,38 +339,35 @@ create table sessions (
     last_seen_at timestamp with time zone not null,
     revoked_at timestamp with time zone,
     user_agent text,
+    issuer text,
     constraint sessions_pkey primary key (id),
     constraint sessions_token_hash_check check (octet_length(token_hash) <= 32),
-    constraint sessions_user_agent_check check (char_length(user_agent) <= 300)
+    constraint sessions_user_agent_check check (char_length(user_agent) <= 300),
+    constraint sessions_issuer_check check (char_length(issuer) <= 300)
 );
 create unique index sessions_token_key on sessions (token_hash);
 create index sessions_user_id_idx on sessions (user_id);
 
--- === accounts.api_tokens ===
+-- === accounts.proofs ===
 
-create table api_tokens (
+create table proofs (
     id uuid default uuid7() not null,
     version bigint default 1 not null,
     created_at timestamp with time zone default now() not null,
     updated_at timestamp with time zone default now() not null,
-    organization_id uuid not null,
     user_id uuid not null,
-    name text not null,
+    purpose text not null,
+    email text not null,
     token_hash bytea not null,
-    hint text not null,
-    grants jsonb not null,
-    expires_at timestamp with time zone,
-    revoked_at timestamp with time zone,
-    last_used_at timestamp with time zone,
-    constraint api_tokens_pkey primary key (id),
-    constraint api_tokens_name_check check (char_length(name) <= 300),
-    constraint api_tokens_token_hash_check check (octet_length(token_hash) <= 32),
-    constraint api_tokens_hint_check check (char_length(hint) <= 300),
-    constraint api_tokens_grants_check check (octet_length(grants::text) <= 65536)
+    expires_at timestamp with time zone not null,
+    used_at timestamp with time zone,
+    constraint proofs_pkey primary key (id),
+    constraint proofs_purpose_check check (purpose in ('reset_password', 'change_email')),
+    constraint proofs_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
+    constraint proofs_token_hash_check check (octet_length(token_hash) <= 32)
 );
-create unique index api_tokens_token_key on api_tokens (token_hash);
-create index api_tokens_organization_id_idx on api_tokens (organization_id);
-create index api_tokens_user_id_idx on api_tokens (user_id);
+create unique index proofs_token_key on proofs (token_hash);
+create index proofs_user_id_idx on proofs (user_id);
 
 -- === accounts.roles ===
 
@@ -388,6 +390,24 @@ create table roles (
 );
 create unique index roles_key_key on roles (org_id, key) where deleted_at is null;
 
+-- === accounts.service_accounts ===
+
+create table service_accounts (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    purpose text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint service_accounts_pkey primary key (org_id, id),
+    constraint service_accounts_name_check check (char_length(name) <= 300),
+    constraint service_accounts_purpose_check check (char_length(purpose) <= 20000)
+);
+create unique index service_accounts_name_key on service_accounts (org_id, name) where deleted_at is null;
+
 -- === accounts.memberships ===
 
 create table memberships (
@@ -397,15 +417,102 @@ create table memberships (
     created_at timestamp with time zone default now() not null,
     updated_at timestamp with time zone default now() not null,
     deleted_at timestamp with time zone,
-    user_id uuid not null,
+    user_id uuid,
+    service_account_id uuid,
     role_id uuid not null,
     ends_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
-    constraint memberships_pkey primary key (org_id, id)
+    constraint memberships_pkey primary key (org_id, id),
+    constraint memberships_one_holder check (num_nonnulls(user_id, service_account_id) = 1)
 );
 create unique index memberships_user_role_key on memberships (org_id, user_id, role_id) where deleted_at is null;
+create unique index memberships_service_account_role_key on memberships (org_id, service_account_id, role_id) where deleted_at is null;
 create index memberships_user_id_idx on memberships (org_id, user_id);
+create index memberships_service_account_id_idx on memberships (org_id, service_account_id);
 create index memberships_role_id_idx on memberships (org_id, role_id);
+
+-- === accounts.invitations ===
+
+create table invitations (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    email text not null,
+    name text,
+    role_id uuid not null,
+    invited_by_id uuid,
+    token_hash bytea not null,
+    ends_at timestamp with time zone,
+    expires_at timestamp with time zone not null,
+    accepted_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint invitations_pkey primary key (org_id, id),
+    constraint invitations_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
+    constraint invitations_name_check check (char_length(name) <= 300),
+    constraint invitations_token_hash_check check (octet_length(token_hash) <= 32)
+);
+create index invitations_token_hash_lookup on invitations (token_hash);
+create index invitations_role_id_idx on invitations (org_id, role_id);
+create index invitations_invited_by_id_idx on invitations (org_id, invited_by_id);
+
+-- === accounts.api_tokens ===
+
+create table api_tokens (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    user_id uuid,
+    service_account_id uuid,
+    name text not null,
+    token_hash bytea not null,
+    hint text not null,
+    grants jsonb not null,
+    expires_at timestamp with time zone,
+    issued_by_id uuid,
+    last_used_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint api_tokens_pkey primary key (org_id, id),
+    constraint api_tokens_name_check check (char_length(name) <= 300),
+    constraint api_tokens_token_hash_check check (octet_length(token_hash) <= 32),
+    constraint api_tokens_hint_check check (char_length(hint) <= 300),
+    constraint api_tokens_grants_check check (octet_length(grants::text) <= 65536),
+    constraint api_tokens_one_holder check (num_nonnulls(user_id, service_account_id) = 1)
+);
+create index api_tokens_token_hash_lookup on api_tokens (token_hash);
+create index api_tokens_user_id_idx on api_tokens (org_id, user_id);
+create index api_tokens_service_account_id_idx on api_tokens (org_id, service_account_id);
+create index api_tokens_issued_by_id_idx on api_tokens (org_id, issued_by_id);
+
+-- === accounts.devices ===
+
+create table devices (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    name text not null,
+    grants jsonb not null,
+    token_hash bytea not null,
+    hint text not null,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint devices_pkey primary key (org_id, id),
+    constraint devices_name_check check (char_length(name) <= 300),
+    constraint devices_grants_check check (octet_length(grants::text) <= 65536),
+    constraint devices_token_hash_check check (octet_length(token_hash) <= 32),
+    constraint devices_hint_check check (char_length(hint) <= 300)
+);
+create unique index devices_name_key on devices (org_id, name) where deleted_at is null;
+create index devices_token_hash_lookup on devices (token_hash);
 
 -- === accounts.teams ===
 
@@ -485,6 +592,34 @@ create table operations (
     constraint operations_result_check check (octet_length(result::text) <= 65536),
     constraint operations_error_check check (octet_length(error::text) <= 65536)
 );
+
+-- === accounts.messages ===
+
+create table messages (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    purpose text not null,
+    recipient text not null,
+    subject text not null,
+    body text not null,
+    sealed_secret bytea,
+    status text default 'queued' not null,
+    attempts bigint default 0 not null,
+    next_attempt_at timestamp with time zone default now() not null,
+    finished_at timestamp with time zone,
+    error text,
+    constraint messages_pkey primary key (id),
+    constraint messages_purpose_check check (char_length(purpose) <= 300),
+    constraint messages_recipient_check check (char_length(recipient) <= 254 and position('@' in recipient) > 1),
+    constraint messages_subject_check check (char_length(subject) <= 300),
+    constraint messages_body_check check (char_length(body) <= 20000),
+    constraint messages_sealed_secret_check check (octet_length(sealed_secret) <= 512),
+    constraint messages_status_check check (status in ('queued', 'sent', 'failed', 'dropped')),
+    constraint messages_attempts_check check (attempts between 0 and 1000),
+    constraint messages_error_check check (char_length(error) <= 300)
+);
+create index messages_status_next_attempt_at_idx on messages (status, next_attempt_at);
 
 -- === identity.currencies ===
 
@@ -1385,10 +1520,15 @@ create unique index catalogue_documents_cursor_key on catalogue_documents (curso
 
 alter table identities add constraint identities_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
 alter table sessions add constraint sessions_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
-alter table api_tokens add constraint api_tokens_organization_id_fkey foreign key (organization_id) references organizations (id) on delete cascade;
-alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
+alter table proofs add constraint proofs_user_id_fkey foreign key (user_id) references users (id) on delete cascade;
 alter table memberships add constraint memberships_user_id_fkey foreign key (user_id) references users (id);
+alter table memberships add constraint memberships_service_account_id_fkey foreign key (org_id, service_account_id) references service_accounts (org_id, id) on delete cascade;
 alter table memberships add constraint memberships_role_id_fkey foreign key (org_id, role_id) references roles (org_id, id);
+alter table invitations add constraint invitations_role_id_fkey foreign key (org_id, role_id) references roles (org_id, id) on delete cascade;
+alter table invitations add constraint invitations_invited_by_id_fkey foreign key (invited_by_id) references users (id);
+alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id);
+alter table api_tokens add constraint api_tokens_service_account_id_fkey foreign key (org_id, service_account_id) references service_accounts (org_id, id) on delete cascade;
+alter table api_tokens add constraint api_tokens_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
 alter table calendar_holidays add constraint calendar_holidays_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id) on delete cascade;
@@ -1439,17 +1579,39 @@ grant select, insert, update, delete on organizations to atlvs_definer;
 grant select, insert, update, delete on users to atlvs_definer;
 grant select, insert, update, delete on identities to atlvs_definer;
 grant select, insert, update, delete on sessions to atlvs_definer;
-grant select, insert, update, delete on api_tokens to atlvs_definer;
+grant select, insert, update, delete on proofs to atlvs_definer;
 alter table roles enable row level security;
 alter table roles force row level security;
 create policy roles_tenant on roles using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on roles to atlvs_app;
 grant select on roles to atlvs_definer;
+alter table service_accounts enable row level security;
+alter table service_accounts force row level security;
+create policy service_accounts_tenant on service_accounts using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on service_accounts to atlvs_app;
+grant select on service_accounts to atlvs_definer;
 alter table memberships enable row level security;
 alter table memberships force row level security;
 create policy memberships_tenant on memberships using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on memberships to atlvs_app;
 grant select on memberships to atlvs_definer;
+alter table invitations enable row level security;
+alter table invitations force row level security;
+create policy invitations_tenant on invitations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on invitations to atlvs_app;
+grant select on invitations to atlvs_definer;
+alter table api_tokens enable row level security;
+alter table api_tokens force row level security;
+create policy api_tokens_tenant on api_tokens using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on api_tokens to atlvs_app;
+grant select on api_tokens to atlvs_definer;
+grant update (last_used_at) on api_tokens to atlvs_definer;
+alter table devices enable row level security;
+alter table devices force row level security;
+create policy devices_tenant on devices using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on devices to atlvs_app;
+grant select on devices to atlvs_definer;
+grant update (last_used_at) on devices to atlvs_definer;
 alter table teams enable row level security;
 alter table teams force row level security;
 create policy teams_tenant on teams using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -1470,6 +1632,12 @@ alter table operations force row level security;
 create policy operations_tenant on operations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on operations to atlvs_app;
 grant select on operations to atlvs_definer;
+alter table messages enable row level security;
+alter table messages force row level security;
+create policy messages_enqueue on messages for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy messages_work on messages to atlvs_work using (true) with check (true);
+grant insert on messages to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on messages to atlvs_work;
 grant select, insert, update, delete on currencies to atlvs_definer;
 alter table calendars enable row level security;
 alter table calendars force row level security;
@@ -1644,19 +1812,20 @@ returns table (user_id uuid, password_hash text, disabled boolean)
 language sql stable security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    select id, password_hash, disabled_at is not null from users where email_key = lower(p_email)
+    select id, password_hash, disabled_at is not null or verified_at is null
+      from users where email_key = lower(p_email)
 $$;
 
 -- Opens a session; the oldest ones of a person with too many end.
 create or replace function account_session_open(
     p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
-    p_user_agent text, p_sessions_max integer)
+    p_user_agent text, p_issuer text, p_sessions_max integer)
 returns void
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent)
-    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent);
+    insert into sessions (id, user_id, token_hash, expires_at, last_seen_at, user_agent, issuer)
+    values (p_id, p_user, p_hash, p_expires, p_now, p_user_agent, p_issuer);
     update sessions set revoked_at = p_now
      where id in (select id from sessions
                    where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
@@ -1688,32 +1857,38 @@ as $$
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
            case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
-      join users u on u.id = s.user_id and u.disabled_at is null
+      join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
       left join (memberships m
                  join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
                  join organizations o on o.id = m.org_id)
         on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
+            and (s.issuer is null or s.issuer = o.sso_issuer)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
      order by o.name, o.id;
 $$;
 
--- A living API token with the roles that its maker has now in its organization: one row a role. A
--- maker without a role there, or a disabled one, leaves nothing.
+-- A living API token with the roles that its holder has now in its organization: one row a role. A
+-- person or service account without a role there, or one that is shut out, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
-returns table (token_id uuid, user_id uuid, organization_id uuid, token_grants jsonb, grants jsonb,
-               units uuid[])
+returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
+               token_grants jsonb, grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
-     where token_hash = p_hash and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, t.organization_id, t.grants, r.grants, account_units(t.organization_id, u.id)
+     where token_hash = p_hash and deleted_at is null
+       and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select t.id, u.id, a.id, t.org_id, t.grants, r.grants,
+           case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
       from api_tokens t
-      join users u on u.id = t.user_id and u.disabled_at is null
-      join memberships m on m.org_id = t.organization_id and m.user_id = u.id and m.deleted_at is null
-        and (m.ends_at is null or m.ends_at > p_now)
+      left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
+      left join service_accounts a
+             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
+      join memberships m on m.org_id = t.org_id and m.deleted_at is null
+                        and (m.ends_at is null or m.ends_at > p_now)
+                        and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-     where t.token_hash = p_hash and t.revoked_at is null
+     where t.token_hash = p_hash and t.deleted_at is null
        and (t.expires_at is null or t.expires_at > p_now);
 $$;
 
@@ -1740,21 +1915,6 @@ as $$
     select exists (select from ended)
 $$;
 
--- The person with this address; a new one when there was none. `created` tells which.
-create or replace function account_user_ensure(p_id uuid, p_email text, p_name text, p_password_hash text)
-returns table (user_id uuid, created boolean)
-language plpgsql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-begin
-    insert into users (id, email, name, password_hash) values (p_id, p_email, p_name, p_password_hash)
-    on conflict (email_key) do nothing;
-    created := found;
-    select id into user_id from users where email_key = lower(p_email);
-    return next;
-end
-$$;
-
 -- The active organization, new. Its id is the setting's, so nobody makes rows in another's name.
 create or replace function organization_open(p_name text, p_slug text)
 returns void
@@ -1774,50 +1934,8 @@ as $$
     select id from organizations where slug = p_slug
 $$;
 
--- What a token issues ends with it at the latest: least() passes over nulls.
-create or replace function api_token_open(
-    p_id uuid, p_user uuid, p_name text, p_hash bytea, p_hint text, p_grants jsonb, p_expires timestamptz)
-returns void
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    insert into api_tokens (id, organization_id, user_id, name, token_hash, hint, grants, expires_at)
-    values (p_id, nullif(current_setting('app.org_id', true), '')::uuid, p_user, p_name, p_hash,
-            p_hint, p_grants,
-            least(p_expires, (select expires_at from api_tokens
-                               where current_setting('app.actor_kind', true) = 'token'
-                                 and id::text = current_setting('app.actor_id', true))))
-$$;
-
--- Tokens of the active organization that were not revoked.
-create or replace function api_token_list()
-returns table (id uuid, user_id uuid, name text, hint text, grants jsonb, created_at timestamptz,
-               expires_at timestamptz, last_used_at timestamptz)
-language sql stable security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    select id, user_id, name, hint, grants, created_at, expires_at, last_used_at from api_tokens
-     where organization_id = nullif(current_setting('app.org_id', true), '')::uuid and revoked_at is null
-     order by created_at desc, id
-     limit 1000
-$$;
-
--- Ends a token of the active organization; false when there is none such.
-create or replace function api_token_revoke(p_id uuid, p_now timestamptz)
-returns boolean
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
-as $$
-    with ended as (
-        update api_tokens set revoked_at = p_now
-         where id = p_id and organization_id = nullif(current_setting('app.org_id', true), '')::uuid
-           and revoked_at is null
-         returning id)
-    select exists (select from ended)
-$$;
-
--- An organization keeps an owner whose membership has no end. The owner's role is locked first, so that two owners who remove
--- each other at the same moment come one after the other.
+-- An organization keeps an owner whose membership has no end. The owner's role is locked first, so
+-- that two owners who remove each other at the same moment come one after the other.
 create or replace function memberships_keep_owner() returns trigger
 language plpgsql
 set search_path = pg_catalog, public
@@ -1882,6 +2000,365 @@ $$;
 create or replace trigger roles_keep_built_in
     before update of deleted_at on roles
     for each row execute function roles_keep_built_in();
+
+-- === accounts/people.sql ===
+
+-- Persons, their addresses and passwords, invitations, outside identities: the only ways to the
+-- global tables beside accounts.sql. Each function is the definer's (list in
+-- kernel/src/ddl/definers.rs). Times come from the caller, the organization from the setting or from
+-- the row that was found.
+
+-- Ends what is signed in as a person, but for one session.
+create or replace function account_end_sessions(p_user uuid, p_but uuid, p_now timestamptz)
+returns bigint
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with ended as (
+        update sessions set revoked_at = p_now
+         where user_id = p_user and revoked_at is null and id is distinct from p_but
+         returning id)
+    select count(*) from ended
+$$;
+
+-- The person who proved to read the mail at this address. An address that nobody proved before takes
+-- name and password from now, and whatever was signed in or issued under it ends: it was somebody
+-- else's making. A person who was proved before stays untouched.
+create or replace function account_prove(
+    p_id uuid, p_email text, p_name text, p_password_hash text, p_now timestamptz)
+returns table (user_id uuid, newly boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_verified timestamptz;
+begin
+    insert into users (id, email, name, password_hash, verified_at, created_at, updated_at)
+    values (p_id, p_email, p_name, p_password_hash, p_now, p_now, p_now)
+    on conflict (email_key) do nothing;
+    newly := found;
+    select u.id, u.verified_at into user_id, v_verified
+      from users u where u.email_key = lower(p_email) for update;
+    if v_verified is null then
+        newly := true;
+        update users u
+           set email = p_email, name = p_name, password_hash = p_password_hash, verified_at = p_now
+         where u.id = user_id;
+        perform account_end_sessions(user_id, null, p_now);
+        update proofs p set used_at = p_now where p.user_id = account_prove.user_id and p.used_at is null;
+        delete from identities i where i.user_id = account_prove.user_id;
+        update api_tokens t set deleted_at = p_now
+         where t.user_id = account_prove.user_id and t.deleted_at is null;
+    end if;
+    return next;
+end
+$$;
+
+-- A living invitation by its secret, with what its holder may know.
+create or replace function invitation_open(p_hash bytea, p_now timestamptz)
+returns table (org_id uuid, id uuid, email text, name text, role_id uuid, ends_at timestamptz,
+               expires_at timestamptz, organization_name text, role_name text, known boolean)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select i.org_id, i.id, i.email, i.name, i.role_id, i.ends_at, i.expires_at, o.name, r.name,
+           exists (select from users u where u.email_key = lower(i.email) and u.verified_at is not null)
+      from invitations i
+      join organizations o on o.id = i.org_id
+      join roles r on r.org_id = i.org_id and r.id = i.role_id and r.deleted_at is null
+     where i.token_hash = p_hash and i.accepted_at is null and i.deleted_at is null
+       and i.expires_at > p_now and (i.ends_at is null or i.ends_at > p_now)
+$$;
+
+create or replace function organization_name() returns text
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select name from organizations where id = nullif(current_setting('app.org_id', true), '')::uuid
+$$;
+
+-- Who belongs to the active organization, with the role of each membership.
+create or replace function organization_members()
+returns table (membership_id uuid, user_id uuid, email text, name text, role_id uuid, role_key text,
+               role_name text, since timestamptz, ends_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select m.id, u.id, u.email, u.name, r.id, r.key, r.name, m.created_at, m.ends_at
+      from memberships m
+      join users u on u.id = m.user_id
+      join roles r on r.org_id = m.org_id and r.id = m.role_id
+     where m.org_id = nullif(current_setting('app.org_id', true), '')::uuid and m.deleted_at is null
+     order by u.name, u.id, r.name
+     limit 10000
+$$;
+
+-- Whether a person belongs to the active organization.
+create or replace function is_member(p_user uuid, p_now timestamptz) returns boolean
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select exists (
+        select from memberships m join users u on u.id = m.user_id and u.verified_at is not null
+         where m.org_id = nullif(current_setting('app.org_id', true), '')::uuid
+           and m.user_id = p_user and m.deleted_at is null
+           and (m.ends_at is null or m.ends_at > p_now))
+$$;
+
+-- Opens the way to a new password for the person with this address, unless there were many ways
+-- lately; no row when there is none.
+create or replace function account_reset_open(
+    p_id uuid, p_email text, p_hash bytea, p_now timestamptz, p_expires timestamptz, p_most integer)
+returns table (email text)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with person as (
+        select u.id, u.email from users u
+         where u.email_key = lower(p_email) and u.verified_at is not null and u.disabled_at is null
+           and (select count(*) from proofs p
+                 where p.user_id = u.id and p.purpose = 'reset_password'
+                   and p.created_at > p_now - (p_expires - p_now)) < p_most),
+    opened as (
+        insert into proofs (id, user_id, purpose, email, token_hash, expires_at, created_at)
+        select p_id, id, 'reset_password', person.email, p_hash, p_expires, p_now from person
+        returning proofs.email)
+    select opened.email from opened
+$$;
+
+create or replace function account_proof_is_open(p_hash bytea, p_purpose text, p_now timestamptz)
+returns boolean
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select exists (select from proofs
+                    where token_hash = p_hash and purpose = p_purpose and used_at is null
+                      and expires_at > p_now)
+$$;
+
+-- Sets the password by a mailed secret, once; no row when the secret is not good. It is good only
+-- while the person still has the address it went to.
+create or replace function account_reset_use(p_hash bytea, p_password_hash text, p_now timestamptz)
+returns table (email text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_user uuid;
+    v_email text;
+begin
+    update proofs p set used_at = p_now
+     where p.token_hash = p_hash and p.purpose = 'reset_password' and p.used_at is null
+       and p.expires_at > p_now
+    returning p.user_id, p.email into v_user, v_email;
+    update users u set password_hash = p_password_hash
+     where u.id = v_user and u.email_key = lower(v_email) and u.disabled_at is null
+    returning u.email into email;
+    if not found then
+        return;
+    end if;
+    update proofs p set used_at = p_now where p.user_id = v_user and p.used_at is null;
+    perform account_end_sessions(v_user, null, p_now);
+    return next;
+end
+$$;
+
+create or replace function account_password_of(p_user uuid) returns text
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select password_hash from users where id = p_user and disabled_at is null
+$$;
+
+-- Sets a signed-in person's password and ends their other sessions; answers the address.
+create or replace function account_password_set(
+    p_user uuid, p_session uuid, p_password_hash text, p_now timestamptz)
+returns text
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update proofs set used_at = p_now
+     where user_id = p_user and purpose = 'reset_password' and used_at is null;
+    select account_end_sessions(p_user, p_session, p_now);
+    update users set password_hash = p_password_hash where id = p_user returning email;
+$$;
+
+-- Opens the way to a new address; false when there were many ways lately.
+create or replace function account_email_open(
+    p_id uuid, p_user uuid, p_email text, p_hash bytea, p_now timestamptz, p_expires timestamptz,
+    p_most integer)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with opened as (
+        insert into proofs (id, user_id, purpose, email, token_hash, expires_at, created_at)
+        select p_id, u.id, 'change_email', p_email, p_hash, p_expires, p_now from users u
+         where u.id = p_user
+           and (select count(*) from proofs p
+                 where p.user_id = u.id and p.purpose = 'change_email'
+                   and p.created_at > p_now - (p_expires - p_now)) < p_most
+        returning id)
+    select exists (select from opened)
+$$;
+
+-- Gives the person the address that the secret went to; a taken one breaks users_email_key.
+create or replace function account_email_use(p_hash bytea, p_user uuid, p_now timestamptz)
+returns table (old_email text, new_email text)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    update proofs p set used_at = p_now
+     where p.token_hash = p_hash and p.user_id = p_user and p.purpose = 'change_email'
+       and p.used_at is null and p.expires_at > p_now
+    returning p.email into new_email;
+    if not found then
+        return;
+    end if;
+    select u.email into old_email from users u where u.id = p_user for update;
+    -- Ways to a new password went to the old address.
+    update proofs p set used_at = p_now where p.user_id = p_user and p.used_at is null;
+    update users u set email = new_email, verified_at = p_now where u.id = p_user;
+    return next;
+end
+$$;
+
+-- The operators' three: they own the house.
+create or replace function account_operator_password(p_email text, p_password_hash text, p_now timestamptz)
+returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select account_end_sessions(id, null, p_now) from users where email_key = lower(p_email);
+    update users set password_hash = p_password_hash, verified_at = coalesce(verified_at, p_now)
+     where email_key = lower(p_email) returning id;
+$$;
+
+create or replace function account_operator_disable(p_email text, p_now timestamptz) returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select account_end_sessions(id, null, p_now) from users where email_key = lower(p_email);
+    update users set disabled_at = p_now where email_key = lower(p_email) returning id;
+$$;
+
+create or replace function account_operator_enable(p_email text) returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update users set disabled_at = null where email_key = lower(p_email) returning id;
+$$;
+
+-- A device by its token.
+create or replace function account_device(p_hash bytea, p_now timestamptz)
+returns table (device_id uuid, organization_id uuid, grants jsonb)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update devices set last_used_at = p_now
+     where token_hash = p_hash and deleted_at is null
+       and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select id, org_id, grants from devices
+     where token_hash = p_hash and deleted_at is null and (expires_at is null or expires_at > p_now);
+$$;
+
+-- A revoked token takes along what it issued, however deep.
+create or replace function api_tokens_revoke_issued() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+    update api_tokens set deleted_at = new.deleted_at
+     where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
+    return null;
+end
+$$;
+
+create or replace trigger api_tokens_revoke_issued
+    after update of deleted_at on api_tokens
+    for each row when (old.deleted_at is null and new.deleted_at is not null)
+    execute function api_tokens_revoke_issued();
+
+-- What would be refused in the end is refused when it is offered.
+create or replace trigger invitations_auditor_ends
+    before insert or update of ends_at, role_id, deleted_at on invitations
+    for each row execute function memberships_auditor_ends();
+
+-- Taking back tokens of an address that proved to be another's.
+grant update (deleted_at, version, updated_at) on api_tokens to atlvs_definer;
+
+-- === accounts/external.sql ===
+
+-- Identities at outside issuers. Each function is the definer's (list in
+-- kernel/src/ddl/definers.rs).
+
+-- The living person behind an identity, and whether they linked it themselves.
+create or replace function identity_find(p_issuer text, p_subject text)
+returns table (user_id uuid, by_person boolean)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select u.id, i.linked_by = 'person'
+      from identities i
+      join users u on u.id = i.user_id and u.disabled_at is null and u.verified_at is not null
+     where i.issuer = p_issuer and i.subject = p_subject
+$$;
+
+-- Links an unknown identity to the proved person with this address, when an organization that they
+-- belong to trusts the issuer; null when there is none such or the identity is taken.
+create or replace function identity_adopt(p_id uuid, p_issuer text, p_subject text, p_email text)
+returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into identities (id, user_id, issuer, subject, linked_by)
+    select p_id, u.id, p_issuer, p_subject, 'organization' from users u
+     where u.email_key = lower(p_email) and u.verified_at is not null and u.disabled_at is null
+       and exists (select from memberships m join organizations o on o.id = m.org_id
+                    where m.user_id = u.id and m.deleted_at is null and o.sso_issuer = p_issuer)
+    on conflict (issuer, subject) do nothing
+    returning user_id
+$$;
+
+-- False when the identity is another person's. One that an organization linked becomes the person's.
+create or replace function identity_link(p_id uuid, p_user uuid, p_issuer text, p_subject text)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into identities (id, user_id, issuer, subject, linked_by)
+    values (p_id, p_user, p_issuer, p_subject, 'person')
+    on conflict (issuer, subject) do update set linked_by = 'person'
+     where identities.user_id = excluded.user_id;
+    select exists (select from identities
+                    where issuer = p_issuer and subject = p_subject and user_id = p_user);
+$$;
+
+create or replace function identity_unlink(p_user uuid, p_issuer text, p_subject text, p_now timestamptz)
+returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update sessions set revoked_at = p_now
+     where user_id = p_user and issuer = p_issuer and revoked_at is null
+       and exists (select from identities
+                    where user_id = p_user and issuer = p_issuer and subject = p_subject);
+    with gone as (
+        delete from identities
+         where user_id = p_user and issuer = p_issuer and subject = p_subject
+         returning id)
+    select exists (select from gone);
+$$;
+
+create or replace function organization_trust(p_organization uuid, p_issuer text) returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with changed as (
+        update organizations set sso_issuer = p_issuer where id = p_organization returning id)
+    select exists (select from changed)
+$$;
 
 -- === identity/identity_trees.sql ===
 
@@ -2315,16 +2792,32 @@ create trigger identities_touch before update on identities
     for each row execute function touch();
 create trigger sessions_touch before update on sessions
     for each row execute function touch();
-create trigger api_tokens_touch before update on api_tokens
+create trigger proofs_touch before update on proofs
     for each row execute function touch();
 create trigger roles_touch before update on roles
     for each row execute function touch();
 create trigger roles_change after insert or update or delete on roles
     for each row execute function record_change();
+create trigger service_accounts_touch before update on service_accounts
+    for each row execute function touch();
+create trigger service_accounts_change after insert or update or delete on service_accounts
+    for each row execute function record_change();
 create trigger memberships_touch before update on memberships
     for each row execute function touch();
 create trigger memberships_change after insert or update or delete on memberships
     for each row execute function record_change();
+create trigger invitations_touch before update on invitations
+    for each row execute function touch();
+create trigger invitations_change after insert or update or delete on invitations
+    for each row execute function record_change('token_hash');
+create trigger api_tokens_touch before update of org_id, id, version, created_at, updated_at, deleted_at, user_id, service_account_id, name, token_hash, hint, grants, expires_at, issued_by_id, custom on api_tokens
+    for each row execute function touch();
+create trigger api_tokens_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, user_id, service_account_id, name, token_hash, hint, grants, expires_at, issued_by_id, custom or delete on api_tokens
+    for each row execute function record_change('token_hash');
+create trigger devices_touch before update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom on devices
+    for each row execute function touch();
+create trigger devices_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom or delete on devices
+    for each row execute function record_change('token_hash');
 create trigger teams_touch before update on teams
     for each row execute function touch();
 create trigger teams_change after insert or update or delete on teams
@@ -2499,10 +2992,6 @@ grant execute on function account_sessions to atlvs_app;
 alter function account_session_revoke owner to atlvs_definer;
 revoke execute on function account_session_revoke from public;
 grant execute on function account_session_revoke to atlvs_app;
--- account_user_ensure finds or makes a person, who belongs to no organization
-alter function account_user_ensure owner to atlvs_definer;
-revoke execute on function account_user_ensure from public;
-grant execute on function account_user_ensure to atlvs_app;
 -- organization_open makes the row of the active organization
 alter function organization_open owner to atlvs_definer;
 revoke execute on function organization_open from public;
@@ -2511,18 +3000,94 @@ grant execute on function organization_open to atlvs_app;
 alter function organization_by_slug owner to atlvs_definer;
 revoke execute on function organization_by_slug from public;
 grant execute on function organization_by_slug to atlvs_app;
--- api_token_open writes a token of the active organization
-alter function api_token_open owner to atlvs_definer;
-revoke execute on function api_token_open from public;
-grant execute on function api_token_open to atlvs_app;
--- api_token_list lists tokens of the active organization
-alter function api_token_list owner to atlvs_definer;
-revoke execute on function api_token_list from public;
-grant execute on function api_token_list to atlvs_app;
--- api_token_revoke ends a token of the active organization
-alter function api_token_revoke owner to atlvs_definer;
-revoke execute on function api_token_revoke from public;
-grant execute on function api_token_revoke to atlvs_app;
+-- account_end_sessions ends sessions, which belong to no organization
+alter function account_end_sessions owner to atlvs_definer;
+revoke execute on function account_end_sessions from public;
+grant execute on function account_end_sessions to atlvs_app;
+-- account_prove finds or makes a person, who belongs to no organization
+alter function account_prove owner to atlvs_definer;
+revoke execute on function account_prove from public;
+grant execute on function account_prove to atlvs_app;
+-- invitation_open finds an invitation before an organization is active
+alter function invitation_open owner to atlvs_definer;
+revoke execute on function invitation_open from public;
+grant execute on function invitation_open to atlvs_app;
+-- organization_name reads the row of the active organization
+alter function organization_name owner to atlvs_definer;
+revoke execute on function organization_name from public;
+grant execute on function organization_name to atlvs_app;
+-- organization_members names the people of the active organization
+alter function organization_members owner to atlvs_definer;
+revoke execute on function organization_members from public;
+grant execute on function organization_members to atlvs_app;
+-- is_member tells whether a person belongs to the active organization
+alter function is_member owner to atlvs_definer;
+revoke execute on function is_member from public;
+grant execute on function is_member to atlvs_app;
+-- account_reset_open finds a person by address before anyone is signed in
+alter function account_reset_open owner to atlvs_definer;
+revoke execute on function account_reset_open from public;
+grant execute on function account_reset_open to atlvs_app;
+-- account_proof_is_open looks at a mailed secret before anyone is signed in
+alter function account_proof_is_open owner to atlvs_definer;
+revoke execute on function account_proof_is_open from public;
+grant execute on function account_proof_is_open to atlvs_app;
+-- account_reset_use sets a password by a mailed secret
+alter function account_reset_use owner to atlvs_definer;
+revoke execute on function account_reset_use from public;
+grant execute on function account_reset_use to atlvs_app;
+-- account_password_of reads what a signed-in person's password is compared with
+alter function account_password_of owner to atlvs_definer;
+revoke execute on function account_password_of from public;
+grant execute on function account_password_of to atlvs_app;
+-- account_password_set sets a signed-in person's password
+alter function account_password_set owner to atlvs_definer;
+revoke execute on function account_password_set from public;
+grant execute on function account_password_set to atlvs_app;
+-- account_email_open notes the address that a person wants
+alter function account_email_open owner to atlvs_definer;
+revoke execute on function account_email_open from public;
+grant execute on function account_email_open to atlvs_app;
+-- account_email_use gives a person the address they proved
+alter function account_email_use owner to atlvs_definer;
+revoke execute on function account_email_use from public;
+grant execute on function account_email_use to atlvs_app;
+-- account_operator_password sets a password from the command line
+alter function account_operator_password owner to atlvs_definer;
+revoke execute on function account_operator_password from public;
+grant execute on function account_operator_password to atlvs_app;
+-- account_operator_disable shuts a person out from the command line
+alter function account_operator_disable owner to atlvs_definer;
+revoke execute on function account_operator_disable from public;
+grant execute on function account_operator_disable to atlvs_app;
+-- account_operator_enable lets a person in again from the command line
+alter function account_operator_enable owner to atlvs_definer;
+revoke execute on function account_operator_enable from public;
+grant execute on function account_operator_enable to atlvs_app;
+-- account_device finds a device behind its token's hash
+alter function account_device owner to atlvs_definer;
+revoke execute on function account_device from public;
+grant execute on function account_device to atlvs_app;
+-- identity_find finds the person behind an identity before anyone is signed in
+alter function identity_find owner to atlvs_definer;
+revoke execute on function identity_find from public;
+grant execute on function identity_find to atlvs_app;
+-- identity_adopt links an identity, which belongs to no organization
+alter function identity_adopt owner to atlvs_definer;
+revoke execute on function identity_adopt from public;
+grant execute on function identity_adopt to atlvs_app;
+-- identity_link links an identity, which belongs to no organization
+alter function identity_link owner to atlvs_definer;
+revoke execute on function identity_link from public;
+grant execute on function identity_link to atlvs_app;
+-- identity_unlink unlinks an identity, which belongs to no organization
+alter function identity_unlink owner to atlvs_definer;
+revoke execute on function identity_unlink from public;
+grant execute on function identity_unlink to atlvs_app;
+-- organization_trust sets an organization's issuer from the command line
+alter function organization_trust owner to atlvs_definer;
+revoke execute on function organization_trust from public;
+grant execute on function organization_trust to atlvs_app;
 -- next_event_number draws from the one sequence of all organizations
 alter function next_event_number owner to atlvs_definer;
 revoke execute on function next_event_number from public;
