@@ -3,6 +3,7 @@
 
 mod client;
 mod database;
+mod environment;
 mod organization;
 mod plant;
 mod sample;
@@ -10,6 +11,7 @@ mod server;
 
 pub use client::{Client, Reply};
 pub use database::TestDb;
+pub use environment::setting;
 pub use organization::{PASSWORD, TestOrg};
 pub use plant::{Hint, Planter, plant};
 pub use sample::value;

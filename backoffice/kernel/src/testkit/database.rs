@@ -77,12 +77,8 @@ impl TestDb {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "only tests come here, and the server is theirs, not a setting of the product"
-)]
 fn server() -> Result<Secret> {
-    std::env::var(SERVER_VARIABLE).map(Secret::new).map_err(|_| {
+    super::setting(SERVER_VARIABLE).map(Secret::new).ok_or_else(|| {
         Error::internal(format!(
             "{SERVER_VARIABLE} names no PostgreSQL server for tests: run ./ops/test"
         ))

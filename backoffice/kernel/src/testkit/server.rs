@@ -29,6 +29,8 @@ pub const JOURNAL_TOKEN: &str = "journal-token-of-the-tests";
 /// A running service; it ends when this is dropped.
 pub struct TestServer {
     pub service: Service,
+    /// `http://127.0.0.1:port` of the public listener.
+    pub url: String,
     /// A caller without a token.
     pub client: Client,
     /// The internal listener, with the token of its direction.
@@ -50,13 +52,14 @@ impl TestServer {
     ) -> Result<Self> {
         let service = Service::new(registry, settings, clock)?;
         let listeners = Listeners::bind(&service).await?;
-        let client = Client::new(&format!("http://{}", listeners.public()?))?;
+        let url = format!("http://{}", listeners.public()?);
+        let client = Client::new(&url)?;
         let internal =
             Client::new(&format!("http://{}", listeners.internal()?))?.with_bearer(CATALOGUE_TOKEN);
         let (trigger, shutdown) = Shutdown::new();
         let serving = (service.clone(), shutdown.clone());
         let task = tokio::spawn(async move { listeners.serve(&serving.0, serving.1).await });
-        Ok(Self { service, client, internal, shutdown, trigger, task })
+        Ok(Self { service, url, client, internal, shutdown, trigger, task })
     }
 
     /// Ends as after SIGTERM, and waits for it.
