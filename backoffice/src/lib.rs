@@ -8,6 +8,7 @@ use kernel::registry::{Faults, Registry};
 pub fn registry() -> Result<Registry, Faults> {
     Registry::new(&[
         &kernel::accounts::DOMAIN,
+        &kernel::work::DOMAIN,
         &identity::DOMAIN,
         &events::DOMAIN,
         &ticketing::DOMAIN,

@@ -111,6 +111,15 @@ impl Actor {
         }
     }
 
+    /// The API token that it acts by.
+    pub(crate) fn token(&self) -> Option<Uuid> {
+        match self {
+            Self::Token { id, .. } => Some(*id),
+            Self::ServiceAccount { token, .. } => Some(*token),
+            _ => None,
+        }
+    }
+
     /// What roles and tokens give; `None` for those that no role speaks of.
     pub fn rights(&self) -> Option<&Arc<Rights>> {
         match self {

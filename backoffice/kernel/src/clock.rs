@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 pub trait Clock: Send + Sync {
@@ -55,4 +55,9 @@ pub fn new_id(now: Timestamp) -> Uuid {
         tracing::error!("no randomness from the operating system");
     }
     uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+}
+
+/// The instant so much later, at most the last one there is.
+pub(crate) fn after(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.saturating_add(by).unwrap_or(Timestamp::MAX)
 }

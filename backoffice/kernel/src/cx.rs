@@ -1,56 +1,74 @@
 //! The unit of work: one transaction, who acts, for which organization, and `now`. Everything that
 //! a domain does to the database goes through here; nothing here knows HTTP.
 
+use std::ops::Deref;
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::action::{self, Args, On, Reply};
-use crate::db::{Pooled, Row, ToSql};
+use crate::db::Pooled;
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
-use crate::param::Bound;
 use crate::registry::Registry;
 use crate::rights;
 use crate::service::Service;
-use crate::tx::{Tx, TxSettings};
+use crate::tx::TxSettings;
 use crate::validate;
 
 pub use crate::actor::Actor;
-pub use crate::tx::Mode;
+pub use crate::tx::{Mode, Tx};
+
+/// With what a unit of work begins.
+pub(crate) struct Begin {
+    pub(crate) actor: Actor,
+    pub(crate) org: Uuid,
+    pub(crate) request_id: Uuid,
+    pub(crate) mode: Mode,
+    /// See [`Cx::causation`].
+    pub(crate) causation: u8,
+}
 
 /// Actions may call actions; a chain longer than this is a fault of the descriptors.
 const CALL_DEPTH_MAX: u8 = 8;
 
+/// Statements run by the methods of [`Tx`], which it stands for.
 pub struct Cx {
     pub actor: Actor,
     pub org: Uuid,
     pub now: Timestamp,
     pub request_id: Uuid,
+    /// How many links of the outbox led here: 0 for a caller's request.
+    pub causation: u8,
     service: Service,
     tx: Tx,
     depth: u8,
 }
 
+impl Deref for Cx {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
+}
+
 impl Cx {
-    pub(crate) fn new(
-        service: Service,
-        client: Pooled,
-        actor: Actor,
-        org: Uuid,
-        request_id: Uuid,
-        mode: Mode,
-    ) -> Self {
+    pub(crate) fn new(service: Service, client: Pooled, begin: Begin) -> Self {
+        let Begin { actor, org, request_id, mode, causation } = begin;
         let settings = TxSettings {
             org_id: org.to_string(),
             actor_kind: actor.kind().to_owned(),
             actor_id: actor.id_text(),
             request_id: request_id.to_string(),
             reason: String::new(),
+            causation: causation.to_string(),
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
-        Self { actor, org, now: service.now(), request_id, service, tx, depth: 0 }
+        let now = service.now();
+        Self { actor, org, now, request_id, causation, service, tx, depth: 0 }
     }
 
     pub fn service(&self) -> &Service {
@@ -63,33 +81,6 @@ impl Cx {
 
     pub fn new_id(&self) -> Uuid {
         crate::clock::new_id(self.now)
-    }
-
-    /// Rows of a statement whose text is a constant of the caller: it is prepared once per
-    /// connection, and values go in `params` only.
-    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        self.tx.query(sql, params).await
-    }
-
-    pub async fn query_opt(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>> {
-        at_most_one(self.tx.query(sql, params).await?)
-    }
-
-    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
-        exactly_one(self.tx.query(sql, params).await?)
-    }
-
-    /// Number of rows that changed.
-    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
-        self.tx.execute(sql, params).await
-    }
-
-    pub(crate) async fn query_typed(&self, sql: &str, params: &[Bound]) -> Result<Vec<Row>> {
-        self.tx.query_typed(sql, params).await
     }
 
     /// The row under the caller's right, locked unless the right is `read`: the one way for an
@@ -248,11 +239,20 @@ impl Cx {
     }
 }
 
-/// A transaction of role work on machine tables: claims, cursors, advisory locks.
+/// A transaction of role work on machine tables: claims, cursors, advisory locks. Statements run by
+/// the methods of [`Tx`].
 pub struct WorkTx {
     pub now: Timestamp,
     service: Service,
     tx: Tx,
+}
+
+impl Deref for WorkTx {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
 }
 
 impl WorkTx {
@@ -270,26 +270,6 @@ impl WorkTx {
         &self.service
     }
 
-    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
-        self.tx.query(sql, params).await
-    }
-
-    pub async fn query_opt(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Option<Row>> {
-        at_most_one(self.tx.query(sql, params).await?)
-    }
-
-    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
-        exactly_one(self.tx.query(sql, params).await?)
-    }
-
-    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
-        self.tx.execute(sql, params).await
-    }
-
     pub async fn commit(self) -> Result<()> {
         self.tx.commit().await
     }
@@ -297,15 +277,4 @@ impl WorkTx {
     pub async fn rollback(self) -> Result<()> {
         self.tx.rollback().await
     }
-}
-
-fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>> {
-    if rows.len() > 1 {
-        return Err(Error::internal("a statement gave several rows where one was meant"));
-    }
-    Ok(rows.pop())
-}
-
-fn exactly_one(rows: Vec<Row>) -> Result<Row> {
-    at_most_one(rows)?.ok_or_else(|| Error::internal("a statement gave no row where one was meant"))
 }

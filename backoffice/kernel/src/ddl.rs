@@ -295,7 +295,8 @@ fn rights(member: &Member) -> String {
             "{forced}create policy {policy} on {name} for insert to atlvs_app with check ({TENANT});\n\
              create policy {name}_work on {name} to atlvs_work using (true) with check (true);\n\
              grant insert on {name} to atlvs_app, atlvs_definer;\n\
-             grant select, insert, update, delete on {name} to atlvs_work;\n"
+             grant select, insert, update, delete on {name} to atlvs_work;\n{}",
+            shown_to_its_organization(entity)
         ),
     }
 }
@@ -310,6 +311,17 @@ fn unlogged_rights(entity: &Entity) -> String {
             format!("grant update ({}) on {} to atlvs_definer;\n", names.join(", "), entity.name)
         }
     }
+}
+
+fn shown_to_its_organization(entity: &Entity) -> String {
+    let name = entity.name;
+    if !entity.readable {
+        return String::new();
+    }
+    format!(
+        "create policy {name}_read on {name} for select to atlvs_app using ({TENANT});\n\
+         grant select on {name} to atlvs_app, atlvs_definer;\n"
+    )
 }
 
 // === Triggers ===

@@ -39,6 +39,8 @@ pub struct Entity {
     pub operations: Operations,
     /// Append-only record: no patch, no delete, no version, no change log.
     pub log: bool,
+    /// A machine table that its organization may read through the engine.
+    pub readable: bool,
     /// Field that names a row to people, for links and lists.
     pub label: Option<&'static str>,
     /// Link to a user that says whose a row is; the first such link where none is named.
@@ -205,6 +207,7 @@ impl Entity {
             views: &[],
             operations: Operations::ALL,
             log: false,
+            readable: false,
             label: None,
             owner: None,
             within: None,
@@ -224,6 +227,12 @@ impl Entity {
     pub const fn machine(mut self) -> Self {
         self.scope = Scope::Machine;
         self.operations = Operations::NONE;
+        self
+    }
+    /// Rows of a machine table are shown to their organization, which never writes them itself.
+    pub const fn readable(mut self) -> Self {
+        self.readable = true;
+        self.operations = Operations::READ;
         self
     }
     pub const fn grant(mut self, grant: &'static str) -> Self {
@@ -330,10 +339,19 @@ pub struct Domain {
     pub internal: &'static [crate::action::InternalRoute],
     /// Background loops that `backoffice work` runs.
     pub loops: &'static [crate::action::Loop],
+    /// Work in the background, enqueued by name.
+    pub jobs: &'static [crate::jobs::Job],
 }
 
 impl Domain {
     /// What a domain has that says nothing: `Domain { name, entities, ..Domain::EMPTY }`.
-    pub const EMPTY: Self =
-        Self { name: "", entities: &[], actions: &[], sql: &[], internal: &[], loops: &[] };
+    pub const EMPTY: Self = Self {
+        name: "",
+        entities: &[],
+        actions: &[],
+        sql: &[],
+        internal: &[],
+        loops: &[],
+        jobs: &[],
+    };
 }

@@ -21,6 +21,8 @@ pub struct Metrics {
     restarts: Family<Labels, Counter>,
     connections: Family<Labels, Gauge>,
     counters: Family<Labels, Counter>,
+    job_runs: Family<Labels, Counter>,
+    job_seconds: Family<Labels, Histogram>,
 }
 
 impl Metrics {
@@ -41,6 +43,13 @@ impl Metrics {
         figures.register("db_connections", "Connections by pool and state", connections.clone());
         let counters = Family::<Labels, Counter>::default();
         figures.register("domain_events", "What domains count, by name", counters.clone());
+        let job_runs = Family::<Labels, Counter>::default();
+        figures.register("job_runs", "Runs of jobs, by job and outcome", job_runs.clone());
+        // 4 ms to 1 h.
+        let job_seconds = Family::<Labels, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.004, 4.0, 11))
+        });
+        figures.register("job_seconds", "Time of a job's run", job_seconds.clone());
         Self {
             figures: Mutex::new(figures),
             requests,
@@ -49,6 +58,8 @@ impl Metrics {
             restarts,
             connections,
             counters,
+            job_runs,
+            job_seconds,
         }
     }
 
@@ -71,6 +82,13 @@ impl Metrics {
     /// Counts something of a domain; `name` is one of few constants: `journal_stopped`.
     pub fn count(&self, name: &'static str, by: u64) {
         self.counters.get_or_create(&vec![("name", name.to_owned())]).inc_by(by);
+    }
+
+    pub(crate) fn job_run(&self, job: &str, outcome: &str, time: std::time::Duration) {
+        let name = vec![("job", job.to_owned())];
+        self.job_seconds.get_or_create(&name).observe(time.as_secs_f64());
+        let labels = vec![("job", job.to_owned()), ("outcome", outcome.to_owned())];
+        self.job_runs.get_or_create(&labels).inc();
     }
 
     /// OpenMetrics text.

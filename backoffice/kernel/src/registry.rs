@@ -8,6 +8,7 @@ use crate::action::{Action, On};
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
+use crate::jobs::Job;
 
 mod check;
 #[cfg(test)]
@@ -142,6 +143,14 @@ impl Registry {
 
     pub fn actions(&self) -> impl Iterator<Item = &'static Action> + '_ {
         self.domains.iter().flat_map(|domain| domain.actions.iter())
+    }
+
+    pub fn jobs(&self) -> impl Iterator<Item = &'static Job> + '_ {
+        self.domains.iter().flat_map(|domain| domain.jobs.iter())
+    }
+
+    pub fn job(&self, name: &str) -> Option<&'static Job> {
+        self.jobs().find(|job| job.name == name)
     }
 
     /// What a constraint of the database means, by its name.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::accounts::Accounts;
 use crate::clock::{self, SharedClock};
-use crate::cx::{Actor, Cx, Mode, WorkTx};
+use crate::cx::{Actor, Begin, Cx, Mode, WorkTx};
 use crate::db;
 use crate::egress::HttpClient;
 use crate::error::{Code, Error, Result};
@@ -140,10 +140,14 @@ impl Service {
         request_id: Uuid,
         mode: Mode,
     ) -> Result<Cx> {
+        self.open_with(Begin { actor, org, request_id, mode, causation: 0 }).await
+    }
+
+    pub(crate) async fn open_with(&self, begin: Begin) -> Result<Cx> {
         let client = db::take(&self.0.app).await?;
         // Some reads leave an entry behind.
-        let mode = if actor.is_logged() { Mode::Write } else { mode };
-        Ok(Cx::new(self.clone(), client, actor, org, request_id, mode))
+        let mode = if begin.actor.is_logged() { Mode::Write } else { begin.mode };
+        Ok(Cx::new(self.clone(), client, Begin { mode, ..begin }))
     }
 
     /// A transaction of role work on machine tables, without an organization.

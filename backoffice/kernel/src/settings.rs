@@ -64,6 +64,7 @@ pub struct Settings {
     pub database: DatabaseSettings,
     pub peers: PeerSettings,
     pub mail: MailSettings,
+    pub work: WorkSettings,
     /// Wraps signing keys and event secrets; needed by what issues or rotates keys.
     pub master_key: Option<MasterKeyBytes>,
 }
@@ -106,6 +107,20 @@ pub struct MailSettings {
     pub from: String,
 }
 
+/// What `backoffice work` does at once.
+#[derive(Debug, Clone)]
+pub struct WorkSettings {
+    /// `JOBS_PARALLEL`: jobs that one process runs at once, default 4. Each may hold a connection of
+    /// role app, so it should be well below `DATABASE_CONNECTIONS`.
+    pub jobs_parallel: usize,
+}
+
+impl Default for WorkSettings {
+    fn default() -> Self {
+        Self { jobs_parallel: JOBS_PARALLEL_DEFAULT }
+    }
+}
+
 /// The gate, and the tokens of the internal listeners (one for each direction).
 #[derive(Debug, Clone)]
 pub struct PeerSettings {
@@ -123,6 +138,7 @@ pub struct PeerSettings {
 pub const SERVICE_TOKEN_CHARS_MIN: usize = 16;
 const CONNECTIONS_DEFAULT: usize = 16;
 const MAIL_FROM_DEFAULT: &str = "no-reply@localhost";
+const JOBS_PARALLEL_DEFAULT: usize = 4;
 
 /// Everything that is wrong with the environment, in one message.
 #[derive(Debug, PartialEq, Eq)]
@@ -176,6 +192,11 @@ impl Settings {
                 journal_token: reader.token("JOURNAL_TOKEN"),
             },
             mail: reader.mail(),
+            work: WorkSettings {
+                jobs_parallel: reader
+                    .parsed("JOBS_PARALLEL", "a number of jobs")
+                    .unwrap_or(JOBS_PARALLEL_DEFAULT),
+            },
             master_key: reader.master_key(),
         };
         if !settings.listen.internal_bind.is_loopback() {

@@ -19,7 +19,8 @@ const BEGIN_READ: &str = "begin isolation level read committed read only";
 
 const SETTINGS: &str = "select set_config('app.org_id', $1, true), \
      set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
-     set_config('app.request_id', $4, true), set_config('app.reason', $5, true)";
+     set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
+     set_config('app.causation', $6, true)";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -36,9 +37,13 @@ pub(crate) struct TxSettings {
     pub(crate) actor_id: String,
     pub(crate) request_id: String,
     pub(crate) reason: String,
+    /// Links of the outbox that led here, as a number.
+    pub(crate) causation: String,
 }
 
-pub(crate) struct Tx {
+/// What runs statements in the transaction that owns it. Texts are constants of the caller: each is
+/// prepared once per connection, and values go in `params` only.
+pub struct Tx {
     /// Absent only while it is being dropped.
     client: Option<Pooled>,
     registry: &'static Registry,
@@ -66,17 +71,27 @@ impl Tx {
     }
 
     /// `sql` is one of a bounded number of texts: it is prepared once per connection.
-    pub(crate) async fn query(
-        &self,
-        sql: &str,
-        params: &[&(dyn ToSql + Sync)],
-    ) -> Result<Vec<Row>> {
+    pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let client = self.client()?;
         let statement = self.noted(client.prepare_cached(sql).await)?;
         self.first(client, client.query(&statement, params)).await
     }
 
-    pub(crate) async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
+    pub async fn query_opt(
+        &self,
+        sql: &str,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>> {
+        at_most_one(self.query(sql, params).await?)
+    }
+
+    pub async fn query_one(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Row> {
+        at_most_one(self.query(sql, params).await?)?
+            .ok_or_else(|| Error::internal("a statement gave no row where one was meant"))
+    }
+
+    /// Number of rows that changed.
+    pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         let client = self.client()?;
         let statement = self.noted(client.prepare_cached(sql).await)?;
         self.first(client, client.execute(&statement, params)).await
@@ -107,7 +122,14 @@ impl Tx {
             Mode::Read => BEGIN_READ,
         };
         let set = &self.settings;
-        let values = [&set.org_id, &set.actor_kind, &set.actor_id, &set.request_id, &set.reason];
+        let values = [
+            &set.org_id,
+            &set.actor_kind,
+            &set.actor_id,
+            &set.request_id,
+            &set.reason,
+            &set.causation,
+        ];
         let settings = values.map(|text| (text as &(dyn ToSql + Sync), Type::TEXT));
         let all = tokio::try_join!(
             biased;
@@ -181,4 +203,11 @@ impl Drop for Tx {
             drop(Object::take(client));
         }
     }
+}
+
+fn at_most_one(mut rows: Vec<Row>) -> Result<Option<Row>> {
+    if rows.len() > 1 {
+        return Err(Error::internal("a statement gave several rows where one was meant"));
+    }
+    Ok(rows.pop())
 }

@@ -180,3 +180,51 @@ fn device(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>>
     let rights = Arc::new(Rights::new(registry, person, vec![lines]));
     Ok(Some(Caller::Token { actor: Actor::Device { id, rights }, organization }))
 }
+
+/// Who wanted a job, as it was written down.
+pub(crate) struct Wanted<'a> {
+    /// [`Actor::kind`].
+    pub(crate) kind: &'a str,
+    /// [`Actor::id_text`], where it is a UUID.
+    pub(crate) id: Option<Uuid>,
+    pub(crate) token: Option<Uuid>,
+    /// Under which a part of the house acts.
+    pub(crate) service: &'static str,
+}
+
+/// Who wanted a job, with the rights they have now; 403 when they may nothing any more. Portals and
+/// links are not opened again: what they wanted runs as nobody's.
+pub(crate) async fn acting(service: &Service, org: Uuid, wanted: Wanted<'_>) -> Result<Actor> {
+    let gone = || Error::new(Code::Forbidden, "whoever wanted this may nothing here any more");
+    let (user, device) = match wanted.kind {
+        "system" | "service" => return Ok(Actor::Service(wanted.service)),
+        "portal" | "link" | "public" => return Ok(Actor::Public),
+        "device" => (None, wanted.id),
+        _ => (wanted.id, None),
+    };
+    let cx = service.read(Actor::Public, org).await?;
+    let sql = "select * from job_actor($1, $2, $3, $4)";
+    let rows = cx.query(sql, &[&wanted.token, &user, &device, &cx.now]).await?;
+    cx.commit().await?;
+    let first = rows.first().ok_or_else(gone)?;
+    let user: Option<Uuid> = first.try_get("user_id")?;
+    let account: Option<Uuid> = first.try_get("service_account_id")?;
+    let holder = user.or(account).or(device).ok_or_else(gone)?;
+    let mut held = Vec::new();
+    for row in &rows {
+        held.extend(stored(&row.try_get("grants")?)?);
+    }
+    let mut layers = vec![held];
+    if let Some(own) = first.try_get::<_, Option<Value>>("token_grants")? {
+        layers.push(stored(&own)?);
+    }
+    let person = Person { org, user: holder, units: first.try_get("units")? };
+    let rights = Arc::new(Rights::new(service.registry(), person, layers));
+    match (wanted.kind, wanted.token) {
+        ("user", None) => Ok(Actor::User { id: holder, session: Uuid::nil(), rights }),
+        ("token", Some(id)) => Ok(Actor::Token { id, user: holder, rights }),
+        ("service_account", Some(token)) => Ok(Actor::ServiceAccount { id: holder, token, rights }),
+        ("device", None) => Ok(Actor::Device { id: holder, rights }),
+        (kind, _) => Err(Error::internal(format!("a job of an actor of kind {kind}"))),
+    }
+}

@@ -170,6 +170,41 @@ pub const DEFINERS: &[Definer] = &[
         callers: APP,
         why: "draws from the one sequence of all organizations",
     },
+    Definer {
+        name: "enqueue_job",
+        callers: APP,
+        why: "looks for the unfinished job with the same key, which app may not read",
+    },
+    Definer {
+        name: "hold_job",
+        callers: APP,
+        why: "locks the queue's row for the transaction of its job",
+    },
+    Definer {
+        name: "finish_job",
+        callers: APP,
+        why: "ends a job in the transaction of its effects",
+    },
+    Definer {
+        name: "cancel_job",
+        callers: APP,
+        why: "takes a job of the active organization off the queue",
+    },
+    Definer {
+        name: "cancel_job_by_key",
+        callers: APP,
+        why: "finds the unfinished job with a key of the active organization",
+    },
+    Definer {
+        name: "replay_jobs",
+        callers: APP,
+        why: "puts ended jobs of the active organization back on the queue",
+    },
+    Definer {
+        name: "job_actor",
+        callers: APP,
+        why: "finds what whoever enqueued a job may do now",
+    },
 ];
 
 /// The listed functions that the registry's files define.

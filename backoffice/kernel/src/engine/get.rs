@@ -39,8 +39,8 @@ pub(crate) async fn shown_row(
     let mut params = Vec::new();
     let list = select_list(&columns, access, &mut params);
     let place = one(entity, cx.org, id, access, &mut params);
-    // A log's rows never change, so there is nothing to lock (nor the privilege to).
-    let lock = if lock == Lock::Update && !entity.log { " for update" } else { "" };
+    // Rows without a version are not the caller's to change: there is no privilege to lock them.
+    let lock = if lock == Lock::Update && ddl::is_versioned(entity) { " for update" } else { "" };
     let sql = format!("select {list} from \"{}\"{place}{lock}", entity.name);
     let rows = cx.query_typed(&sql, &params).await?;
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;

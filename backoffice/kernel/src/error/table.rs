@@ -46,6 +46,7 @@ codes! {
     RequestTimeout           408 "request_timeout"           "The request did not arrive in time",
     AlreadyExists            409 "already_exists"            "Something with this key exists already",
     AlreadyUsed              409 "already_used"              "It was used already",
+    Canceled                 409 "canceled"                  "It was canceled",
     Conflict                 409 "conflict"                  "It does not fit the present state",
     InUse                    409 "in_use"                    "Something else still refers to it",
     InvalidTransition        409 "invalid_transition"        "The present state does not allow this",

@@ -26,6 +26,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         links(member, &mut report);
     }
     actions(registry, faults);
+    jobs(registry, faults);
     object_names(registry, faults);
 }
 
@@ -46,9 +47,17 @@ fn entity(member: &Member, report: &mut dyn FnMut(String)) {
     if entity.log && (entity.operations.patch || entity.operations.delete) {
         report("a log is append-only: it has no patch and no delete".to_owned());
     }
-    if entity.scope != Scope::Tenant && served(entity) {
+    let readable = entity.readable && entity.scope == Scope::Machine;
+    if entity.scope != Scope::Tenant && served(entity) && !readable {
         report("only tenant entities are served by the engine".to_owned());
     }
+    if entity.readable && (!readable || entity.grant.is_empty() || !reads_only(entity)) {
+        report("only a machine table is .readable(), with a grant, and only read".to_owned());
+    }
+}
+
+fn reads_only(entity: &Entity) -> bool {
+    entity.operations == crate::entity::Operations::READ
 }
 
 fn served(entity: &Entity) -> bool {
@@ -245,6 +254,27 @@ fn actions(registry: &Registry, faults: &mut Vec<String>) {
             }
         }
     }
+}
+
+fn jobs(registry: &Registry, faults: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for job in registry.jobs() {
+        let name = job.name;
+        if !name.contains('.') || !name.split('.').all(is_word) {
+            faults.push(format!("job {name}: the name must be area.verb, in lower case"));
+        }
+        if !taken.insert(name) {
+            faults.push(format!("job {name} exists twice"));
+        }
+        if job.attempts_max == 0 || !job.time_max.is_positive() {
+            faults.push(format!("job {name} needs an attempt and time for it"));
+        }
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_lowercase())
+        && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// All names that the generator will make: unique in the schema and not cut by the database.

@@ -54,4 +54,9 @@ impl TestOrg {
     pub async fn begin(&self) -> Result<Cx> {
         self.service.begin(Actor::Service("test"), self.id).await
     }
+
+    /// Runs the organization's jobs that are due, and those that they enqueue; how many runs.
+    pub async fn work(&self) -> Result<usize> {
+        crate::jobs::drain(&self.service, self.id).await
+    }
 }

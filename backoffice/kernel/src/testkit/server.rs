@@ -14,7 +14,7 @@ use crate::registry::Registry;
 use crate::service::{Service, Shutdown, Trigger};
 use crate::settings::{
     DatabaseSettings, HttpSettings, ListenSettings, MailSettings, MasterKeyBytes, PeerSettings,
-    Secret, Settings,
+    Secret, Settings, WorkSettings,
 };
 
 /// Connections of one test's pools; many tests share a server.
@@ -97,6 +97,7 @@ pub fn settings(db: &TestDb) -> Settings {
             journal_token: Secret::new(JOURNAL_TOKEN),
         },
         mail: MailSettings { from: "house@example.org".to_owned(), ..MailSettings::default() },
+        work: WorkSettings::default(),
         master_key: Some(MasterKeyBytes([7; 32])),
     }
 }

@@ -169,6 +169,20 @@ static ACTIONS: &[Action] = &[
         run: |cx, args| boxed(outside(cx, args)),
     },
     Action {
+        name: "send",
+        entity: &PLACE,
+        on: On::Collection,
+        input: &[id("place").required()],
+        answers: Answers::Object(&[id("job").required()]),
+        about: "Leaves a visit to a job.",
+        run: |cx, args| {
+            boxed(async move {
+                let place = args.input["place"].clone();
+                Ok(Reply::Json(crate::jobs::send(cx, place).await?))
+            })
+        },
+    },
+    Action {
         name: "count",
         entity: &PLACE,
         on: On::Collection,
@@ -298,6 +312,7 @@ pub(crate) static DOMAIN: Domain = Domain {
         path: "/internal/v1/echo",
         run: |_, call| Box::pin(async move { Ok(InternalReply { status: 200, body: call.body }) }),
     }],
+    jobs: crate::jobs::JOBS,
     loops: &[Loop { name: "beat", run: |_, shutdown| Box::pin(beat(shutdown)) }],
     ..Domain::EMPTY
 };
@@ -331,7 +346,10 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 
 pub(crate) fn registry() -> &'static Registry {
     static REGISTRY: std::sync::OnceLock<&'static Registry> = std::sync::OnceLock::new();
-    REGISTRY.get_or_init(|| Registry::new(&[&kernel::accounts::DOMAIN, &DOMAIN]).unwrap().leak())
+    REGISTRY.get_or_init(|| {
+        let domains = [&kernel::accounts::DOMAIN, &kernel::work::DOMAIN, &DOMAIN];
+        Registry::new(&domains).unwrap().leak()
+    })
 }
 
 async fn database() -> &'static TestDb {
@@ -367,7 +385,20 @@ impl House {
 
     /// With these settings before those of all tests.
     pub(crate) async fn with(clock: Arc<dyn Clock>, given: &[(&str, &str)]) -> Self {
-        let database = database().await;
+        Self::on(database().await, clock, given).await
+    }
+
+    /// In a database of the test's own, where its loops meet nobody else's rows.
+    pub(crate) async fn alone(purpose: &str, clock: Arc<dyn Clock>) -> (Self, TestDb) {
+        let database = TestDb::create(purpose, &[&ddl::script(registry())]).await.unwrap();
+        (Self::on(&database, clock, &[]).await, database)
+    }
+
+    pub(crate) async fn on(
+        database: &TestDb,
+        clock: Arc<dyn Clock>,
+        given: &[(&str, &str)],
+    ) -> Self {
         let own = |name: &str| given.iter().find(|(key, _)| *key == name);
         let lookup = |name: &str| match name {
             _ if own(name).is_some() => own(name).map(|(_, value)| (*value).to_owned()),

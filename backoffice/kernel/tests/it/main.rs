@@ -7,6 +7,7 @@ mod database;
 mod doors;
 mod front;
 mod hall;
+mod jobs;
 mod joining;
 mod kinds;
 mod lists;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use kernel::clock::ManualClock;
+use kernel::clock::{ManualClock, SystemClock};
 use kernel::cx::Actor;
 use kernel::error::Code;
 use kernel::http::REQUESTS_MAX;
@@ -226,7 +226,7 @@ async fn actions_are_called_by_name_in_the_same_transaction() {
 
 #[tokio::test]
 async fn loops_begin_again_after_an_error_and_end_with_the_service() {
-    let house = House::open().await;
+    let (house, _database) = House::alone("loops", Arc::new(SystemClock)).await;
     let (trigger, shutdown) = Shutdown::new();
     let service = house.service.clone();
     let runner = tokio::spawn(async move { service.run_loops(shutdown).await });

@@ -1,0 +1,54 @@
+//! Tables of the queue: one row that workers claim and one that people see, by the same id. The
+//! first is small and short-lived; the second stays until the sweep.
+
+use crate::entity::{Entity, Group, choice, id, instant, integer, json, link, slug, text};
+
+/// What an organization sees of its background work.
+pub static JOB: Entity =
+    Entity::new("jobs")
+        .machine()
+        .readable()
+        .grant("work.jobs")
+        .group(Group::Workflows)
+        .about("Work in the background: what it is, how far it is, how it ended.")
+        .label("name")
+        .fields(&[
+            text("name").required().by_action().about("Area and verb: csv.import."),
+            choice("state", STATES).required().default("'queued'").by_action().about(
+                "failed: refused for good; dead: every attempt failed. Both can be replayed.",
+            ),
+            link("user_id", "accounts.users").by_action().about("The person behind it."),
+            slug("actor_kind").required().by_action(),
+            text("actor_id").by_action(),
+            id("token_id").by_action().about("The API token that it acts by."),
+            id("request_id").by_action().about("The request that enqueued it."),
+            json("payload").required().secret(),
+            instant("due_at").required().by_action(),
+            integer("priority", 0, 2).required().default("1").by_action(),
+            integer("attempts", 0, i64::MAX).required().default("0").by_action(),
+            integer("causation", 0, 100).required().default("0").by_action(),
+            integer("done", 0, i64::MAX).by_action().about("Steps done."),
+            integer("total", 0, i64::MAX).by_action().about("Steps in all, when known."),
+            json("result").by_action(),
+            json("error").by_action().about("Problem with code and detail of the last failed run."),
+            instant("started_at").by_action(),
+            instant("finished_at").by_action(),
+            instant("cancel_asked_at").by_action(),
+        ]);
+
+pub(super) const STATES: &[&str] = &["queued", "running", "done", "failed", "canceled", "dead"];
+
+/// What workers claim; rows of finished jobs are gone.
+pub(crate) static JOB_QUEUE: Entity = Entity::new("job_queue")
+    .machine()
+    .about("A job that is not finished: when it may be claimed, and who holds it.")
+    .fields(&[
+        text("name").required(),
+        text("key"),
+        integer("priority", 0, 2).required(),
+        instant("due_at")
+            .required()
+            .about("May be claimed from then on: its time, or the end of its lease."),
+        id("leased_by").about("The process that works on it; null between two runs."),
+        integer("attempts", 0, i64::MAX).required().default("0"),
+    ]);
