@@ -621,6 +621,66 @@ create table messages (
 );
 create index messages_status_next_attempt_at_idx on messages (status, next_attempt_at);
 
+-- === work.jobs ===
+
+create table jobs (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    name text not null,
+    state text default 'queued' not null,
+    user_id uuid,
+    actor_kind text not null,
+    actor_id text,
+    token_id uuid,
+    request_id uuid,
+    payload jsonb not null,
+    due_at timestamp with time zone not null,
+    priority bigint default 1 not null,
+    attempts bigint default 0 not null,
+    causation bigint default 0 not null,
+    done bigint,
+    total bigint,
+    result jsonb,
+    error jsonb,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    cancel_asked_at timestamp with time zone,
+    constraint jobs_pkey primary key (id),
+    constraint jobs_name_check check (char_length(name) <= 300),
+    constraint jobs_state_check check (state in ('queued', 'running', 'done', 'failed', 'canceled', 'dead')),
+    constraint jobs_actor_kind_check check (actor_kind ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint jobs_actor_id_check check (char_length(actor_id) <= 300),
+    constraint jobs_payload_check check (octet_length(payload::text) <= 65536),
+    constraint jobs_priority_check check (priority between 0 and 2),
+    constraint jobs_attempts_check check (attempts >= 0),
+    constraint jobs_causation_check check (causation between 0 and 100),
+    constraint jobs_done_check check (done >= 0),
+    constraint jobs_total_check check (total >= 0),
+    constraint jobs_result_check check (octet_length(result::text) <= 65536),
+    constraint jobs_error_check check (octet_length(error::text) <= 65536)
+);
+create index jobs_user_id_idx on jobs (user_id);
+
+-- === work.job_queue ===
+
+create table job_queue (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    name text not null,
+    key text,
+    priority bigint not null,
+    due_at timestamp with time zone not null,
+    leased_by uuid,
+    attempts bigint default 0 not null,
+    constraint job_queue_pkey primary key (id),
+    constraint job_queue_name_check check (char_length(name) <= 300),
+    constraint job_queue_key_check check (char_length(key) <= 300),
+    constraint job_queue_priority_check check (priority between 0 and 2),
+    constraint job_queue_attempts_check check (attempts >= 0)
+);
+
 -- === identity.currencies ===
 
 create table currencies (
@@ -1531,6 +1591,7 @@ alter table api_tokens add constraint api_tokens_service_account_id_fkey foreign
 alter table api_tokens add constraint api_tokens_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
+alter table jobs add constraint jobs_user_id_fkey foreign key (user_id) references users (id);
 alter table calendar_holidays add constraint calendar_holidays_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id) on delete cascade;
 alter table party_addresses add constraint party_addresses_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
 alter table party_emails add constraint party_emails_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
@@ -1638,6 +1699,20 @@ create policy messages_enqueue on messages for insert to atlvs_app with check (o
 create policy messages_work on messages to atlvs_work using (true) with check (true);
 grant insert on messages to atlvs_app, atlvs_definer;
 grant select, insert, update, delete on messages to atlvs_work;
+alter table jobs enable row level security;
+alter table jobs force row level security;
+create policy jobs_enqueue on jobs for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy jobs_work on jobs to atlvs_work using (true) with check (true);
+grant insert on jobs to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on jobs to atlvs_work;
+create policy jobs_read on jobs for select to atlvs_app using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select on jobs to atlvs_app, atlvs_definer;
+alter table job_queue enable row level security;
+alter table job_queue force row level security;
+create policy job_queue_enqueue on job_queue for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy job_queue_work on job_queue to atlvs_work using (true) with check (true);
+grant insert on job_queue to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on job_queue to atlvs_work;
 grant select, insert, update, delete on currencies to atlvs_definer;
 alter table calendars enable row level security;
 alter table calendars force row level security;
@@ -2358,6 +2433,200 @@ as $$
     with changed as (
         update organizations set sso_issuer = p_issuer where id = p_organization returning id)
     select exists (select from changed)
+$$;
+
+-- === work/work.sql ===
+
+-- Background work: the queue, what callers may do to their jobs, and who a job acts for. Each function
+-- is the definer's (list in kernel/src/ddl/definers.rs) and takes the organization from the setting.
+
+-- Claims read by priority and time; a claimed row's time is the end of its lease.
+create index job_queue_due_idx on job_queue (priority, due_at, id);
+-- At most one unfinished job of a name and key in an organization.
+create unique index job_queue_key_key on job_queue (org_id, name, key) where key is not null;
+create index jobs_org_idx on jobs (org_id, id);
+create index jobs_finished_idx on jobs (finished_at) where finished_at is not null;
+create index jobs_dead_idx on jobs (org_id, name) where state in ('failed', 'dead');
+
+-- Rows live for seconds and are updated in place: vacuum by number of rows, not by share of the table.
+alter table job_queue set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+alter table jobs set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 2000,
+    autovacuum_vacuum_cost_delay = 0);
+alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+grant select, insert, update, delete on job_queue to atlvs_definer;
+grant update on jobs to atlvs_definer;
+
+-- Adds a job of the active organization; answers its id, or that of the unfinished one with this key.
+create or replace function enqueue_job(
+    p_id uuid, p_name text, p_payload jsonb, p_due timestamptz, p_key text, p_priority bigint, p_user uuid,
+    p_token uuid, p_now timestamptz)
+returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_id uuid;
+begin
+    loop
+        insert into job_queue (id, org_id, name, key, priority, due_at)
+        values (p_id, v_org, p_name, p_key, p_priority, p_due)
+        on conflict (org_id, name, key) where key is not null do nothing;
+        if found then
+            exit;
+        end if;
+        select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key;
+        -- The other one may have ended since: then there is room now.
+        if found then
+            return v_id;
+        end if;
+    end loop;
+    insert into jobs (id, org_id, created_at, name, payload, due_at, priority, user_id, token_id, actor_kind, actor_id, request_id, causation)
+    values (p_id, v_org, p_now, p_name, p_payload, p_due, p_priority, p_user, p_token,
+            coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system'),
+            nullif(current_setting('app.actor_id', true), ''),
+            nullif(current_setting('app.request_id', true), '')::uuid,
+            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint);
+    return p_id;
+end
+$$;
+
+-- Whether this process still holds the job; if so, nobody else can claim it before the transaction ends.
+create or replace function hold_job(p_id uuid, p_process uuid, p_attempt bigint)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    perform from job_queue
+      where org_id = nullif(current_setting('app.org_id', true), '')::uuid
+        and id = p_id and leased_by = p_process and attempts = p_attempt
+        for key share;
+    return found;
+end
+$$;
+
+-- Ends a job well in the transaction of its effects; false when this process does not hold it any more.
+create or replace function finish_job(p_id uuid, p_process uuid, p_attempt bigint, p_result jsonb, p_now timestamptz)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+begin
+    delete from job_queue
+     where org_id = v_org and id = p_id and leased_by = p_process and attempts = p_attempt;
+    if not found then
+        return false;
+    end if;
+    update jobs set state = 'done', result = p_result, error = null, finished_at = p_now
+     where org_id = v_org and id = p_id;
+    return true;
+end
+$$;
+
+-- Cancels a job of the active organization that nobody works on; asks the one that works on it to stop.
+-- Answers the state before, null when there is no such job.
+create or replace function cancel_job(p_id uuid, p_now timestamptz)
+returns text
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_state text;
+begin
+    -- The queue first, as everybody does.
+    perform from job_queue where org_id = v_org and id = p_id for update;
+    select state into v_state from jobs where org_id = v_org and id = p_id for update;
+    delete from job_queue where org_id = v_org and id = p_id and leased_by is null;
+    if found then
+        update jobs set state = 'canceled', cancel_asked_at = p_now, finished_at = p_now
+         where org_id = v_org and id = p_id;
+    elsif v_state = 'running' then
+        update jobs set cancel_asked_at = p_now where org_id = v_org and id = p_id;
+    end if;
+    return v_state;
+end
+$$;
+
+-- Cancels the unfinished job of the active organization with this key; answers its id.
+create or replace function cancel_job_by_key(p_name text, p_key text, p_now timestamptz)
+returns uuid
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_id uuid;
+begin
+    select id into v_id from job_queue
+     where org_id = nullif(current_setting('app.org_id', true), '')::uuid and name = p_name and key = p_key;
+    if found then
+        perform cancel_job(v_id, p_now);
+    end if;
+    return v_id;
+end
+$$;
+
+-- Runs jobs of the active organization that ended badly once more, with all their attempts: one by id,
+-- or all failed and dead ones, of one name if one is given. Answers how many.
+create or replace function replay_jobs(p_id uuid, p_name text, p_now timestamptz, p_most bigint)
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_count bigint;
+begin
+    with again as (
+        select id from jobs
+         where org_id = v_org
+           and case when p_id is null then state in ('failed', 'dead') and (p_name is null or name = p_name)
+                    else id = p_id and state in ('failed', 'dead', 'canceled') end
+         order by id limit p_most for update
+    ), moved as (
+        update jobs j set state = 'queued', error = null, cancel_asked_at = null, finished_at = null,
+                          attempts = 0, due_at = p_now
+          from again where j.org_id = v_org and j.id = again.id
+        returning j.id, j.name, j.priority
+    )
+    -- The key is not taken back: another job may have it by now.
+    insert into job_queue (id, org_id, name, priority, due_at)
+    select id, v_org, name, priority, p_now from moved;
+    get diagnostics v_count = row_count;
+    return v_count;
+end
+$$;
+
+-- What whoever wanted a job may do in the active organization now, found by token, by person or by
+-- device: one row a role. Nothing when there is no such one any more, or no role.
+create or replace function job_actor(p_token uuid, p_user uuid, p_device uuid, p_now timestamptz)
+returns table (user_id uuid, service_account_id uuid, token_grants jsonb, grants jsonb, units uuid[])
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select u.id, a.id, t.grants, r.grants,
+           case when u.id is not null then account_units(o.id, u.id) else '{}' end
+      from (select nullif(current_setting('app.org_id', true), '')::uuid) as o (id)
+      left join api_tokens t on t.org_id = o.id and t.id = p_token and t.deleted_at is null
+                            and (t.expires_at is null or t.expires_at > p_now)
+      left join users u on u.id = case when p_token is null then p_user else t.user_id end
+                       and u.disabled_at is null and u.verified_at is not null
+      left join service_accounts a
+             on a.org_id = o.id and a.id = t.service_account_id and a.deleted_at is null
+      join memberships m on m.org_id = o.id and m.deleted_at is null
+                        and (m.ends_at is null or m.ends_at > p_now)
+                        and (m.user_id = u.id or m.service_account_id = a.id)
+      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+    union all
+    select null, null, null, grants, '{}' from devices
+     where org_id = nullif(current_setting('app.org_id', true), '')::uuid and id = p_device
+       and deleted_at is null and (expires_at is null or expires_at > p_now)
 $$;
 
 -- === identity/identity_trees.sql ===
@@ -3092,6 +3361,34 @@ grant execute on function organization_trust to atlvs_app;
 alter function next_event_number owner to atlvs_definer;
 revoke execute on function next_event_number from public;
 grant execute on function next_event_number to atlvs_app;
+-- enqueue_job looks for the unfinished job with the same key, which app may not read
+alter function enqueue_job owner to atlvs_definer;
+revoke execute on function enqueue_job from public;
+grant execute on function enqueue_job to atlvs_app;
+-- hold_job locks the queue's row for the transaction of its job
+alter function hold_job owner to atlvs_definer;
+revoke execute on function hold_job from public;
+grant execute on function hold_job to atlvs_app;
+-- finish_job ends a job in the transaction of its effects
+alter function finish_job owner to atlvs_definer;
+revoke execute on function finish_job from public;
+grant execute on function finish_job to atlvs_app;
+-- cancel_job takes a job of the active organization off the queue
+alter function cancel_job owner to atlvs_definer;
+revoke execute on function cancel_job from public;
+grant execute on function cancel_job to atlvs_app;
+-- cancel_job_by_key finds the unfinished job with a key of the active organization
+alter function cancel_job_by_key owner to atlvs_definer;
+revoke execute on function cancel_job_by_key from public;
+grant execute on function cancel_job_by_key to atlvs_app;
+-- replay_jobs puts ended jobs of the active organization back on the queue
+alter function replay_jobs owner to atlvs_definer;
+revoke execute on function replay_jobs from public;
+grant execute on function replay_jobs to atlvs_app;
+-- job_actor finds what whoever enqueued a job may do now
+alter function job_actor owner to atlvs_definer;
+revoke execute on function job_actor from public;
+grant execute on function job_actor to atlvs_app;
 
 -- === Partitions ===
 
