@@ -39,10 +39,12 @@ pub static DOMAIN: Domain = Domain {
     name: "accounts",
     entities: entities::ALL,
     actions: actions::ALL,
+    rules: crate::custom::RULES,
     sql: &[
         ("accounts.sql", include_str!("../sql/accounts.sql")),
         ("people.sql", include_str!("../sql/people.sql")),
         ("external.sql", include_str!("../sql/external.sql")),
+        ("writing.sql", include_str!("../sql/writing.sql")),
     ],
     internal: &[introspect::ROUTE],
     loops: &[crate::partitions::KEEP, crate::mail::SEND],

@@ -9,9 +9,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::cx::Cx;
+use crate::engine::{self, Lock};
 use crate::entity::{Entity, Field};
 use crate::error::{Code, Error, Result};
+use crate::flow;
 use crate::registry::Registry;
+use crate::rights;
 use crate::service::{Service, Shutdown};
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -113,29 +116,99 @@ pub struct Loop {
     pub run: fn(Service, Shutdown) -> BoxFuture<'static, Result<()>>,
 }
 
-/// Finds `domain.name` among a domain's internal actions, or `domain.entity.name` among all.
-pub(crate) fn find(registry: &Registry, path: &str) -> Option<&'static Action> {
-    let (domain, rest) = path.split_once('.')?;
-    let domain = registry.domains().iter().find(|one| one.name == domain)?;
-    match rest.split_once('.') {
-        Some((entity, name)) => {
-            domain.actions.iter().find(|one| one.entity.name == entity && one.name == name)
+/// What a path or a call names: a listed action, or a move of the flow that needs none.
+#[derive(Clone, Copy)]
+pub(crate) enum Verb {
+    Listed(&'static Action),
+    Move(&'static str),
+}
+
+impl Verb {
+    /// Path segment and right.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Listed(action) => action.name,
+            Self::Move(name) => name,
         }
-        None => domain.actions.iter().find(|one| one.on == On::Internal && one.name == rest),
+    }
+
+    pub(crate) fn on(self) -> On {
+        match self {
+            Self::Listed(action) => action.on,
+            Self::Move(_) => On::Row,
+        }
+    }
+
+    pub(crate) fn input(self) -> &'static [Field] {
+        match self {
+            Self::Listed(action) => action.input,
+            Self::Move(_) => &[],
+        }
+    }
+
+    pub(crate) fn answers(self) -> Answers {
+        match self {
+            Self::Listed(action) => action.answers,
+            Self::Move(_) => Answers::Row,
+        }
+    }
+
+    /// Checks the right, loads and locks the row, checks version and flow, runs, moves the state. The
+    /// one way to an action, from a request, a bulk or another action.
+    pub(crate) async fn run(
+        self,
+        cx: &mut Cx,
+        entity: &'static Entity,
+        id: Option<Uuid>,
+        input: Map<String, Value>,
+        version: Option<i64>,
+    ) -> Result<Reply> {
+        let begun = match (self.on(), id) {
+            (On::Internal, _) => None,
+            (On::Row, Some(id)) => {
+                let access = rights::may(&cx.actor, entity, self.name())?.whole_rows();
+                let row = engine::get::row(cx, entity, id, Lock::Update, &access).await?;
+                if version.is_some_and(|v| row.get("version").and_then(Value::as_i64) != Some(v)) {
+                    return Err(engine::patch::mismatch());
+                }
+                flow::begin(entity, self.name(), &row, &input)?
+            }
+            (On::Row, None) => {
+                return Err(Error::field(Code::Required, "id", "a value is required"));
+            }
+            (on, _) => {
+                rights::may_without_row(&cx.actor, entity, self.name())?;
+                if on == On::Create {
+                    rights::may(&cx.actor, entity, self.name())?.for_body(entity, &input)?;
+                }
+                None
+            }
+        };
+        let reply = match (self, id) {
+            (Self::Listed(action), _) => (action.run)(cx, Args { id, input }).await?,
+            (Self::Move(_), Some(id)) => Reply::Row(id),
+            (Self::Move(_), None) => Reply::Nothing,
+        };
+        if let (Some(begun), Some(id)) = (begun, id) {
+            flow::end(cx, entity, id, &begun).await?;
+        }
+        Ok(reply)
     }
 }
 
-/// The flow allows the action in the row's present state.
-pub(crate) fn may_move(action: &Action, row: &Map<String, Value>) -> Result<()> {
-    let Some(flow) = action.entity.flow else { return Ok(()) };
-    let mut moves = flow.moves.iter().filter(|one| one.action == action.name).peekable();
-    if moves.peek().is_none() {
-        return Ok(());
-    }
-    let state = row.get(flow.field).and_then(Value::as_str).unwrap_or_default();
-    if moves.any(|one| one.from.contains(&state)) {
-        return Ok(());
-    }
-    let text = format!("{} is not possible while {} is {state}", action.name, flow.field);
-    Err(Error::field(Code::InvalidTransition, flow.field, text))
+/// Finds `domain.name` among a domain's internal actions, or `domain.entity.name` among all and
+/// among the moves of the entity's flow.
+pub(crate) fn find(registry: &Registry, path: &str) -> Option<(&'static Entity, Verb)> {
+    let (domain, rest) = path.split_once('.')?;
+    let domain = registry.domains().iter().find(|one| one.name == domain)?;
+    let listed = |action: &'static Action| (action.entity, Verb::Listed(action));
+    let Some((entity, name)) = rest.split_once('.') else {
+        let found = domain.actions.iter().find(|one| one.on == On::Internal && one.name == rest);
+        return found.map(listed);
+    };
+    let found = domain.actions.iter().find(|one| one.entity.name == entity && one.name == name);
+    found.map(listed).or_else(|| {
+        let entity = domain.entities.iter().find(|one| one.name == entity)?;
+        flow::named(entity, name).map(|name| (*entity, Verb::Move(name)))
+    })
 }

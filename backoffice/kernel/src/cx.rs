@@ -1,24 +1,28 @@
 //! The unit of work: one transaction, who acts, for which organization, and `now`. Everything that
 //! a domain does to the database goes through here; nothing here knows HTTP.
 
+use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::action::{self, Args, On, Reply};
+use crate::action::{self, Reply};
+use crate::custom::Model;
 use crate::db::Pooled;
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
-use crate::rights;
+use crate::rights::{self, Access};
 use crate::service::Service;
 use crate::tx::TxSettings;
 use crate::validate;
 
 pub use crate::actor::Actor;
+pub use crate::engine::many::Patch;
 pub use crate::tx::{Mode, Tx};
 
 /// With what a unit of work begins.
@@ -45,6 +49,8 @@ pub struct Cx {
     service: Service,
     tx: Tx,
     depth: u8,
+    /// Custom fields by table, as this unit of work has read them.
+    custom: Mutex<BTreeMap<&'static str, Arc<Model>>>,
 }
 
 impl Deref for Cx {
@@ -68,7 +74,8 @@ impl Cx {
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
         let now = service.now();
-        Self { actor, org, now, request_id, causation, service, tx, depth: 0 }
+        let custom = Mutex::default();
+        Self { actor, org, now, request_id, causation, service, tx, depth: 0, custom }
     }
 
     pub fn service(&self) -> &Service {
@@ -81,6 +88,34 @@ impl Cx {
 
     pub fn new_id(&self) -> Uuid {
         crate::clock::new_id(self.now)
+    }
+
+    /// One step deeper into actions and rules that call each other.
+    pub(crate) fn enter(&mut self, what: &str) -> Result<()> {
+        if self.depth >= CALL_DEPTH_MAX {
+            return Err(Error::internal(format!(
+                "actions and rules call each other without end: {what}"
+            )));
+        }
+        self.depth = self.depth.saturating_add(1);
+        Ok(())
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+    }
+
+    pub(crate) fn custom_of(&self, entity: &Entity) -> Option<Arc<Model>> {
+        self.custom.lock().unwrap_or_else(PoisonError::into_inner).get(entity.name).cloned()
+    }
+
+    pub(crate) fn keep_custom(&self, entity: &'static Entity, model: Arc<Model>) {
+        self.custom.lock().unwrap_or_else(PoisonError::into_inner).insert(entity.name, model);
+    }
+
+    /// A definition was written: the next use reads again.
+    pub(crate) fn forget_custom(&self) {
+        self.custom.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The row under the caller's right, locked unless the right is `read`: the one way for an
@@ -125,6 +160,36 @@ impl Cx {
         engine::create::insert(self, entity, &body, Writer::Action).await
     }
 
+    /// Like `create` for up to 2,000 rows, by few statements: what became of each, in their order. A
+    /// row that is refused is not there; the others are.
+    pub async fn create_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Result<Uuid>>> {
+        let access = rights::may(&self.actor, entity, "create")?;
+        engine::many::insert(self, entity, rows, Writer::Caller, &access).await
+    }
+
+    /// Like `insert` for up to 2,000 rows.
+    pub async fn insert_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Result<Uuid>>> {
+        engine::many::insert(self, entity, rows, Writer::Action, &Access::all()).await
+    }
+
+    /// Like `patch` for up to 2,000 rows.
+    pub async fn patch_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: Vec<Patch>,
+    ) -> Result<Vec<Result<Uuid>>> {
+        let access = rights::may(&self.actor, entity, "update")?;
+        engine::many::update(self, entity, &rows, &access).await
+    }
+
     /// Absent fields stay, null empties. With `version`, 412 unless the row still has it.
     pub async fn patch(
         &mut self,
@@ -152,15 +217,13 @@ impl Cx {
         engine::delete::remove(self, entity, id, None, &access).await
     }
 
-    /// Another domain's action by `domain.action` (internal ones) or `domain.entity.action`, in this transaction, under the same actor. An
-    /// action on a row takes the row's `id` in `input`. An internal action needs no right of its
-    /// own: it can only be reached through actions that have one.
+    /// Another domain's action by `domain.action` (internal ones) or `domain.entity.action`, in this
+    /// transaction, under the same actor. An action on a row takes the row's `id` in `input`. An
+    /// internal action needs no right of its own: it can only be reached through actions that have
+    /// one. A move of a flow is called like an action, whether or not one is listed for it.
     pub async fn call(&mut self, path: &str, mut input: Value) -> Result<Value> {
-        let found = action::find(self.registry(), path)
+        let (entity, verb) = action::find(self.registry(), path)
             .ok_or_else(|| Error::internal(format!("no action {path}")))?;
-        if self.depth >= CALL_DEPTH_MAX {
-            return Err(Error::internal(format!("actions call each other without end: {path}")));
-        }
         let fields = input
             .as_object_mut()
             .ok_or_else(|| Error::internal(format!("input of {path} is not an object")))?;
@@ -171,29 +234,30 @@ impl Cx {
             ),
             _ => None,
         };
-        let input = validate::input(found.input, std::mem::take(fields))?;
-        match (found.on, id) {
-            (On::Internal, _) => {}
-            // What dispatch does before an action on a row: reach, lock, flow.
-            (On::Row, Some(id)) => {
-                let access = rights::may(&self.actor, found.entity, found.name)?.whole_rows();
-                let row = engine::get::row(self, found.entity, id, engine::Lock::Update, &access);
-                action::may_move(found, &row.await?)?;
-            }
-            (On::Row, None) => {
-                return Err(Error::field(Code::Required, "id", "a value is required"));
-            }
-            _ => rights::may_without_row(&self.actor, found.entity, found.name)?,
-        }
-        self.depth = self.depth.saturating_add(1);
-        let reply = (found.run)(self, Args { id, input }).await;
-        self.depth = self.depth.saturating_sub(1);
+        let input = validate::input(verb.input(), std::mem::take(fields))?;
+        self.enter(path)?;
+        let reply = verb.run(self, entity, id, input, None).await;
+        self.leave();
         match reply? {
             Reply::Json(value) => Ok(value),
             Reply::Nothing => Ok(Value::Null),
             Reply::Row(id) => Ok(Value::String(id.to_string())),
             Reply::Await { operation, .. } => Ok(Value::String(operation.to_string())),
         }
+    }
+
+    /// A unit of work of its own, which commits whatever becomes of this one: for what may stay when
+    /// the rest does not (a number that nobody gets). It must end before anything else is awaited,
+    /// and it waits for what this one has locked, until the database gives up.
+    pub async fn apart(&self) -> Result<Self> {
+        let begin = Begin {
+            actor: self.actor.clone(),
+            org: self.org,
+            request_id: self.request_id,
+            mode: Mode::Write,
+            causation: self.causation,
+        };
+        self.service.open_apart(begin).await
     }
 
     /// Begins a part that may fail alone, for readers of many facts in one transaction. It ends

@@ -2,7 +2,10 @@
 //! again when the database asks for it. Knows no HTTP framework and no entity by name.
 
 mod account;
+mod bulk;
+mod idempotency;
 mod operation;
+mod perform;
 mod route;
 mod run;
 
@@ -19,12 +22,14 @@ use crate::service::Service;
 use crate::{meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
-pub(crate) use route::{actions, is_served};
+pub(crate) use bulk::OPERATIONS_MAX;
+pub(crate) use route::{ACTIVITY, RESERVED, actions, bare_moves, bulks, is_served, upserts};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Get,
     Post,
+    Put,
     Patch,
     Delete,
     /// No path takes it: the refusal's list of methods is the answer.
@@ -36,6 +41,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
             Self::Options => "OPTIONS",
@@ -51,6 +57,8 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Body,
     pub(crate) if_match: Option<String>,
+    /// Header `Idempotency-Key`.
+    pub(crate) idempotency_key: Option<String>,
     /// Bearer token or session cookie.
     pub(crate) secret: Option<String>,
     /// Cookie of a browser that has signed in before.
@@ -114,7 +122,10 @@ pub(crate) async fn dispatch(service: &Service, call: Call) -> (&'static str, Re
         };
     }
     match route::resolve(service.registry(), call.method, &call.path) {
-        Ok(target) => (target.entity().name, entity(service, &call, target).await),
+        Ok(target) => {
+            let name = target.entity().map_or(ACTIVITY, |entity| entity.name);
+            (name, entity(service, &call, target).await)
+        }
         Err(error) => ("unmatched", Err(error)),
     }
 }
@@ -144,7 +155,8 @@ async fn meta(service: &Service, call: &Call) -> Result<Answer> {
 
 async fn entity(service: &Service, call: &Call, target: route::Target) -> Result<Answer> {
     let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
-    charge(service, call, Some(org), target.entity().group)?;
+    let group = target.entity().map_or(Group::Organizations, |entity| entity.group);
+    charge(service, call, Some(org), group)?;
     let mut tries = 0;
     loop {
         let error = match run::once(service, call, &target, &actor, org).await {

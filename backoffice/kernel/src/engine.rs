@@ -6,9 +6,15 @@ pub(crate) mod delete;
 pub(crate) mod get;
 pub(crate) mod links;
 pub(crate) mod list;
+pub(crate) mod many;
+mod numbers;
 pub(crate) mod patch;
+mod prepare;
 pub(crate) mod reach;
+pub(crate) mod restore;
+mod rules;
 mod told;
+pub(crate) mod upsert;
 
 use serde_json::{Map, Value};
 use tokio_postgres::Row;
@@ -104,7 +110,7 @@ fn write_row(row: &Row, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
         if let Some(place) = place
             && !row.try_get::<_, bool>(place)?
         {
-            index += 1 + usize::from(second_column(*kind, name).is_some());
+            index += if *kind == Kind::Money { 2 } else { 1 };
             continue;
         }
         if !first {

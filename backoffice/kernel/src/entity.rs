@@ -24,6 +24,9 @@ pub struct Entity {
     pub retired: &'static [Field],
     /// Unique keys; `org_id` is put in front for tenant tables, soft-deleted rows do not count.
     pub uniques: &'static [Unique],
+    /// Fields by which people know a row: the key of an upsert and of an import. Empty: the first
+    /// unique key, see `natural_key`.
+    pub natural: &'static [&'static str],
     /// Extra indexes by field names; `org_id` is put in front for tenant tables.
     pub indexes: &'static [&'static [&'static str]],
     /// Indexes without the organization in front: by these, definer functions find a row before an
@@ -199,6 +202,7 @@ impl Entity {
             fields: &[],
             retired: &[],
             uniques: &[],
+            natural: &[],
             indexes: &[],
             lookups: &[],
             checks: &[],
@@ -253,6 +257,11 @@ impl Entity {
     }
     pub const fn uniques(mut self, uniques: &'static [Unique]) -> Self {
         self.uniques = uniques;
+        self
+    }
+    /// The fields of one of the unique keys, all of them written by callers.
+    pub const fn natural(mut self, fields: &'static [&'static str]) -> Self {
+        self.natural = fields;
         self
     }
     pub const fn indexes(mut self, indexes: &'static [&'static [&'static str]]) -> Self {
@@ -317,6 +326,18 @@ impl Entity {
         self.route.map_or_else(|| self.name.replace('_', "-"), str::to_owned)
     }
 
+    /// The unique key by which people know a row: the one that `natural` names, else the first. There
+    /// is none when the database or an action writes a part of it.
+    pub fn natural_key(&self) -> Option<&'static Unique> {
+        let named = |unique: &&Unique| self.natural.is_empty() || unique.fields == self.natural;
+        let unique = self.uniques.iter().find(named)?;
+        let by_callers = |name: &&str| {
+            self.field(name)
+                .is_some_and(|field| matches!(field.access, Access::Writable | Access::WriteOnce))
+        };
+        unique.fields.iter().all(|name| by_callers(&name)).then_some(unique)
+    }
+
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
     }
@@ -333,6 +354,8 @@ pub struct Domain {
     pub name: &'static str,
     pub entities: &'static [&'static Entity],
     pub actions: &'static [crate::action::Action],
+    /// What must hold after every write, whoever wrote.
+    pub rules: &'static [crate::rule::Rule],
     /// Create-or-replace files (functions, triggers, exclusions), by file name, applied in order.
     pub sql: &'static [(&'static str, &'static str)],
     /// Routes of the internal listener (service to service), see `action::InternalRoute`.
@@ -349,6 +372,7 @@ impl Domain {
         name: "",
         entities: &[],
         actions: &[],
+        rules: &[],
         sql: &[],
         internal: &[],
         loops: &[],

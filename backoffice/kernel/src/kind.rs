@@ -22,6 +22,7 @@ use crate::param::Param;
 
 pub(crate) use encode::{encode, write_text};
 pub(crate) use pair::{decode_pair, second_type};
+pub(crate) use span::text as duration_text;
 
 /// Why a value is not one of its kind.
 #[derive(Debug, PartialEq, Eq)]

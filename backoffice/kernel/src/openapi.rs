@@ -3,6 +3,7 @@
 
 mod operations;
 mod schemas;
+mod writing;
 
 use serde_json::{Map, Value, json};
 
@@ -13,12 +14,15 @@ pub fn document(registry: &Registry) -> Value {
     let mut paths = Map::new();
     let mut schemas = Map::new();
     schemas.extend(schemas::common());
+    schemas.extend(writing::schemas());
     for member in registry.members() {
         operations::entity(registry, member, &mut paths, &mut schemas);
     }
     for route in ACCOUNT_ROUTES {
         operations::account(route, &mut paths);
     }
+    writing::activity(&mut paths);
+    writing::add_header(&mut paths);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -32,6 +36,7 @@ pub fn document(registry: &Registry) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "parameters": writing::parameters(),
             "responses": {"problem": operations::problem_response()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},

@@ -35,6 +35,14 @@ impl Bound {
         Self { value: Param::Uuid(id), ty: Type::UUID }
     }
 
+    pub(crate) fn text(text: &str) -> Self {
+        Self { value: Param::Text(text.to_owned()), ty: Type::TEXT }
+    }
+
+    pub(crate) fn json(value: Value) -> Self {
+        Self { value: Param::Json(value), ty: Type::JSONB }
+    }
+
     pub(crate) fn int(number: i64) -> Self {
         Self { value: Param::Int(number), ty: Type::INT8 }
     }

@@ -9,6 +9,7 @@ use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
 use crate::jobs::Job;
+use crate::rule::Rule;
 
 mod check;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub struct Registry {
     by_table: BTreeMap<&'static str, usize>,
     by_route: BTreeMap<String, usize>,
     meanings: BTreeMap<String, Meaning>,
+    rules: BTreeMap<&'static str, Vec<&'static Rule>>,
 }
 
 /// An entity in its place.
@@ -80,11 +82,15 @@ impl Registry {
             by_table: BTreeMap::new(),
             by_route: BTreeMap::new(),
             meanings: BTreeMap::new(),
+            rules: BTreeMap::new(),
         };
         registry.collect(&mut faults);
         registry.resolve(&mut faults);
         check::all(&registry, &mut faults);
         registry.gather_meanings();
+        for rule in domains.iter().flat_map(|domain| domain.rules) {
+            registry.rules.entry(rule.entity.name).or_default().push(rule);
+        }
         if faults.is_empty() { Ok(registry) } else { Err(Faults(faults)) }
     }
 
@@ -143,6 +149,11 @@ impl Registry {
 
     pub fn actions(&self) -> impl Iterator<Item = &'static Action> + '_ {
         self.domains.iter().flat_map(|domain| domain.actions.iter())
+    }
+
+    /// What must hold after a write of the table.
+    pub fn rules(&self, table: &str) -> &[&'static Rule] {
+        self.rules.get(table).map_or(&[], Vec::as_slice)
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = &'static Job> + '_ {

@@ -21,6 +21,9 @@ use crate::settings::Settings;
 
 pub use crate::shutdown::{Shutdown, Trigger};
 
+/// Connections for transactions beside a unit of work; each is held for one statement or two.
+const APART_CONNECTIONS_MAX: usize = 2;
+
 /// Everything that a request or a loop needs; cheap to clone.
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
@@ -30,6 +33,9 @@ struct Inner {
     settings: Settings,
     clock: SharedClock,
     app: Pool,
+    /// Short transactions beside a unit of work. Their own connections: a request that holds one of
+    /// `app` and waits for a second could wait for another that does the same.
+    apart: Pool,
     /// Absent when no URL for the work role was given.
     work: Option<Pool>,
     http: HttpClient,
@@ -63,6 +69,7 @@ impl Service {
             return Err(Error::internal("DATABASE_URL is not set"));
         }
         let app = db::pool(&database.app_url, "app", database.connections_max)?;
+        let apart = db::pool(&database.app_url, "apart", APART_CONNECTIONS_MAX)?;
         let work = if database.work_url.is_empty() {
             None
         } else {
@@ -77,6 +84,7 @@ impl Service {
             settings,
             clock,
             app,
+            apart,
             work,
             http,
             accounts,
@@ -148,6 +156,12 @@ impl Service {
         // Some reads leave an entry behind.
         let mode = if begin.actor.is_logged() { Mode::Write } else { begin.mode };
         Ok(Cx::new(self.clone(), client, Begin { mode, ..begin }))
+    }
+
+    /// A short unit of work beside another one, see `Cx::apart`.
+    pub(crate) async fn open_apart(&self, begin: Begin) -> Result<Cx> {
+        let client = db::take(&self.0.apart).await?;
+        Ok(Cx::new(self.clone(), client, begin))
     }
 
     /// A transaction of role work on machine tables, without an organization.

@@ -5,6 +5,8 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::custom::{self, Custom, Model};
+use crate::ddl;
 use crate::engine::Writer;
 use crate::entity::{Access, Entity, Field, Kind};
 use crate::error::{Code, Error, Fault, Result};
@@ -21,6 +23,8 @@ pub(crate) struct Columns {
     pub(crate) links: Vec<(&'static Field, Uuid)>,
     /// Given by the caller of a create.
     pub(crate) id: Option<Uuid>,
+    /// What the member `custom` says.
+    pub(crate) custom: Custom,
 }
 
 impl Columns {
@@ -36,12 +40,15 @@ pub(crate) enum Purpose {
     Patch,
 }
 
-pub(crate) fn body(
+/// The columns that a body writes and every fault of it, by field path. `model` are the custom fields
+/// that the organization has on the entity.
+pub(crate) fn read(
     entity: &'static Entity,
     body: &Map<String, Value>,
     purpose: Purpose,
     writer: Writer,
-) -> Result<Columns> {
+    model: &Model,
+) -> (Columns, Vec<Fault>) {
     let mut columns = Columns::default();
     let mut faults = Vec::new();
     for (name, value) in body {
@@ -53,6 +60,9 @@ pub(crate) fn body(
             }
             continue;
         }
+        if name == "custom" && ddl::has_custom_fields(entity) {
+            continue;
+        }
         match writable(entity, name, purpose, writer) {
             Ok(field) => column(field, value, &mut columns, &mut faults),
             Err(refusal) => faults.push(refusal),
@@ -61,7 +71,23 @@ pub(crate) fn body(
     if purpose == Purpose::Create {
         faults.extend(missing(entity.fields, body, writer));
     }
-    if faults.is_empty() { Ok(columns) } else { Err(Error::faults(faults)) }
+    if ddl::has_custom_fields(entity) {
+        // Projections and actions know nothing of custom fields: they need not fill them.
+        let complete = writer == Writer::Caller;
+        columns.custom = custom::body(model, body.get("custom"), purpose, complete, &mut faults);
+    }
+    (columns, faults)
+}
+
+/// Whether the definitions of custom fields matter to a body: for a patch only when it names some.
+pub(crate) fn needs_model(
+    entity: &Entity,
+    body: &Map<String, Value>,
+    purpose: Purpose,
+    writer: Writer,
+) -> bool {
+    ddl::has_custom_fields(entity)
+        && (body.contains_key("custom") || (purpose == Purpose::Create && writer == Writer::Caller))
 }
 
 /// Input of an action: the same rules, the JSON kept.
@@ -117,9 +143,12 @@ fn unknown(name: &str, fields: &[Field]) -> Fault {
         Some((_, near)) => format!("there is no such field; did you mean {near}?"),
         None => "there is no such field".to_owned(),
     };
-    // The name is the caller's own text: it is cut, so that an answer cannot be made to grow.
-    let shown: String = name.chars().take(NAME_CHARS_SHOWN).collect();
-    Fault::new(shown, Code::UnknownField, message)
+    Fault::new(shown_name(name), Code::UnknownField, message)
+}
+
+/// A name is the caller's own text: it is cut, so that an answer cannot be made to grow.
+pub(crate) fn shown_name(name: &str) -> String {
+    name.chars().take(NAME_CHARS_SHOWN).collect()
 }
 
 const NAME_CHARS_SHOWN: usize = 100;
@@ -189,7 +218,7 @@ fn missing(fields: &'static [Field], body: &Map<String, Value>, writer: Writer) 
         .iter()
         .filter(|field| field.required && field.default.is_none())
         .filter(asked)
-        .filter(|field| !body.contains_key(field.name))
+        .filter(|field| field.numbered.is_none() && !body.contains_key(field.name))
         .map(|field| Fault::new(field.name, Code::Required, "a value is required"))
         .collect()
 }

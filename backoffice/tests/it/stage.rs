@@ -19,6 +19,9 @@ const HINTS: &[Hint] = &[
     // A reference names a row of any table, and the row has to exist.
     ("external_refs", "table_name", "\"parties\""),
     ("external_refs", "row_id", "@identity.parties"),
+    // A custom field belongs to an entity that there is.
+    ("custom_fields", "entity", "\"parties\""),
+    ("custom_fields", "required", "false"),
     // The first entry follows the event's genesis; any other one needs the one before it.
     ("gate_journal", "seq", "1"),
 ];

@@ -139,6 +139,6 @@ static ROTATE: &[Field] = &[
     instant("retire_at").about("End of the keys before; as long as the event when absent."),
 ];
 
-static DEVICE_TOKEN: &[Field] = &[text("token").required()];
+static DEVICE_TOKEN: &[Field] = &[text("token").required().secret()];
 
 static OF_EVENT: &[Field] = &[link("event_id", "events.events").required()];

@@ -27,6 +27,8 @@ pub(super) const ALL: &[&Entity] = &[
     &PERSONAL_READ,
     &OPERATION,
     &MESSAGE,
+    &crate::custom::CUSTOM_FIELD,
+    &crate::idempotency::IDEMPOTENCY_KEY,
 ];
 
 static ORGANIZATION: Entity = Entity::new("organizations")

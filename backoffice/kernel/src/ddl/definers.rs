@@ -166,6 +166,21 @@ pub const DEFINERS: &[Definer] = &[
         why: "sets an organization's issuer from the command line",
     },
     Definer {
+        name: "idempotency_claim",
+        callers: APP,
+        why: "takes a key in a machine table, which requests do not read",
+    },
+    Definer {
+        name: "idempotency_keep",
+        callers: APP,
+        why: "keeps an answer in a machine table, which requests do not write",
+    },
+    Definer {
+        name: "account_names",
+        callers: APP,
+        why: "names who acts in the active organization; people stand on global tables",
+    },
+    Definer {
         name: "next_event_number",
         callers: APP,
         why: "draws from the one sequence of all organizations",

@@ -37,9 +37,14 @@ pub(super) async fn wait(
         }
         tokio::time::sleep(POLL).await;
     }
-    let place = format!("/api/v1/operations/{}", wait.operation);
-    let body = json!({"id": wait.operation, "status": "pending", "location": place});
-    Ok(Answer { location: Some(place), ..Answer::json(202, &body) })
+    Ok(pending(wait.operation))
+}
+
+/// 202: not done yet, and where to look.
+pub(super) fn pending(operation: Uuid) -> Answer {
+    let place = format!("/api/v1/operations/{operation}");
+    let body = json!({"id": operation, "status": "pending", "location": place});
+    Answer { location: Some(place), ..Answer::json(202, &body) }
 }
 
 /// One short transaction a look, so that waiting holds no connection.

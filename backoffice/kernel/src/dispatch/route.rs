@@ -2,10 +2,12 @@
 
 use uuid::Uuid;
 
-use crate::action::{Action, On};
+use crate::action::{Action, On, Verb};
 use crate::dispatch::Method;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
+use crate::flow;
+use crate::history;
 use crate::registry::{Child, Member, Registry};
 
 /// The row above a child collection.
@@ -17,29 +19,79 @@ pub(crate) struct Above {
 }
 
 pub(crate) enum Target {
-    List { entity: &'static Entity, above: Option<Above> },
-    Create { entity: &'static Entity, above: Option<Above> },
-    Get { entity: &'static Entity, id: Uuid },
-    Patch { entity: &'static Entity, id: Uuid },
-    Delete { entity: &'static Entity, id: Uuid },
-    Action { action: &'static Action, id: Option<Uuid>, above: Option<Above> },
+    List {
+        entity: &'static Entity,
+        above: Option<Above>,
+    },
+    Create {
+        entity: &'static Entity,
+        above: Option<Above>,
+    },
+    Get {
+        entity: &'static Entity,
+        id: Uuid,
+    },
+    Patch {
+        entity: &'static Entity,
+        id: Uuid,
+    },
+    Delete {
+        entity: &'static Entity,
+        id: Uuid,
+    },
+    Restore {
+        entity: &'static Entity,
+        id: Uuid,
+    },
+    /// `PUT /<route>`: by natural key.
+    Upsert {
+        entity: &'static Entity,
+    },
+    Bulk {
+        entity: &'static Entity,
+    },
+    Act {
+        entity: &'static Entity,
+        verb: Verb,
+        id: Option<Uuid>,
+        above: Option<Above>,
+    },
+    /// `GET /<route>/{id}/history`
+    History {
+        entity: &'static Entity,
+        id: Uuid,
+    },
+    /// `GET /activity`, of all entities.
+    Activity,
 }
 
 impl Target {
-    pub(crate) fn entity(&self) -> &'static Entity {
-        match self {
+    /// The entity in question; none for what is about all of them.
+    pub(crate) fn entity(&self) -> Option<&'static Entity> {
+        Some(match self {
             Self::List { entity, .. }
             | Self::Create { entity, .. }
             | Self::Get { entity, .. }
             | Self::Patch { entity, .. }
-            | Self::Delete { entity, .. } => entity,
-            Self::Action { action, .. } => action.entity,
-        }
+            | Self::Delete { entity, .. }
+            | Self::Restore { entity, .. }
+            | Self::Upsert { entity }
+            | Self::Bulk { entity }
+            | Self::Act { entity, .. }
+            | Self::History { entity, .. } => entity,
+            Self::Activity => return None,
+        })
     }
 }
 
 pub(crate) fn resolve(registry: &Registry, method: Method, path: &[String]) -> Result<Target> {
     let (route, rest) = path.split_first().ok_or_else(no_such_path)?;
+    if route == ACTIVITY && rest.is_empty() {
+        return match method {
+            Method::Get => Ok(Target::Activity),
+            _ => Err(not_allowed(&[(true, "GET")])),
+        };
+    }
     let member =
         registry.route(route).filter(|m| is_served(registry, m)).ok_or_else(no_such_path)?;
     match rest {
@@ -67,31 +119,87 @@ pub(crate) fn actions<'a>(
     registry.actions().filter(move |action| action.entity.name == entity.name)
 }
 
+/// The feed over all entities; no entity's route may have this name.
+pub(crate) const ACTIVITY: &str = "activity";
+/// What stands behind a route or a row by itself; no action or child collection may be named so.
+pub(crate) const RESERVED: &[&str] = &["bulk", "import", "export", "history", "restore", ACTIVITY];
+
+/// The action that stands in for the engine's create.
+pub(crate) fn creates(registry: &Registry, entity: &'static Entity) -> Option<Verb> {
+    actions(registry, entity).find(|action| action.on == On::Create).map(Verb::Listed)
+}
+
+/// An action on a row or a move of the flow, by its path segment.
+pub(crate) fn on_row(registry: &Registry, entity: &'static Entity, name: &str) -> Option<Verb> {
+    let listed = actions(registry, entity).find(|a| a.on == On::Row && a.name == name);
+    listed.map(Verb::Listed).or_else(|| flow::named(entity, name).map(Verb::Move))
+}
+
+pub(crate) fn on_collection(
+    registry: &Registry,
+    entity: &'static Entity,
+    name: &str,
+) -> Option<Verb> {
+    let listed = actions(registry, entity).find(|a| a.on == On::Collection && a.name == name);
+    listed.map(Verb::Listed)
+}
+
+/// Moves of the flow that no action is listed for.
+pub(crate) fn bare_moves(registry: &Registry, entity: &'static Entity) -> Vec<&'static str> {
+    let mut names: Vec<&'static str> = Vec::new();
+    for one in entity.flow.map_or(&[] as &[_], |flow| flow.moves) {
+        let bare = matches!(on_row(registry, entity, one.action), Some(Verb::Move(_)));
+        if bare && !names.contains(&one.action) {
+            names.push(one.action);
+        }
+    }
+    names
+}
+
+/// Rows can be made or changed by their natural key.
+pub(crate) fn upserts(entity: &Entity) -> bool {
+    entity.operations.create && entity.operations.patch && entity.natural_key().is_some()
+}
+
+/// Something can be written, so a bulk of it makes sense.
+pub(crate) fn bulks(registry: &Registry, entity: &'static Entity) -> bool {
+    let operations = entity.operations;
+    operations.create
+        || operations.patch
+        || operations.delete
+        || entity.flow.is_some()
+        || actions(registry, entity).any(|action| action.on != On::Internal)
+}
+
 fn collection(
     registry: &Registry,
     method: Method,
     entity: &'static Entity,
     above: Option<Above>,
 ) -> Result<Target> {
-    let creates = actions(registry, entity).find(|action| action.on == On::Create);
+    let creates = creates(registry, entity);
     match (method, creates) {
         (Method::Get, _) if entity.operations.read => Ok(Target::List { entity, above }),
-        (Method::Post, Some(action)) => Ok(Target::Action { action, id: None, above }),
+        (Method::Post, Some(verb)) => Ok(Target::Act { entity, verb, id: None, above }),
         (Method::Post, None) if entity.operations.create => Ok(Target::Create { entity, above }),
+        (Method::Put, _) if above.is_none() && upserts(entity) => Ok(Target::Upsert { entity }),
         _ => Err(not_allowed(&[
             (entity.operations.read, "GET"),
             (creates.is_some() || entity.operations.create, "POST"),
+            (above.is_none() && upserts(entity), "PUT"),
         ])),
     }
 }
 
 fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> Result<Target> {
     let entity = member.entity;
-    let named = actions(registry, entity)
-        .find(|action| action.on == On::Collection && action.name == segment);
-    if let Some(action) = named {
+    let named = match on_collection(registry, entity, segment) {
+        Some(verb) => Some(Target::Act { entity, verb, id: None, above: None }),
+        None => (segment == "bulk" && bulks(registry, entity)).then_some(Target::Bulk { entity }),
+    };
+    if let Some(target) = named {
         return match method {
-            Method::Post => Ok(Target::Action { action, id: None, above: None }),
+            Method::Post => Ok(target),
             _ => Err(not_allowed(&[(true, "POST")])),
         };
     }
@@ -115,11 +223,24 @@ fn below(
     parent: &str,
     name: &str,
 ) -> Result<Target> {
-    let named = actions(registry, member.entity).find(|a| a.on == On::Row && a.name == name);
-    if let Some(action) = named {
+    let entity = member.entity;
+    let restores = name == "restore" && entity.operations.delete && entity.soft_deletes();
+    if let Some(verb) = on_row(registry, entity, name) {
         return match method {
-            Method::Post => Ok(Target::Action { action, id: Some(id(parent)?), above: None }),
+            Method::Post => Ok(Target::Act { entity, verb, id: Some(id(parent)?), above: None }),
             _ => Err(not_allowed(&[(true, "POST")])),
+        };
+    }
+    if restores {
+        return match method {
+            Method::Post => Ok(Target::Restore { entity, id: id(parent)? }),
+            _ => Err(not_allowed(&[(true, "POST")])),
+        };
+    }
+    if name == "history" && history::is_kept(entity) {
+        return match method {
+            Method::Get => Ok(Target::History { entity, id: id(parent)? }),
+            _ => Err(not_allowed(&[(true, "GET")])),
         };
     }
     let below = registry.route(name).filter(|below| is_served(registry, below));

@@ -3,17 +3,16 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::perform::{Operation, Outcome, perform};
 use super::route::{Above, Target};
-use super::{Answer, Body, Call};
-use crate::action::{self, Action, Answers, Args, On, Reply};
+use super::{Answer, Body, Call, Method, bulk, idempotency};
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
-use crate::page;
 use crate::rights::{self, Access};
 use crate::service::Service;
-use crate::{strict_json, validate};
+use crate::{history, page, strict_json, validate};
 
 pub(super) enum Done {
     Answer(Answer),
@@ -33,40 +32,87 @@ pub(super) async fn once(
     actor: &Actor,
     org: Uuid,
 ) -> Result<Done> {
-    let mode = match target {
-        Target::List { .. } | Target::Get { .. } => Mode::Read,
-        _ => Mode::Write,
-    };
+    let mode = if call.method == Method::Get { Mode::Read } else { Mode::Write };
     let mut cx = service.open(actor.clone(), org, call.request_id, mode).await?;
-    let outcome = inside(&mut cx, call, target).await;
+    let outcome = once_a_key(&mut cx, call, target).await;
     cx.finish(outcome).await
 }
 
+/// With a key of the caller's, the effect happens once and its answer is given again.
+async fn once_a_key(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
+    let Some(key) = idempotency::key(call, cx)? else { return inside(cx, call, target).await };
+    if let Some(done) = idempotency::claim(cx, &key, target).await? {
+        return Ok(done);
+    }
+    let done = inside(cx, call, target).await?;
+    idempotency::keep(cx, &key, target, &done).await?;
+    Ok(done)
+}
+
 async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
-    let answer = match target {
-        Target::List { entity, above } => list(cx, call, entity, *above).await?,
+    let (entity, operation) = match target {
+        Target::List { entity, above } => {
+            return list(cx, call, entity, *above).await.map(Done::Answer);
+        }
         Target::Get { entity, id } => {
             no_query(call)?;
             let access = rights::may(&cx.actor, entity, "read")?;
-            row(cx, entity, *id, &access, 200).await?
+            return row(cx, entity, *id, &access, 200).await.map(Done::Answer);
         }
-        Target::Create { entity, above } => create(cx, call, entity, *above).await?,
-        Target::Patch { entity, id } => {
+        Target::History { entity, id } => {
+            let page = history::PageQuery::parse(&call.query)?;
+            let body = history::history(cx, entity, *id, page).await?;
+            return Ok(Done::Answer(Answer::json(200, &body)));
+        }
+        Target::Activity => {
+            let query = history::ActivityQuery::parse(cx.registry(), &call.query)?;
+            let body = history::activity(cx, &query).await?;
+            return Ok(Done::Answer(Answer::json(200, &body)));
+        }
+        Target::Bulk { entity } => {
             no_query(call)?;
-            let access = rights::may(&cx.actor, entity, "update")?;
-            let body = object(call)?;
-            engine::patch::update(cx, entity, *id, body, version(call)?, &access).await?;
-            written(cx, entity, *id, 200).await?
+            return bulk::bulk(cx, entity, object(call)?).await.map(Done::Answer);
+        }
+        Target::Create { entity, above } => {
+            no_query(call)?;
+            // Asked before the row above is looked for: who may not create learns nothing of it.
+            rights::may(&cx.actor, entity, "create")?;
+            (*entity, Operation::Create(under(cx, *above, object(call)?).await?))
+        }
+        Target::Upsert { entity } => (*entity, Operation::Upsert(object(call)?)),
+        Target::Patch { entity, id } => {
+            (*entity, Operation::Update { id: *id, version: version(call)?, data: object(call)? })
         }
         Target::Delete { entity, id } => {
-            no_query(call)?;
-            let access = rights::may(&cx.actor, entity, "delete")?;
-            engine::delete::remove(cx, entity, *id, version(call)?, &access).await?;
-            Answer::nothing()
+            (*entity, Operation::Delete { id: *id, version: version(call)? })
         }
-        Target::Action { action, id, above } => return act(cx, call, action, *id, *above).await,
+        Target::Restore { entity, id } => {
+            no_members(call)?;
+            (*entity, Operation::Restore { id: *id, version: version(call)? })
+        }
+        Target::Act { entity, verb, id, above } => {
+            no_query(call)?;
+            rights::may(&cx.actor, entity, verb.name())?;
+            let input = under(cx, *above, object(call)?).await?;
+            let version = if id.is_some() { version(call)? } else { None };
+            (*entity, Operation::Act { verb: *verb, id: *id, version, input })
+        }
     };
-    Ok(Done::Answer(answer))
+    no_query(call)?;
+    let outcome = perform(cx, entity, operation).await?;
+    answer(cx, entity, outcome).await
+}
+
+/// What a write leaves, as the caller is shown it.
+pub(super) async fn answer(cx: &Cx, entity: &'static Entity, outcome: Outcome) -> Result<Done> {
+    Ok(Done::Answer(match outcome {
+        Outcome::Row { id, status } => written(cx, entity, id, status).await?,
+        Outcome::Json { status, value } => Answer::json(status, &value),
+        Outcome::Nothing => Answer::nothing(),
+        Outcome::Await { operation, row, status } => {
+            return Ok(Done::Await { operation, entity, row, status });
+        }
+    }))
 }
 
 async fn list(
@@ -87,61 +133,6 @@ async fn list(
     };
     let body = engine::list::page(cx, entity, &query, &access, parent).await?;
     Ok(Answer { status: 200, body: Some(body), ..Answer::default() })
-}
-
-async fn create(
-    cx: &mut Cx,
-    call: &Call,
-    entity: &'static Entity,
-    above: Option<Above>,
-) -> Result<Answer> {
-    no_query(call)?;
-    let access = rights::may(&cx.actor, entity, "create")?;
-    let body = under(cx, above, object(call)?).await?;
-    let id = engine::create::create(cx, entity, body, &access).await?;
-    written(cx, entity, id, 201).await
-}
-
-async fn act(
-    cx: &mut Cx,
-    call: &Call,
-    action: &'static Action,
-    id: Option<Uuid>,
-    above: Option<Above>,
-) -> Result<Done> {
-    no_query(call)?;
-    let entity = action.entity;
-    let access = rights::may(&cx.actor, entity, action.name)?;
-    if id.is_none() {
-        rights::may_without_row(&cx.actor, entity, action.name)?;
-    }
-    let input = under(cx, above, object(call)?).await?;
-    let input = validate::input(action.input, input)?;
-    if action.on == On::Create {
-        access.for_body(entity, &input)?;
-    }
-    if let Some(id) = id {
-        let row = engine::get::row(cx, entity, id, Lock::Update, &access.whole_rows()).await?;
-        if let Some(version) = version(call)?
-            && row.get("version").and_then(Value::as_i64) != Some(version)
-        {
-            return Err(Error::new(Code::VersionMismatch, "the row was changed since it was read"));
-        }
-        action::may_move(action, &row)?;
-    }
-    let status = if action.on == On::Create { 201 } else { 200 };
-    let answer = match (action.run)(cx, Args { id, input }).await? {
-        Reply::Row(id) => written(cx, entity, id, status).await?,
-        Reply::Json(value) => Answer::json(status, &value),
-        Reply::Nothing => match (action.answers, id) {
-            (Answers::Row, Some(id)) => written(cx, entity, id, status).await?,
-            _ => Answer::nothing(),
-        },
-        Reply::Await { operation, row } => {
-            return Ok(Done::Await { operation, entity, row, status });
-        }
-    };
-    Ok(Done::Answer(answer))
 }
 
 /// The body of a child collection belongs to the row above.
@@ -210,6 +201,11 @@ fn no_query(call: &Call) -> Result<()> {
         Some((name, _)) => Err(page::unknown_parameter(name, "none")),
         None => Ok(()),
     }
+}
+
+/// A verb without input takes an empty object at most.
+fn no_members(call: &Call) -> Result<()> {
+    validate::input(&[], object(call)?).map(drop)
 }
 
 /// The body as an object; an absent one is an empty object.

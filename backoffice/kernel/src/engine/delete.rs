@@ -3,19 +3,20 @@
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{no_such_row, one};
+use super::{no_such_row, one, rules};
 use crate::action::BoxFuture;
 use crate::cx::Cx;
 use crate::entity::{Entity, Kind, OnDelete, Scope};
 use crate::error::{Code, Error, Result};
 use crate::param::{Bound, Param};
 use crate::rights::{Access, uuids};
+use crate::rule::ChangeOp;
 
 /// Rows that one deletion may take along, on all levels together.
 const CASCADE_ROWS_MAX: usize = 10_000;
 
 pub(crate) async fn remove(
-    cx: &Cx,
+    cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     version: Option<i64>,
@@ -40,7 +41,7 @@ pub(crate) async fn remove(
 
 /// Deletes these rows and, before them, what goes along.
 fn bury<'a>(
-    cx: &'a Cx,
+    cx: &'a mut Cx,
     entity: &'static Entity,
     ids: Vec<Uuid>,
     left: &'a mut usize,
@@ -91,7 +92,11 @@ async fn dependants(
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn mark(cx: &Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {
+async fn mark(cx: &mut Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {
+    let mut before = Vec::new();
+    for id in ids {
+        before.push((*id, rules::before(cx, entity, *id).await?));
+    }
     let sql = format!(
         "update \"{}\" set deleted_at = $3, updated_at = $3, version = version + 1 \
          where org_id = $1 and id = any($2) and deleted_at is null",
@@ -99,5 +104,8 @@ async fn mark(cx: &Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {
     );
     let now = Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ };
     cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(ids), now]).await?;
+    for (id, row) in before {
+        rules::after(cx, entity, id, ChangeOp::Delete, row).await?;
+    }
     Ok(())
 }

@@ -4,17 +4,19 @@ use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{Writer, links, no_such_row, one, reach};
+use super::{Writer, no_such_row, one, prepare, reach, rules};
+use crate::custom::Custom;
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
 use crate::param::{Bound, Param};
 use crate::rights::Access;
-use crate::validate::{self, Columns, Purpose};
+use crate::rule::ChangeOp;
+use crate::validate::{Columns, Purpose};
 
 pub(crate) async fn update(
-    cx: &Cx,
+    cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     body: Map<String, Value>,
@@ -22,7 +24,7 @@ pub(crate) async fn update(
     access: &Access,
 ) -> Result<()> {
     let narrow = access.for_body(entity, &body)?;
-    let columns = validate::body(entity, &body, Purpose::Patch, Writer::Caller)?;
+    let columns = prepare::columns(cx, entity, &body, Purpose::Patch, Writer::Caller).await?;
     if narrow.is_narrower(access) {
         may_write(cx, entity, id, &body, access, &narrow).await?;
     }
@@ -57,19 +59,20 @@ async fn may_write(
 }
 
 pub(crate) async fn set(
-    cx: &Cx,
+    cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     fields: &[(&str, Value)],
 ) -> Result<()> {
     let body = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let columns = validate::body(entity, &body, Purpose::Patch, Writer::Action)
+    let columns = prepare::columns(cx, entity, &body, Purpose::Patch, Writer::Action)
+        .await
         .map_err(|error| error.with_context(format!("set on {}", entity.name)))?;
     write(cx, entity, id, columns, None, &Access::all()).await
 }
 
 async fn write(
-    cx: &Cx,
+    cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     columns: Columns,
@@ -79,10 +82,10 @@ async fn write(
     if !ddl::is_versioned(entity) {
         return Err(Error::internal(format!("rows of {} never change", entity.name)));
     }
-    if columns.names.is_empty() {
+    if columns.names.is_empty() && columns.custom.is_empty() {
         return present(cx, entity, id, version, access).await;
     }
-    links::check(cx, entity, &columns.links).await?;
+    let before = rules::before(cx, entity, id).await?;
     let mut params = columns.values;
     let mut sets: Vec<String> = columns
         .names
@@ -90,6 +93,7 @@ async fn write(
         .enumerate()
         .map(|(index, name)| format!("\"{name}\" = ${}", index + 1))
         .collect();
+    merge_custom(columns.custom, &mut sets, &mut params);
     params.push(Bound { value: Param::Instant(cx.now), ty: Type::TIMESTAMPTZ });
     sets.push(format!("\"updated_at\" = ${}", params.len()));
     sets.push("\"version\" = \"version\" + 1".to_owned());
@@ -105,7 +109,19 @@ async fn write(
         present(cx, entity, id, version, access).await?;
         return Err(mismatch());
     }
-    Ok(())
+    rules::after(cx, entity, id, ChangeOp::Update, before).await
+}
+
+/// Keys that are not named keep their values: two patches of different keys do not undo each other.
+fn merge_custom(custom: Custom, sets: &mut Vec<String>, params: &mut Vec<Bound>) {
+    if custom.is_empty() {
+        return;
+    }
+    params.push(Bound::json(Value::Object(custom.set)));
+    let set = params.len();
+    let unset = custom.unset.into_iter().map(Param::Text).collect();
+    params.push(Bound { value: Param::List(unset), ty: Type::TEXT_ARRAY });
+    sets.push(format!("\"custom\" = (\"custom\" || ${set}) - ${}", params.len()));
 }
 
 /// The row is there and has the version that the caller knows.
@@ -129,6 +145,6 @@ pub(super) async fn present(
 }
 
 #[track_caller]
-fn mismatch() -> Error {
+pub(crate) fn mismatch() -> Error {
     Error::new(Code::VersionMismatch, "the row was changed since it was read: read it again")
 }

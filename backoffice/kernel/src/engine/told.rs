@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::{Column, Writer, create};
+use super::{Column, create};
 use crate::accounts::PERSONAL_READ;
 use crate::cx::Cx;
 use crate::entity::{Entity, Level};
@@ -47,5 +47,5 @@ pub(super) async fn tell(
         "field_names": fields,
     });
     let entry: Map<String, Value> = crate::kind::object(entry).unwrap_or_default();
-    create::insert(cx, &PERSONAL_READ, &entry, Writer::Action).await.map(drop)
+    create::note(cx, &PERSONAL_READ, &entry).await.map(drop)
 }

@@ -17,6 +17,8 @@ pub struct Field {
     pub secret: bool,
     /// Written often and worth no history: no change row, no new version.
     pub unlogged: bool,
+    /// Filled when a row is made, by an internal action that gives numbers.
+    pub numbered: Option<Numbered>,
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
     /// What people call it, where the name does not say it.
@@ -24,6 +26,15 @@ pub struct Field {
     /// What people call options of a choice, where their names do not say it.
     pub option_labels: &'static [(&'static str, &'static str)],
     pub about: &'static str,
+}
+
+/// Where a field's number comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Numbered {
+    /// Internal action by `domain.action`; it takes `{"code", "count"}` and answers `{"numbers"}`.
+    pub action: &'static str,
+    /// Code of the series.
+    pub series: &'static str,
 }
 
 /// How much a field tells of somebody. Each line of a role names the levels that it gives.
@@ -159,6 +170,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         level: Level::Open,
         secret: false,
         unlogged: false,
+        numbered: None,
         was: None,
         label: "",
         option_labels: &[],
@@ -299,6 +311,12 @@ impl Field {
     /// Written by the database's own functions only, outside version and change log.
     pub const fn unlogged(mut self) -> Self {
         self.unlogged = true;
+        self.access = Access::ByAction;
+        self
+    }
+    /// The next number of a series, given when the row is made; see `Numbered`.
+    pub const fn numbered(mut self, action: &'static str, series: &'static str) -> Self {
+        self.numbered = Some(Numbered { action, series });
         self.access = Access::ByAction;
         self
     }

@@ -31,6 +31,7 @@ pub(super) async fn read(service: &Service, request: Request, charges: &Charges)
         query: query(&parts.uri)?,
         body: read_body(service, &parts.headers, body).await?,
         if_match: text(&parts.headers, "if-match").map(str::to_owned),
+        idempotency_key: idempotency_key(&parts.headers)?,
         secret,
         browser: cookie(&parts.headers, BROWSER_COOKIE),
         organization: text(&parts.headers, "x-organization").map(str::to_owned),
@@ -53,11 +54,12 @@ fn method(method: &HttpMethod) -> Result<Method> {
     match *method {
         HttpMethod::GET | HttpMethod::HEAD => Ok(Method::Get),
         HttpMethod::POST => Ok(Method::Post),
+        HttpMethod::PUT => Ok(Method::Put),
         HttpMethod::PATCH => Ok(Method::Patch),
         HttpMethod::DELETE => Ok(Method::Delete),
         HttpMethod::OPTIONS => Ok(Method::Options),
         _ => Err(Error::new(Code::MethodNotAllowed, "the method is not one of the API's")
-            .allow(vec!["GET", "POST", "PATCH", "DELETE"])),
+            .allow(vec!["GET", "POST", "PUT", "PATCH", "DELETE"])),
     }
 }
 
@@ -103,6 +105,20 @@ pub(super) async fn bytes(
 
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// One key a request; two would leave open which of them counts.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>> {
+    let mut all = headers.get_all("idempotency-key").iter();
+    let Some(first) = all.next() else { return Ok(None) };
+    match (first.to_str(), all.next()) {
+        (Ok(text), None) => Ok(Some(text.to_owned())),
+        _ => Err(Error::field(
+            Code::InvalidRequest,
+            "Idempotency-Key",
+            "must stand there once, in ASCII characters",
+        )),
+    }
 }
 
 /// Bearer token first; a cookie only from our own pages when the method changes something.

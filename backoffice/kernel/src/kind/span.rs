@@ -30,7 +30,7 @@ pub(super) fn seconds(text: &str) -> Decoded<i64> {
 }
 
 /// The one way in which the API writes a duration: hours, minutes and seconds.
-pub(super) fn text(seconds: i64) -> String {
+pub(crate) fn text(seconds: i64) -> String {
     SignedDuration::from_secs(seconds).to_string()
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::schemas;
+use super::{schemas, writing};
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
 use crate::engine::Column;
@@ -12,7 +12,7 @@ use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::registry::{Member, Registry};
 use crate::rights::Access;
 
-type Paths = Map<String, Value>;
+pub(super) type Paths = Map<String, Value>;
 
 pub(super) fn problem_response() -> Value {
     json!({
@@ -43,6 +43,7 @@ pub(super) fn entity(
     for action in dispatch::actions(registry, entity) {
         act(member, action, paths);
     }
+    writing::entity(registry, member, paths);
     for child in registry.children(entity) {
         let Some(below) = registry.member(child.entity.name) else { continue };
         if entity.operations.read && dispatch::is_served(registry, below) {
@@ -126,10 +127,7 @@ fn one(member: &Member, paths: &mut Paths) {
         let mut operation = described(member, method, &path, about);
         let mut parameters = vec![id_parameter()];
         if method != "GET" {
-            parameters.push(json!({
-                "name": "If-Match", "in": "header", "schema": {"type": "string"},
-                "description": "ETag of the row as it was read; 412 when it was changed since.",
-            }));
+            parameters.push(if_match());
         }
         set(&mut operation, "parameters", json!(parameters));
         if let Some(input) = input {
@@ -154,7 +152,10 @@ fn one(member: &Member, paths: &mut Paths) {
 
 fn act(member: &Member, action: &Action, paths: &mut Paths) {
     let (path, parameters) = match action.on {
-        On::Row => (format!("/{}/{{id}}/{}", member.route, action.name), vec![id_parameter()]),
+        On::Row => {
+            let path = format!("/{}/{{id}}/{}", member.route, action.name);
+            (path, vec![id_parameter(), if_match()])
+        }
         On::Collection => (format!("/{}/{}", member.route, action.name), Vec::new()),
         // Create stands with the collection; internal ones are not served.
         On::Create | On::Internal => return,
@@ -199,7 +200,7 @@ fn answer(action: &Action) -> Option<Value> {
     }
 }
 
-fn described(member: &Member, method: &str, path: &str, about: &str) -> Value {
+pub(super) fn described(member: &Member, method: &str, path: &str, about: &str) -> Value {
     json!({
         "summary": about,
         "operationId": id_of(method, path),
@@ -247,11 +248,18 @@ fn list_parameters(entity: &'static Entity) -> Vec<Value> {
     parameters
 }
 
-fn id_parameter() -> Value {
+pub(super) fn id_parameter() -> Value {
     json!({"name": "id", "in": "path", "required": true, "schema": {"type": "string", "format": "uuid"}})
 }
 
-fn responses(status: u16, schema: Option<Value>) -> Value {
+pub(super) fn if_match() -> Value {
+    json!({
+        "name": "If-Match", "in": "header", "schema": {"type": "string"},
+        "description": "ETag of the row as it was read; 412 when it was changed since.",
+    })
+}
+
+pub(super) fn responses(status: u16, schema: Option<Value>) -> Value {
     let good = match schema {
         Some(schema) => json!({
             "description": "Done.",
@@ -265,25 +273,25 @@ fn responses(status: u16, schema: Option<Value>) -> Value {
     Value::Object(all)
 }
 
-fn body(schema: Value) -> Value {
+pub(super) fn body(schema: Value) -> Value {
     json!({"required": true, "content": {"application/json": {"schema": schema}}})
 }
 
-fn reference(schema: &str) -> Value {
+pub(super) fn reference(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 
-fn spoken(entity: &Entity) -> String {
+pub(super) fn spoken(entity: &Entity) -> String {
     entity.name.replace('_', " ")
 }
 
-fn set(operation: &mut Value, key: &str, value: Value) {
+pub(super) fn set(operation: &mut Value, key: &str, value: Value) {
     if let Some(map) = operation.as_object_mut() {
         map.insert(key.to_owned(), value);
     }
 }
 
-fn put(paths: &mut Paths, path: &str, method: &str, operation: Value) {
+pub(super) fn put(paths: &mut Paths, path: &str, method: &str, operation: Value) {
     let item = paths.entry(path).or_insert_with(|| json!({}));
     set(item, &method.to_lowercase(), operation);
 }

@@ -96,12 +96,23 @@ pub(super) fn row(entity: &'static Entity) -> Value {
     for field in entity.fields.iter().filter(|field| !field.secret) {
         properties.insert(field.name.to_owned(), property(field, Shape::Row));
     }
+    if ddl::has_custom_fields(entity) {
+        properties.insert("custom".to_owned(), custom());
+    }
     json!({
         "type": "object",
         "description": entity.about,
         "required": required,
         "properties": properties,
         "additionalProperties": false,
+    })
+}
+
+/// Members are what the organization has defined as `custom_fields`.
+fn custom() -> Value {
+    json!({
+        "type": "object",
+        "description": "Custom fields by key; a patch merges, null takes a key away.",
     })
 }
 
@@ -113,6 +124,9 @@ pub(super) fn create(entity: &'static Entity) -> Value {
     let mut body = input(fields);
     if let Some(properties) = body.get_mut("properties").and_then(Value::as_object_mut) {
         properties.insert("id".to_owned(), json!({"type": "string", "format": "uuid"}));
+        if ddl::has_custom_fields(entity) {
+            properties.insert("custom".to_owned(), custom());
+        }
     }
     body
 }
@@ -123,6 +137,10 @@ pub(super) fn patch(entity: &'static Entity) -> Value {
     let mut body = input(fields);
     if let Some(body) = body.as_object_mut() {
         body.remove("required");
+    }
+    let properties = body.get_mut("properties").and_then(Value::as_object_mut);
+    if let Some(properties) = properties.filter(|_| ddl::has_custom_fields(entity)) {
+        properties.insert("custom".to_owned(), custom());
     }
     body
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Member, Registry};
 use crate::action::On;
 use crate::ddl::names;
+use crate::dispatch::RESERVED;
 use crate::entity::{Access, Entity, Field, Kind, Scope};
 use crate::rights::compile;
 
@@ -23,10 +24,14 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         references(member.entity, &mut report);
         hands(registry, member, &mut report);
         flow(member.entity, &mut report);
+        reachable(member.entity, &mut report);
+        natural(member.entity, &mut report);
+        served_names(registry, member, &mut report);
         links(member, &mut report);
     }
     actions(registry, faults);
     jobs(registry, faults);
+    rules(registry, faults);
     object_names(registry, faults);
 }
 
@@ -219,6 +224,89 @@ fn flow(entity: &Entity, report: &mut dyn FnMut(String)) {
     }
 }
 
+/// A state that no move leads to is a state that no row has.
+fn reachable(entity: &Entity, report: &mut dyn FnMut(String)) {
+    // A flow that begins nowhere is told already.
+    let Some(flow) = entity.flow.filter(|flow| flow.states.contains(&flow.initial)) else {
+        return;
+    };
+    let mut known = BTreeSet::from([flow.initial]);
+    loop {
+        let before = known.len();
+        let open = flow.moves.iter().filter(|one| one.from.iter().any(|from| known.contains(from)));
+        let next: Vec<_> = open.map(|one| one.to).collect();
+        known.extend(next);
+        if known.len() == before {
+            break;
+        }
+    }
+    for state in flow.states.iter().filter(|state| !known.contains(**state)) {
+        report(format!("no moves lead from {} to {state}", flow.initial));
+    }
+    for one in flow.moves {
+        let needed = one.required.iter().filter_map(|name| entity.field(name));
+        for field in needed.filter(|field| field.secret) {
+            report(format!("move {} needs {}, which is secret", one.action, field.name));
+        }
+    }
+}
+
+fn natural(entity: &Entity, report: &mut dyn FnMut(String)) {
+    if !entity.natural.is_empty() && entity.natural_key().is_none() {
+        report(format!(
+            "the natural key ({}) must be a unique key of fields that callers write",
+            entity.natural.join(", ")
+        ));
+    }
+}
+
+/// Verbs behind a row or a route must not hide what stands there by itself.
+fn served_names(registry: &Registry, member: &Member, report: &mut dyn FnMut(String)) {
+    if RESERVED.contains(&member.route.as_str()) {
+        report(format!("the route {} is reserved", member.route));
+    }
+    let children = registry.children(member.entity);
+    for one in member.entity.flow.map_or(&[] as &[_], |flow| flow.moves) {
+        if RESERVED.contains(&one.action) {
+            report(format!("move {} has a reserved name", one.action));
+        }
+        if children.iter().any(|child| child.entity.route() == one.action) {
+            report(format!("move {} hides the child collection of that name", one.action));
+        }
+    }
+    for field in member.entity.fields {
+        let Some(from) = field.numbered else { continue };
+        let text = matches!(field.kind, Kind::Text { .. });
+        if !text {
+            report(format!("numbered field {} must be a text", field.name));
+        }
+        let listed = from.action.split_once('.').and_then(|(domain, name)| {
+            let domain = registry.domains().iter().find(|one| one.name == domain)?;
+            domain.actions.iter().find(|one| one.on == On::Internal && one.name == name)
+        });
+        if listed.is_none() {
+            report(format!(
+                "field {} is numbered by {}, which no domain has",
+                field.name, from.action
+            ));
+        }
+    }
+}
+
+fn rules(registry: &Registry, faults: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for domain in registry.domains() {
+        for rule in domain.rules {
+            if !taken.insert(rule.name) {
+                faults.push(format!("rule {} exists twice", rule.name));
+            }
+            if !domain.entities.iter().any(|entity| entity.name == rule.entity.name) {
+                faults.push(format!("rule {}: the entity belongs to another domain", rule.name));
+            }
+        }
+    }
+}
+
 fn links(member: &Member, report: &mut dyn FnMut(String)) {
     for link in &member.links {
         let possible = match (member.entity.scope, link.target.scope) {
@@ -245,6 +333,9 @@ fn actions(registry: &Registry, faults: &mut Vec<String>) {
             }
             if !taken.insert(name.clone()) {
                 faults.push(format!("action {name} exists twice"));
+            }
+            if action.on != On::Internal && RESERVED.contains(&action.name) {
+                faults.push(format!("action {name} has a reserved name"));
             }
             let children = registry.children(action.entity);
             if action.on == On::Row

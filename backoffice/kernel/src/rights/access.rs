@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::compile::{self, Predicate};
 use super::grant::Named;
 use super::{Person, Reach, Rights};
-use crate::entity::{self, Entity, Field};
+use crate::entity::{self, Entity, Field, Level};
 use crate::error::{Code, Error, Result};
 use crate::param::Bound;
 use crate::registry::Registry;
@@ -28,6 +28,8 @@ struct Limits {
     /// Fields in reach on fewer rows than the row itself, or on none.
     narrower: Vec<(&'static str, Option<Reach>)>,
     logged: bool,
+    /// Levels of custom fields in reach on every row.
+    levels: Vec<Level>,
 }
 
 /// On which rows a field may be read.
@@ -65,8 +67,14 @@ impl Access {
             .iter()
             .flatten()
             .any(|line| line.logged && line.reaches(entity.grant, right).is_some());
+        let level = |level: &Level| {
+            let named = Named { name: "custom", level: *level };
+            let own = rights.narrowest(|line| line.reaches_field(entity.grant, right, &named));
+            own.is_some_and(|own| reach <= own)
+        };
+        let levels = Level::ALL.iter().copied().filter(level).collect();
         let (registry, person) = (rights.registry, Arc::clone(&rights.person));
-        Self(Some(Limits { registry, person, entity, reach, narrower, logged }))
+        Self(Some(Limits { registry, person, entity, reach, narrower, logged, levels }))
     }
 
     /// The same rows without limits on fields: what an action sees of the row it works on. Nothing
@@ -127,6 +135,12 @@ impl Access {
             Some((_, Some(reach))) => Shows::Within(*reach),
             Some((_, None)) => Shows::Never,
         }
+    }
+
+    /// Whether custom fields of this level are in reach, on every row. Those on some rows only are
+    /// not told apart: they count as out of reach. A role hides all of them as the field `custom`.
+    pub(crate) fn shows_level(&self, level: Level) -> bool {
+        self.0.as_ref().is_none_or(|limits| limits.levels.contains(&level))
     }
 
     /// 403 unless the field may be read on every row in reach: else a filter or an order would tell

@@ -79,6 +79,17 @@ impl Client {
 
     /// `path` begins with a slash.
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
+        self.send_with(method, path, &[], body).await
+    }
+
+    /// Like [`Self::send`], with headers of the test's own.
+    pub async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Reply> {
         let failed = |cause: &dyn std::fmt::Display| {
             Error::internal(format!("{method} {path} was not answered: {cause}"))
         };
@@ -86,6 +97,9 @@ impl Client {
         let mut request = self.http.request(verb, format!("{}{path}", self.base));
         if let Some(token) = &self.bearer {
             request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         if let Some(body) = body {
             request = request.json(body);

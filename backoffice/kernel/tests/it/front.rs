@@ -246,7 +246,7 @@ async fn options_and_head_say_what_a_path_can_do() {
     let house = house(&[]).await;
     let place = house.place("options").await;
     for (path, allow) in [
-        ("/places".to_owned(), "GET, POST, HEAD, OPTIONS"),
+        ("/places".to_owned(), "GET, POST, PUT, HEAD, OPTIONS"),
         (format!("/places/{place}"), "GET, PATCH, DELETE, HEAD, OPTIONS"),
         ("/places/count".to_owned(), "POST, OPTIONS"),
         ("/sessions".to_owned(), "POST, GET, HEAD, OPTIONS"),

@@ -4,6 +4,7 @@
 
 mod crud;
 mod database;
+mod desk;
 mod doors;
 mod front;
 mod hall;

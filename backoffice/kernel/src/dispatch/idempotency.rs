@@ -1,0 +1,154 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): a request that is sent twice has one
+//! effect. The key and the answer are kept in the transaction of the effect, so there is never one
+//! without the other; a second request with the key waits for the first and is given its answer.
+//!
+//! A refused request keeps nothing, since nothing was done: it may be sent again with its key. An
+//! answer that holds a secret (a new token) is not kept, neither is one above the bound: the second
+//! request is told that it was done.
+
+use jiff::SignedDuration;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::route::Target;
+use super::run::Done;
+use super::{Answer, Body, Call, Method, route};
+use crate::action::{Answers, Verb};
+use crate::cx::Cx;
+use crate::error::{Code, Error, Result};
+
+/// For so long an answer is kept, and a key is not used for anything else.
+pub(crate) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// Characters of a key.
+pub(crate) const KEY_CHARS_MAX: usize = 255;
+/// Bytes of an answer that is kept.
+pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
+const HEADER: &str = "Idempotency-Key";
+
+/// A key of the caller's with the request that it stands for.
+pub(super) struct Key {
+    id: Uuid,
+    hash: Vec<u8>,
+}
+
+/// The request's key, if it has one; reading needs none.
+pub(super) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
+    let Some(text) = call.idempotency_key.as_deref().filter(|_| call.method != Method::Get) else {
+        return Ok(None);
+    };
+    // A structured field's string (RFC 8941, 3.3.3) has quotes; most clients leave them out.
+    let text = text.trim();
+    let inner = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let plain = inner.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if inner.is_empty() || inner.len() > KEY_CHARS_MAX || !plain {
+        let text = format!("must be 1 to {KEY_CHARS_MAX} visible ASCII characters");
+        return Err(Error::field(Code::InvalidRequest, HEADER, text));
+    }
+    let actor = cx.actor.id_text();
+    let id = digest(&[
+        cx.org.as_bytes(),
+        cx.actor.kind().as_bytes(),
+        actor.as_bytes(),
+        inner.as_bytes(),
+    ]);
+    let id = id.first_chunk::<16>().map(|bytes| Uuid::from_bytes(*bytes)).unwrap_or_default();
+    Ok(Some(Key { id, hash: request_hash(call) }))
+}
+
+/// What makes two requests the same one.
+fn request_hash(call: &Call) -> Vec<u8> {
+    let body: &[u8] = match &call.body {
+        Body::None | Body::Other => &[],
+        Body::Json(bytes) => bytes,
+    };
+    let mut parts: Vec<&[u8]> = vec![call.method.name().as_bytes()];
+    parts.extend(call.path.iter().map(String::as_bytes));
+    parts.extend(call.query.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+    parts.push(call.if_match.as_deref().unwrap_or_default().as_bytes());
+    parts.push(body);
+    digest(&parts)
+}
+
+/// Each part with its length, so that no two lists of parts have one text.
+fn digest(parts: &[&[u8]]) -> Vec<u8> {
+    let mut digest = Sha256::new();
+    for part in parts {
+        digest.update(part.len().to_be_bytes());
+        digest.update(part);
+    }
+    digest.finalize().to_vec()
+}
+
+/// The kept answer of the first request with this key; `None` when this is the first.
+pub(super) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<Done>> {
+    let expires =
+        cx.now.checked_add(KEPT_FOR).map_err(|cause| Error::internal(cause.to_string()))?;
+    let sql = "select fresh, request_hash, kept, status, body, row_version, location, operation_id, \
+         row_id from idempotency_claim($1, $2, $3, $4)";
+    let row = cx.query_one(sql, &[&key.id, &key.hash, &cx.now, &expires]).await?;
+    if row.try_get("fresh")? {
+        return Ok(None);
+    }
+    if row.try_get::<_, &[u8]>("request_hash")? != key.hash.as_slice() {
+        let text = "the key was used for another request";
+        return Err(Error::field(Code::IdempotencyKeyReused, HEADER, text));
+    }
+    if !row.try_get::<_, bool>("kept")? {
+        let text = "the request was done; its answer was not kept";
+        return Err(Error::field(Code::AlreadyUsed, HEADER, text));
+    }
+    let status: i64 = row.try_get("status")?;
+    let status = u16::try_from(status).map_err(|_| Error::internal("a kept status"))?;
+    let operation: Option<Uuid> = row.try_get("operation_id")?;
+    if let (Some(operation), Some(entity)) = (operation, target.entity()) {
+        return Ok(Some(Done::Await { operation, entity, row: row.try_get("row_id")?, status }));
+    }
+    Ok(Some(Done::Answer(Answer {
+        status,
+        body: row.try_get("body")?,
+        version: row.try_get("row_version")?,
+        location: row.try_get("location")?,
+        ..Answer::default()
+    })))
+}
+
+/// Keeps what was done, in the transaction that did it.
+pub(super) async fn keep(cx: &Cx, key: &Key, target: &Target, done: &Done) -> Result<()> {
+    let sql = "select idempotency_keep($1, $2, $3, $4, $5, $6, $7, $8)";
+    match done {
+        Done::Answer(answer) => {
+            let size = answer.body.as_ref().map_or(0, Vec::len);
+            let kept = size <= BODY_BYTES_MAX && !holds_secret(cx, target);
+            let body = answer.body.as_deref().filter(|_| kept);
+            let status = i64::from(answer.status);
+            let nothing: Option<Uuid> = None;
+            let (version, place) = (&answer.version, &answer.location);
+            cx.query(sql, &[&key.id, &kept, &status, &body, version, place, &nothing, &nothing])
+                .await
+                .map(drop)
+        }
+        Done::Await { operation, row, status, .. } => {
+            let status = i64::from(*status);
+            let (body, version): (Option<&[u8]>, Option<i64>) = (None, None);
+            let place: Option<&str> = None;
+            cx.query(sql, &[&key.id, &true, &status, &body, &version, &place, operation, row])
+                .await
+                .map(drop)
+        }
+    }
+}
+
+/// An action may answer what is shown once and never stored.
+fn holds_secret(cx: &Cx, target: &Target) -> bool {
+    let secret = |answers: Answers| match answers {
+        Answers::Object(fields) => fields.iter().any(|field| field.secret),
+        Answers::Row | Answers::Nothing => false,
+    };
+    match target {
+        Target::Act { verb: Verb::Listed(action), .. } => secret(action.answers),
+        Target::Bulk { entity } => {
+            route::actions(cx.registry(), entity).any(|action| secret(action.answers))
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,319 @@
+//! Many rows by few statements: one `insert … select from unnest(…)` or `update … from unnest(…)` a
+//! batch, links checked by set, the faults of each row told apart. What a single write does (custom
+//! fields, numbers, rules, change log) happens here as well.
+//!
+//! A batch that the database refuses is halved until the rows at fault stand alone, so one bad row
+//! among a thousand costs some twenty statements and a thousand bad ones two thousand.
+
+mod statement;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::{Writer, links, numbers, patch, prepare, reach, rules};
+use crate::action::BoxFuture;
+use crate::custom::{self, Model};
+use crate::cx::Cx;
+use crate::entity::{Entity, Field, Scope};
+use crate::error::{Code, Error, Fault, Result};
+use crate::rights::Access;
+use crate::rule::ChangeOp;
+use crate::validate::{self, Columns, Purpose};
+
+/// Rows of one call; callers with more send batches.
+pub(crate) const ROWS_MAX: usize = 2_000;
+
+/// What became of each row, in the order in which they came.
+pub(crate) type Outcomes = Vec<Result<Uuid>>;
+
+/// A row to change: its id, the version that it must still have, and the fields.
+#[derive(Debug, Clone)]
+pub struct Patch {
+    pub id: Uuid,
+    pub version: Option<i64>,
+    pub body: Map<String, Value>,
+}
+
+/// A row on its way, with its place in the call.
+struct Item {
+    place: usize,
+    /// Of an update; a new row may bring its own in `columns`.
+    id: Uuid,
+    version: Option<i64>,
+    columns: Columns,
+    /// For whom not every row is in reach: the row must be there afterwards.
+    narrow: Option<Access>,
+}
+
+#[derive(Clone, Copy)]
+enum Job<'a> {
+    Insert,
+    Update(&'a Access),
+}
+
+/// New rows. An error is about the whole call and leaves the transaction to be rolled back; what is
+/// wrong with single rows stands in their outcomes, and those rows are not there.
+pub(crate) async fn insert(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    mut rows: Vec<Map<String, Value>>,
+    writer: Writer,
+    access: &Access,
+) -> Result<Outcomes> {
+    if entity.scope != Scope::Tenant {
+        return Err(Error::internal(format!("{} is not served by the engine", entity.name)));
+    }
+    let mut reach = Vec::with_capacity(rows.len());
+    for body in &mut rows {
+        let narrow = access.for_body(entity, body);
+        if let Ok(narrow) = &narrow {
+            narrow.adopt(entity, body);
+        }
+        reach.push(narrow);
+    }
+    let bodies: Vec<&Map<String, Value>> = rows.iter().collect();
+    let (mut outcomes, columns) = read(cx, entity, &bodies, Purpose::Create, writer).await?;
+    let mut reach: Vec<Option<Result<Access>>> = reach.into_iter().map(Some).collect();
+    let mut items = Vec::with_capacity(columns.len());
+    for (place, columns) in columns {
+        match reach.get_mut(place).and_then(Option::take) {
+            Some(Ok(narrow)) => {
+                let id = columns.id.unwrap_or_else(|| cx.new_id());
+                let narrow = Some(narrow).filter(|narrow| !narrow.is_everywhere());
+                items.push(Item { place, id, version: None, columns, narrow });
+            }
+            Some(Err(error)) => put(&mut outcomes, place, Err(error)),
+            None => {}
+        }
+    }
+    run(cx, entity, Job::Insert, items, &mut outcomes).await?;
+    Ok(outcomes)
+}
+
+/// Changes to rows within `access`; absent fields stay, null empties.
+pub(crate) async fn update(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    rows: &[Patch],
+    access: &Access,
+) -> Result<Outcomes> {
+    let bodies: Vec<&Map<String, Value>> = rows.iter().map(|row| &row.body).collect();
+    let (mut outcomes, columns) = read(cx, entity, &bodies, Purpose::Patch, Writer::Caller).await?;
+    let mut seen = BTreeSet::new();
+    let mut items = Vec::new();
+    for (place, columns) in columns {
+        let Some(row) = rows.get(place) else { continue };
+        if !seen.insert(row.id) {
+            let error = Error::field(Code::Duplicate, "id", "the row stands there twice");
+            put(&mut outcomes, place, Err(error));
+            continue;
+        }
+        // What the one statement does not say is said row by row: nothing to change, and fields that
+        // are in reach on fewer rows than the row itself.
+        let empty = columns.names.is_empty() && columns.custom.is_empty();
+        if empty || !access.is_everywhere() {
+            let outcome = alone(cx, entity, row, access).await?;
+            put(&mut outcomes, place, outcome);
+            continue;
+        }
+        let (id, version) = (row.id, row.version);
+        items.push(Item { place, id, version, columns, narrow: None });
+    }
+    run(cx, entity, Job::Update(access), items, &mut outcomes).await?;
+    Ok(outcomes)
+}
+
+/// One row as a single patch does it.
+async fn alone(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    row: &Patch,
+    access: &Access,
+) -> Result<Result<Uuid>> {
+    cx.savepoint().await?;
+    match patch::update(cx, entity, row.id, row.body.clone(), row.version, access).await {
+        Ok(()) => cx.release_savepoint().await.map(|()| Ok(row.id)),
+        Err(error) if error.is_retryable() || error.code().status() >= 500 => Err(error),
+        Err(error) => cx.undo_savepoint().await.map(|()| Err(error)),
+    }
+}
+
+/// Validates all bodies; a place without columns has its faults in the outcomes already.
+async fn read(
+    cx: &Cx,
+    entity: &'static Entity,
+    bodies: &[&Map<String, Value>],
+    purpose: Purpose,
+    writer: Writer,
+) -> Result<(Outcomes, Vec<(usize, Columns)>)> {
+    if bodies.len() > ROWS_MAX {
+        return Err(Error::internal(format!("a call writes at most {ROWS_MAX} rows")));
+    }
+    let needed = bodies.iter().any(|body| validate::needs_model(entity, body, purpose, writer));
+    let model = if needed { custom::load(cx, entity).await? } else { Model::default().into() };
+    let mut read: Vec<(Columns, Vec<Fault>)> =
+        bodies.iter().map(|body| validate::read(entity, body, purpose, writer, &model)).collect();
+    let unknown = unknown_links(cx, entity, &read).await?;
+    let mut outcomes: Outcomes = Vec::with_capacity(bodies.len());
+    let mut good = Vec::new();
+    for (place, (columns, faults)) in read.drain(..).enumerate() {
+        let lost = columns.links.iter().filter(|(field, id)| unknown.contains(&(field.name, *id)));
+        let lost = lost.map(|(field, _)| links::fault(field.name)).collect();
+        match prepare::refuse(faults, lost) {
+            Ok(()) => {
+                // Replaced when the row is written; until then there is no row.
+                outcomes.push(Err(Error::internal("a row was not written")));
+                good.push((place, columns));
+            }
+            Err(error) => outcomes.push(Err(error)),
+        }
+    }
+    Ok((outcomes, good))
+}
+
+/// Field and id of every link that leads to nothing: one query a field.
+async fn unknown_links(
+    cx: &Cx,
+    entity: &'static Entity,
+    rows: &[(Columns, Vec<Fault>)],
+) -> Result<BTreeSet<(&'static str, Uuid)>> {
+    let mut asked: BTreeMap<&'static str, (&'static Field, BTreeSet<Uuid>)> = BTreeMap::new();
+    for (field, id) in rows.iter().flat_map(|(columns, _)| &columns.links) {
+        asked.entry(field.name).or_insert((field, BTreeSet::new())).1.insert(*id);
+    }
+    let mut unknown = BTreeSet::new();
+    for (name, (field, ids)) in asked {
+        let there = links::there(cx, entity, field, &ids).await?;
+        unknown.extend(ids.difference(&there).map(|id| (name, *id)));
+    }
+    Ok(unknown)
+}
+
+/// Rows that name the same columns go into one statement.
+async fn run(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    job: Job<'_>,
+    items: Vec<Item>,
+    outcomes: &mut Outcomes,
+) -> Result<()> {
+    let mut alike: BTreeMap<Vec<String>, Vec<Item>> = BTreeMap::new();
+    for item in items {
+        alike.entry(item.columns.names.clone()).or_default().push(item);
+    }
+    for (_, group) in alike {
+        batch(cx, entity, job, group, outcomes).await?;
+    }
+    Ok(())
+}
+
+fn batch<'a>(
+    cx: &'a mut Cx,
+    entity: &'static Entity,
+    job: Job<'a>,
+    mut items: Vec<Item>,
+    outcomes: &'a mut Outcomes,
+) -> BoxFuture<'a, Result<()>> {
+    Box::pin(async move {
+        if items.is_empty() {
+            return Ok(());
+        }
+        cx.savepoint().await?;
+        let error = match attempt(cx, entity, job, &items).await {
+            Ok(written) => {
+                cx.release_savepoint().await?;
+                for (place, outcome) in written {
+                    put(outcomes, place, outcome);
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        // Not about a row: the whole transaction is to run again or to end.
+        if error.is_retryable() || error.code().status() >= 500 {
+            return Err(error);
+        }
+        cx.undo_savepoint().await?;
+        if let [item] = items.as_slice() {
+            put(outcomes, item.place, Err(error));
+            return Ok(());
+        }
+        let second = items.split_off(items.len() / 2);
+        batch(cx, entity, job, items, outcomes).await?;
+        batch(cx, entity, job, second, outcomes).await
+    })
+}
+
+fn put(outcomes: &mut Outcomes, place: usize, outcome: Result<Uuid>) {
+    if let Some(slot) = outcomes.get_mut(place) {
+        *slot = outcome;
+    }
+}
+
+async fn attempt(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    job: Job<'_>,
+    items: &[Item],
+) -> Result<Vec<(usize, Result<Uuid>)>> {
+    match job {
+        Job::Insert => insert_all(cx, entity, items).await,
+        Job::Update(access) => update_all(cx, entity, items, access).await,
+    }
+}
+
+async fn insert_all(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    items: &[Item],
+) -> Result<Vec<(usize, Result<Uuid>)>> {
+    let mut given = statement::columns(entity, items);
+    if let Some(first) = items.first() {
+        for (field, from) in numbers::missing(entity, &first.columns) {
+            let numbers = numbers::take(cx, from, items.len()).await?;
+            given.push(statement::texts(field.name, numbers));
+        }
+    }
+    let (sql, params) = statement::insert(entity, cx.org, cx.now, items, given);
+    cx.query_typed(&sql, &params).await?;
+    let mut written = Vec::with_capacity(items.len());
+    for item in items {
+        if let Some(narrow) = &item.narrow {
+            reach::demand(cx, entity, &[item.id], &Map::new(), narrow).await?;
+        }
+        rules::after(cx, entity, item.id, ChangeOp::Create, None).await?;
+        written.push((item.place, Ok(item.id)));
+    }
+    Ok(written)
+}
+
+async fn update_all(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    items: &[Item],
+    access: &Access,
+) -> Result<Vec<(usize, Result<Uuid>)>> {
+    let mut before = BTreeMap::new();
+    for item in items {
+        before.insert(item.id, rules::before(cx, entity, item.id).await?);
+    }
+    let (sql, params) = statement::update(entity, cx.org, cx.now, items, access);
+    let rows = cx.query_typed(&sql, &params).await?;
+    let changed: Result<BTreeSet<Uuid>> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect();
+    let changed = changed?;
+    let mut written = Vec::with_capacity(items.len());
+    for item in items {
+        if changed.contains(&item.id) {
+            let row = before.remove(&item.id).flatten();
+            rules::after(cx, entity, item.id, ChangeOp::Update, row).await?;
+            written.push((item.place, Ok(item.id)));
+            continue;
+        }
+        let told = patch::present(cx, entity, item.id, item.version, access).await;
+        let error = told.err().unwrap_or_else(patch::mismatch);
+        written.push((item.place, Err(error)));
+    }
+    Ok(written)
+}
