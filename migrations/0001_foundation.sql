@@ -621,6 +621,61 @@ create table messages (
 );
 create index messages_status_next_attempt_at_idx on messages (status, next_attempt_at);
 
+-- === accounts.custom_fields ===
+
+create table custom_fields (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    entity text not null,
+    key text not null,
+    label text not null,
+    kind text not null,
+    options text[],
+    required boolean default false not null,
+    level text default 'open' not null,
+    position bigint default 0 not null,
+    status text default 'active' not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint custom_fields_pkey primary key (org_id, id),
+    constraint custom_fields_entity_check check (char_length(entity) <= 300),
+    constraint custom_fields_key_check check (key ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint custom_fields_label_check check (char_length(label) <= 300),
+    constraint custom_fields_kind_check check (kind in ('text', 'long_text', 'boolean', 'integer', 'decimal', 'money', 'date', 'instant', 'choice', 'email', 'phone', 'url', 'country', 'currency')),
+    constraint custom_fields_options_check check (cardinality(options) <= 100 and array_position(options, null) is null),
+    constraint custom_fields_level_check check (level in ('open', 'personal', 'confidential')),
+    constraint custom_fields_position_check check (position between 0 and 10000),
+    constraint custom_fields_status_check check (status in ('active', 'retired'))
+);
+create unique index custom_fields_key_key on custom_fields (org_id, key, entity);
+create index custom_fields_entity_idx on custom_fields (org_id, entity);
+
+-- === accounts.idempotency_keys ===
+
+create table idempotency_keys (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    request_hash bytea not null,
+    expires_at timestamp with time zone not null,
+    kept boolean default false not null,
+    status bigint,
+    body bytea,
+    row_version bigint,
+    location text,
+    operation_id uuid,
+    row_id uuid,
+    constraint idempotency_keys_pkey primary key (id),
+    constraint idempotency_keys_request_hash_check check (octet_length(request_hash) <= 32),
+    constraint idempotency_keys_status_check check (status between 100 and 599),
+    constraint idempotency_keys_body_check check (octet_length(body) <= 524288),
+    constraint idempotency_keys_row_version_check check (row_version >= 0),
+    constraint idempotency_keys_location_check check (char_length(location) <= 300)
+);
+create index idempotency_keys_expires_at_idx on idempotency_keys (expires_at);
+
 -- === work.jobs ===
 
 create table jobs (
@@ -996,6 +1051,7 @@ create table number_series (
     legal_entity_id uuid,
     prefix text default '' not null,
     width bigint default 1 not null,
+    gapless boolean default true not null,
     next_number bigint default 1 not null,
     custom jsonb default '{}'::jsonb not null,
     constraint number_series_pkey primary key (org_id, id),
@@ -1699,6 +1755,17 @@ create policy messages_enqueue on messages for insert to atlvs_app with check (o
 create policy messages_work on messages to atlvs_work using (true) with check (true);
 grant insert on messages to atlvs_app, atlvs_definer;
 grant select, insert, update, delete on messages to atlvs_work;
+alter table custom_fields enable row level security;
+alter table custom_fields force row level security;
+create policy custom_fields_tenant on custom_fields using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on custom_fields to atlvs_app;
+grant select on custom_fields to atlvs_definer;
+alter table idempotency_keys enable row level security;
+alter table idempotency_keys force row level security;
+create policy idempotency_keys_enqueue on idempotency_keys for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy idempotency_keys_work on idempotency_keys to atlvs_work using (true) with check (true);
+grant insert on idempotency_keys to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on idempotency_keys to atlvs_work;
 alter table jobs enable row level security;
 alter table jobs force row level security;
 create policy jobs_enqueue on jobs for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2435,6 +2502,72 @@ as $$
     select exists (select from changed)
 $$;
 
+-- === accounts/writing.sql ===
+
+-- What writing needs beside the engine: kept answers for repeated requests, names for the history.
+-- Each function is the definer's (list in kernel/src/ddl/definers.rs) and takes the organization from
+-- the setting.
+
+grant select, insert, update on idempotency_keys to atlvs_definer;
+
+-- Takes a key for the request of this transaction. A key that another transaction is taking is waited
+-- for; one that is past its time is as good as new. Answers what is kept, or that the key is fresh.
+create or replace function idempotency_claim(p_id uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz)
+returns table (fresh boolean, request_hash bytea, kept boolean, status bigint, body bytea, row_version bigint,
+    location text, operation_id uuid, row_id uuid)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+begin
+    insert into idempotency_keys as k (id, org_id, created_at, request_hash, expires_at)
+    values (p_id, v_org, p_now, p_hash, p_expires)
+    on conflict (id) do update
+        set created_at = excluded.created_at, request_hash = excluded.request_hash, expires_at = excluded.expires_at,
+            kept = false, status = null, body = null, row_version = null, location = null,
+            operation_id = null, row_id = null
+        where k.expires_at <= p_now and k.org_id = v_org;
+    if found then
+        return query select true, null::bytea, null::boolean, null::bigint, null::bytea, null::bigint,
+            null::text, null::uuid, null::uuid;
+        return;
+    end if;
+    return query
+        select false, k.request_hash, k.kept, k.status, k.body, k.row_version, k.location, k.operation_id, k.row_id
+          from idempotency_keys k where k.id = p_id and k.org_id = v_org;
+end
+$$;
+
+-- Keeps the answer with the effect: in one transaction, so that there is never one without the other.
+create or replace function idempotency_keep(p_id uuid, p_kept boolean, p_status bigint, p_body bytea,
+    p_row_version bigint, p_location text, p_operation uuid, p_row uuid)
+returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update idempotency_keys
+       set kept = p_kept, status = p_status, body = p_body, row_version = p_row_version, location = p_location,
+           operation_id = p_operation, row_id = p_row
+     where id = p_id and org_id = nullif(current_setting('app.org_id', true), '')::uuid
+$$;
+
+-- Names of people and tokens that act or acted in the active organization.
+create or replace function account_names(p_ids uuid[])
+returns table (id uuid, name text)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select u.id, u.name from users u
+     where u.id = any(p_ids)
+       and exists (select from memberships m
+                    where m.user_id = u.id and m.org_id = nullif(current_setting('app.org_id', true), '')::uuid)
+    union all
+    select t.id, t.name from api_tokens t
+     where t.id = any(p_ids) and t.org_id = nullif(current_setting('app.org_id', true), '')::uuid
+$$;
+
 -- === work/work.sql ===
 
 -- Background work: the queue, what callers may do to their jobs, and who a job acts for. Each function
@@ -3101,6 +3234,10 @@ create trigger operations_touch before update on operations
     for each row execute function touch();
 create trigger operations_change after insert or update or delete on operations
     for each row execute function record_change();
+create trigger custom_fields_touch before update on custom_fields
+    for each row execute function touch();
+create trigger custom_fields_change after insert or update or delete on custom_fields
+    for each row execute function record_change();
 create trigger currencies_touch before update on currencies
     for each row execute function touch();
 create trigger calendars_touch before update on calendars
@@ -3357,6 +3494,18 @@ grant execute on function identity_unlink to atlvs_app;
 alter function organization_trust owner to atlvs_definer;
 revoke execute on function organization_trust from public;
 grant execute on function organization_trust to atlvs_app;
+-- idempotency_claim takes a key in a machine table, which requests do not read
+alter function idempotency_claim owner to atlvs_definer;
+revoke execute on function idempotency_claim from public;
+grant execute on function idempotency_claim to atlvs_app;
+-- idempotency_keep keeps an answer in a machine table, which requests do not write
+alter function idempotency_keep owner to atlvs_definer;
+revoke execute on function idempotency_keep from public;
+grant execute on function idempotency_keep to atlvs_app;
+-- account_names names who acts in the active organization; people stand on global tables
+alter function account_names owner to atlvs_definer;
+revoke execute on function account_names from public;
+grant execute on function account_names to atlvs_app;
 -- next_event_number draws from the one sequence of all organizations
 alter function next_event_number owner to atlvs_definer;
 revoke execute on function next_event_number from public;
