@@ -15,6 +15,7 @@ use crate::db::Pooled;
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
+use crate::page;
 use crate::registry::Registry;
 use crate::rights::{self, Access};
 use crate::service::Service;
@@ -138,6 +139,18 @@ impl Cx {
     /// The row as the API shows it.
     pub async fn get(&mut self, entity: &'static Entity, id: Uuid) -> Result<Map<String, Value>> {
         self.load(entity, id, "read").await
+    }
+
+    /// A list as the API answers it, from the parameters of its query: JSON text.
+    pub async fn list(
+        &mut self,
+        entity: &'static Entity,
+        query: &[(String, String)],
+    ) -> Result<Vec<u8>> {
+        let access = rights::may(&self.actor, entity, "read")?;
+        let asking = page::Asking::of(self, entity, &access, None);
+        let query = page::parse(asking, query)?;
+        engine::list::page(self, entity, &query, &access).await
     }
 
     /// Checks the right, validates and inserts; `body` may hold `id`.

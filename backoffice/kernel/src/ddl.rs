@@ -9,6 +9,7 @@ use crate::registry::{Link, Member, Registry};
 
 pub mod definers;
 pub mod names;
+pub mod search;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub const ROLES: &str = include_str!("../sql/roles.sql");
 pub const INTERNAL_TABLES: &str = include_str!("../sql/internal.txt");
 
 const BASE: &str = include_str!("../sql/base.sql");
+const SEARCH: &str = include_str!("../sql/search.sql");
 const CHANGES: &str = include_str!("../sql/changes.sql");
 
 /// The tenant predicate. The sub-select is evaluated once a query, not once a row; an unset
@@ -43,6 +45,7 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
     let mut sections = vec![
         section("Everything is the owner's", format!("{PREAMBLE}set local role atlvs_owner;\n")),
         section("Base", BASE.to_owned()),
+        section("Search", SEARCH.to_owned()),
         section("Change log and outbox", CHANGES.to_owned()),
     ];
     for domain in registry.domains() {
@@ -58,6 +61,8 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
             sections.push(section(&format!("{}/{file}", domain.name), (*sql).to_owned()));
         }
     }
+    let searches = registry.entities().map(search::functions).collect();
+    sections.push(section("Search functions", searches));
     sections.push(section("Triggers", each(registry, triggers)));
     sections.push(section("Functions of the definer", definers::sql(registry)));
     sections.push(section("Partitions", "select make_change_partitions();\n".to_owned()));
@@ -106,6 +111,7 @@ pub fn columns(entity: &Entity) -> Vec<Column> {
     if has_custom_fields(entity) {
         columns.push(column("custom", "jsonb", Some("'{}'::jsonb")));
     }
+    columns.extend(search::columns(entity));
     columns
 }
 
@@ -230,6 +236,7 @@ fn indexes(member: &Member) -> Vec<String> {
             key(entity, &[field])
         ));
     }
+    sql.extend(search::indexes(entity));
     sql
 }
 
@@ -334,7 +341,9 @@ fn triggers(member: &Member) -> String {
         .iter()
         .chain(entity.retired)
         .filter(|f| f.secret)
-        .map(|f| literal(f.name))
+        .map(|f| f.name)
+        .chain(search::column_names(entity))
+        .map(literal)
         .collect();
     let of = logged_columns(entity);
     let mut sql = String::new();

@@ -86,31 +86,68 @@ fn reaches(columns: &[Column]) -> Vec<Reach> {
 }
 
 /// The select list that `write_row` reads: first, for each narrower reach, whether the row is in
-/// it; then the columns.
-fn select_list(columns: &[Column], access: &Access, params: &mut Vec<Bound>) -> String {
-    let mut list: Vec<String> =
-        reaches(columns).into_iter().map(|reach| access.within_sql(reach, None, params)).collect();
+/// it; then the columns. `alias` names the table where the statement gives it another name.
+fn select_list(
+    columns: &[Column],
+    access: &Access,
+    alias: Option<&str>,
+    params: &mut Vec<Bound>,
+) -> String {
+    let within = |reach| access.within_sql(reach, alias, params);
+    let mut list: Vec<String> = reaches(columns).into_iter().map(within).collect();
+    let of = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
     for Column { name, kind, .. } in columns {
-        list.push(format!("\"{name}\""));
+        list.push(format!("{of}\"{name}\""));
         if let Some(second) = second_column(*kind, name) {
-            list.push(format!("\"{second}\""));
+            list.push(format!("{of}\"{second}\""));
         }
     }
     list.join(", ")
 }
 
+/// Columns of a `select_list`.
+fn columns_taken(columns: &[Column]) -> usize {
+    let pairs = columns.iter().filter(|one| second_column(one.kind, one.name).is_some()).count();
+    reaches(columns).len() + columns.len() + pairs
+}
+
+/// Amounts have a currency beside them and are comparable within it only.
+pub(crate) fn is_amount(kind: Kind) -> bool {
+    matches!(kind, Kind::Money | Kind::Price)
+}
+
+/// Numbers that can be added up.
+pub(crate) fn is_number(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Integer { .. }
+            | Kind::Decimal { .. }
+            | Kind::Percent { .. }
+            | Kind::Rate
+            | Kind::Quantity { .. }
+            | Kind::Duration
+    )
+}
+
 /// One row as a JSON object.
 fn write_row(row: &Row, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
-    let reaches = reaches(columns);
-    let mut index = reaches.len();
-    let mut first = true;
     out.push(b'{');
+    write_members(row, 0, columns, out)?;
+    out.push(b'}');
+    Ok(())
+}
+
+/// The members of a row whose `select_list` begins at this column of the statement.
+fn write_members(row: &Row, start: usize, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
+    let reaches = reaches(columns);
+    let mut index = start + reaches.len();
+    let mut first = true;
     for Column { name, kind, only } in columns {
         let place = only.and_then(|only| reaches.iter().position(|reach| *reach == only));
         if let Some(place) = place
-            && !row.try_get::<_, bool>(place)?
+            && !row.try_get::<_, bool>(start + place)?
         {
-            index += if *kind == Kind::Money { 2 } else { 1 };
+            index += 1 + usize::from(second_column(*kind, name).is_some());
             continue;
         }
         if !first {
@@ -121,7 +158,6 @@ fn write_row(row: &Row, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
         out.push(b':');
         index += kind::encode(row, index, *kind, out)?;
     }
-    out.push(b'}');
     Ok(())
 }
 

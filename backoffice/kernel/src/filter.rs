@@ -1,19 +1,37 @@
-//! `filter[field]=value` and `filter[field][operator]=value` into typed conditions. Names come from
-//! descriptors, values are parameters: nothing of the caller's text reaches SQL.
+//! What a list is narrowed by: typed tests of columns, joined by and, or and not, and their SQL.
+//! Names come from descriptors, values are parameters: nothing of the caller's text reaches SQL.
+//! How a query says a test stands in `filter/read`, what its values mean in `filter/value`.
 
 use std::fmt::Write;
 
-use tokio_postgres::types::Type;
+use uuid::Uuid;
 
+use crate::actor::Actor;
 use crate::entity::{Entity, Field, Kind};
 use crate::error::{Code, Error, Result};
-use crate::kind;
-use crate::param::{Bound, Param};
+use crate::kind_sql::currency_column;
+use crate::param::Bound;
+use crate::registry::Registry;
+use crate::rights::Access;
 
-/// Conditions in one list.
-pub(crate) const FILTERS_MAX: usize = 20;
-/// Values in one `in`.
-pub(crate) const IN_VALUES_MAX: usize = 100;
+mod moment;
+mod read;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(crate) use moment::Moment;
+pub(crate) use read::{Asked, bracket, tree};
+
+/// Tests in one list, those of `where` counted.
+pub(crate) const TESTS_MAX: usize = 50;
+/// Levels of and, or and not in `where`.
+pub(crate) const DEPTH_MAX: usize = 5;
+/// Values in one `in`, `not_in`, `any` or `all`.
+pub(crate) const VALUES_MAX: usize = 100;
+
+/// What of `Kind::Money` is compared by itself: `price.currency`.
+const CURRENCY: &str = "currency";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Operator {
@@ -23,9 +41,15 @@ pub(crate) enum Operator {
     Gte,
     Lt,
     Lte,
+    Between,
     In,
+    NotIn,
     Contains,
     Starts,
+    Ends,
+    Any,
+    All,
+    Empty,
     Null,
 }
 
@@ -37,20 +61,32 @@ impl Operator {
         ("gte", Self::Gte),
         ("lt", Self::Lt),
         ("lte", Self::Lte),
+        ("between", Self::Between),
         ("in", Self::In),
+        ("not_in", Self::NotIn),
         ("contains", Self::Contains),
         ("starts", Self::Starts),
+        ("ends", Self::Ends),
+        ("any", Self::Any),
+        ("all", Self::All),
+        ("empty", Self::Empty),
         ("null", Self::Null),
     ];
 
     pub(crate) fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(_, one)| *one == self).map_or("eq", |(name, _)| name)
     }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, one)| *one)
+    }
 }
 
-/// Operators of a kind.
+/// Operators of a kind, the one that stands for itself (`filter[field]=value`) first.
 pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
-    use Operator::{Contains, Eq, Gt, Gte, In, Lt, Lte, Ne, Null, Starts};
+    use Operator::{
+        All, Any, Between, Contains, Empty, Ends, Eq, Gt, Gte, In, Lt, Lte, Ne, NotIn, Null, Starts,
+    };
     match kind {
         Kind::Text { .. }
         | Kind::Slug
@@ -58,186 +94,227 @@ pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
         | Kind::Phone
         | Kind::Url
         | Kind::Language
-        | Kind::TimeZone => &[Eq, Ne, In, Contains, Starts, Null],
+        | Kind::TimeZone => &[Eq, Ne, In, NotIn, Contains, Starts, Ends, Null],
         Kind::Currency
         | Kind::Country
         | Kind::Choice(_)
         | Kind::Link { .. }
         | Kind::Id
-        | Kind::File => &[Eq, Ne, In, Null],
+        | Kind::File => &[Eq, Ne, In, NotIn, Null],
         Kind::Bool => &[Eq, Ne, Null],
         Kind::Integer { .. }
-        | Kind::Money
-        | Kind::Price
         | Kind::Decimal { .. }
         | Kind::Percent { .. }
         | Kind::Rate
         | Kind::Quantity { .. }
         | Kind::Duration
         | Kind::Date
-        | Kind::Instant => &[Eq, Ne, Gt, Gte, Lt, Lte, In, Null],
+        | Kind::Instant => &[Eq, Ne, Gt, Gte, Lt, Lte, Between, In, NotIn, Null],
+        // A list of amounts would be a list of pairs: `or` says that.
+        Kind::Money | Kind::Price => &[Eq, Ne, Gt, Gte, Lt, Lte, Between, Null],
         Kind::Rrule => &[Contains, Starts, Null],
-        Kind::TextList { .. } => &[Contains, Null],
+        Kind::TextList { .. } => &[Contains, Any, All, Empty, Null],
         Kind::Json | Kind::Bytes { .. } | Kind::Geo => &[Null],
     }
 }
 
-/// A column that lists can filter and sort by: standard ones and shown fields.
-pub(crate) fn column(entity: &Entity, name: &str) -> Option<(&'static str, Kind)> {
+/// A column that lists can filter, sort and group by.
+#[derive(Debug, Clone)]
+pub(crate) struct Column {
+    /// In the table.
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+}
+
+/// Standard columns and shown fields by name, and `<money>.currency`; with the field whose rights
+/// decide, which standard columns do not have.
+pub(crate) fn column(entity: &Entity, name: &str) -> Option<(Column, Option<&'static Field>)> {
     const WHOLE: Kind = Kind::Integer { min: i64::MIN, max: i64::MAX };
     let versioned = crate::ddl::is_versioned(entity);
+    let standard = |name: &str, kind| Some((Column { name: name.to_owned(), kind }, None));
     match name {
-        "id" => Some(("id", Kind::Id)),
-        "created_at" => Some(("created_at", Kind::Instant)),
-        "updated_at" if versioned => Some(("updated_at", Kind::Instant)),
-        "version" if versioned => Some(("version", WHOLE)),
+        "id" => standard("id", Kind::Id),
+        "created_at" => standard("created_at", Kind::Instant),
+        "updated_at" if versioned => standard("updated_at", Kind::Instant),
+        "version" if versioned => standard("version", WHOLE),
         _ => {
-            let field: &'static Field = entity.field(name).filter(|field| !field.secret)?;
-            Some((field.name, field.kind))
+            let (name, part) = name.split_once('.').map_or((name, None), |(a, b)| (a, Some(b)));
+            let field = entity.field(name).filter(|field| !field.secret)?;
+            let column = match (field.kind, part) {
+                (_, None) => Column { name: field.name.to_owned(), kind: field.kind },
+                (Kind::Money | Kind::Price, Some(CURRENCY)) => {
+                    Column { name: currency_column(field.name), kind: Kind::Currency }
+                }
+                _ => return None,
+            };
+            Some((column, Some(field)))
         }
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct Condition {
-    pub(crate) column: &'static str,
-    pub(crate) operator: Operator,
-    /// Absent for `null`, whose sense stands in `negated`.
-    value: Option<Bound>,
-    negated: bool,
-    /// The column is a list and the value one of its elements.
-    element: bool,
-    /// The caller's text, for the cursor's hash.
-    pub(crate) text: String,
-}
-
-/// Reads one parameter; `None` when its name is no filter.
-pub(crate) fn parse(entity: &Entity, name: &str, text: &str) -> Option<Result<Condition>> {
-    let inner = name.strip_prefix("filter[")?.strip_suffix(']')?;
-    let (field, operator) = inner.split_once("][").unwrap_or((inner, "eq"));
-    Some(condition(entity, field, operator, text, name))
-}
-
-fn condition(
+/// Like `column`, for a caller: 403 when it is not readable on every row in reach. `refuse` says
+/// that there is none.
+pub(crate) fn readable(
     entity: &Entity,
-    field: &str,
-    operator: &str,
-    text: &str,
+    access: &Access,
+    name: &str,
     parameter: &str,
-) -> Result<Condition> {
-    let shown: String = parameter.chars().take(100).collect();
-    let refuse = |message: String| Err(Error::field(Code::InvalidFilter, shown.clone(), message));
-    let Some((column, kind)) = column(entity, field) else {
-        return refuse("there is no such field".to_owned());
-    };
-    let allowed = operators(kind);
-    let known = Operator::NAMES.iter().find(|(name, _)| *name == operator).map(|(_, one)| *one);
-    let Some(operator) = known.filter(|operator| allowed.contains(operator)) else {
-        let names: Vec<&str> = allowed.iter().map(|operator| operator.name()).collect();
-        return refuse(format!("{column} can be filtered by: {}", names.join(", ")));
-    };
-    let element = matches!(kind, Kind::TextList { .. });
-    let text_owned = text.to_owned();
-    let mut made =
-        Condition { column, operator, value: None, negated: false, element, text: text_owned };
-    let value = match operator {
-        Operator::Null => match text {
-            "true" => return Ok(made),
-            "false" => {
-                made.negated = true;
-                return Ok(made);
+    refuse: impl FnOnce() -> Error,
+) -> Result<Column> {
+    let (column, field) = column(entity, name).ok_or_else(refuse)?;
+    if let Some(field) = field {
+        access.readable_everywhere(field).map_err(|error| error.at(parameter))?;
+    }
+    Ok(column)
+}
+
+/// Tests and how they are joined. A test of a null is false, also below `not`: every row is either
+/// in a list or in the list of its negation.
+pub(crate) enum Tree {
+    All(Vec<Tree>),
+    Any(Vec<Tree>),
+    Not(Box<Tree>),
+    Test(Test),
+}
+
+pub(crate) struct Test {
+    path: Path,
+    check: Check,
+}
+
+enum Path {
+    Own(Column),
+    /// A column of the row that a link names, as far as the caller reaches that row.
+    Linked(Box<Linked>),
+}
+
+struct Linked {
+    link: &'static Field,
+    target: &'static Entity,
+    access: Access,
+    column: Column,
+}
+
+enum Check {
+    Null,
+    Empty,
+    /// SQL operator.
+    Compare(&'static str, Bound),
+    Between(Bound, Bound),
+    OneOf(Bound),
+    Like(Bound),
+    Has(Bound),
+    HasAny(Bound),
+    HasAll(Bound),
+    /// Of an amount, in one currency.
+    Money(Box<Check>, Bound),
+}
+
+/// Where the tested columns are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    /// Of the table.
+    pub(crate) alias: &'a str,
+    pub(crate) org: Uuid,
+}
+
+impl Tree {
+    /// Appends a condition in brackets, or `true`.
+    pub(crate) fn sql(&self, scope: Scope<'_>, sql: &mut String, params: &mut Vec<Bound>) {
+        match self {
+            Self::All(parts) => join(parts, " and ", scope, sql, params),
+            Self::Any(parts) => join(parts, " or ", scope, sql, params),
+            Self::Not(part) => {
+                sql.push('(');
+                part.sql(scope, sql, params);
+                sql.push_str(" is not true)");
             }
-            _ => return refuse("null is true or false".to_owned()),
-        },
-        Operator::In => many(kind, text),
-        Operator::Contains | Operator::Starts if !element => pattern(operator, text),
-        _ => loose(kind, text).map(|value| Bound { value, ty: text_type(kind) }),
-    };
-    match value {
-        Ok(value) => {
-            made.value = Some(value);
-            Ok(made)
+            Self::Test(test) => test.sql(scope, sql, params),
         }
-        Err(message) => refuse(message),
     }
-}
 
-fn text_type(kind: Kind) -> Type {
-    match kind {
-        Kind::TextList { .. } => Type::TEXT,
-        _ => kind::pg_type(kind),
-    }
-}
-
-/// Range and form do not matter to a comparison, only that the value has the column's type.
-fn loose(kind: Kind, text: &str) -> std::result::Result<Param, String> {
-    let kind = match kind {
-        Kind::Integer { .. } => Kind::Integer { min: i64::MIN, max: i64::MAX },
-        Kind::Percent { scale } => Kind::Decimal { scale },
-        Kind::Slug | Kind::Email | Kind::Phone | Kind::Url | Kind::Language | Kind::TimeZone => {
-            Kind::Text { max: PATTERN_CHARS_MAX }
+    /// Tests in it.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::len).sum(),
+            Self::Not(part) => part.len(),
+            Self::Test(_) => 1,
         }
-        other => other,
-    };
-    kind::read(kind, text).map_err(|refusal| refusal.message)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::All(parts) if parts.is_empty())
+    }
 }
 
-const PATTERN_CHARS_MAX: u32 = 300;
-
-fn many(kind: Kind, text: &str) -> std::result::Result<Bound, String> {
-    let parts: Vec<&str> = text.split(',').collect();
-    if parts.len() > IN_VALUES_MAX {
-        return Err(format!("in takes at most {IN_VALUES_MAX} values"));
+fn join(parts: &[Tree], word: &str, scope: Scope<'_>, sql: &mut String, params: &mut Vec<Bound>) {
+    if parts.is_empty() {
+        sql.push_str("true");
+        return;
     }
-    let values: std::result::Result<Vec<Param>, String> =
-        parts.into_iter().map(|part| loose(kind, part)).collect();
-    Ok(Bound { value: Param::List(values?), ty: kind::pg_array_type(kind) })
+    for (place, part) in parts.iter().enumerate() {
+        sql.push_str(if place == 0 { "(" } else { word });
+        part.sql(scope, sql, params);
+    }
+    sql.push(')');
 }
 
-/// A LIKE pattern in which the caller's own `%`, `_` and `\` mean themselves.
-fn pattern(operator: Operator, text: &str) -> std::result::Result<Bound, String> {
-    let text = match loose(Kind::Text { max: PATTERN_CHARS_MAX }, text)? {
-        Param::Text(text) => text,
-        _ => return Err("must be a text".to_owned()),
-    };
-    let mut like = String::with_capacity(text.len().saturating_add(2));
-    if operator == Operator::Contains {
-        like.push('%');
-    }
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            like.push('\\');
+impl Test {
+    fn sql(&self, scope: Scope<'_>, sql: &mut String, params: &mut Vec<Bound>) {
+        match &self.path {
+            Path::Own(column) => self.check.sql(scope.alias, column, sql, params),
+            Path::Linked(linked) => {
+                let Linked { link, target, access, column } = &**linked;
+                params.push(Bound::uuid(scope.org));
+                let (org, alias) = (params.len(), scope.alias);
+                push(
+                    sql,
+                    &format!(
+                        "exists (select from \"{}\" f where f.org_id = ${org} \
+                         and f.id = {alias}.\"{}\"",
+                        target.name, link.name
+                    ),
+                );
+                if target.soft_deletes() {
+                    sql.push_str(" and f.deleted_at is null");
+                }
+                access.rows_sql(Some("f"), sql, params);
+                sql.push_str(" and ");
+                self.check.sql("f", column, sql, params);
+                sql.push(')');
+            }
         }
-        like.push(c);
     }
-    like.push('%');
-    Ok(Bound { value: Param::Text(like), ty: Type::TEXT })
 }
 
-impl Condition {
-    /// Appends ` and …` and the parameter.
-    pub(crate) fn sql(&self, sql: &mut String, params: &mut Vec<Bound>) {
-        let column = self.column;
-        let Some(value) = &self.value else {
-            let not = if self.negated { "not " } else { "" };
-            push(sql, &format!(" and \"{column}\" is {not}null"));
-            return;
+impl Check {
+    fn sql(&self, alias: &str, column: &Column, sql: &mut String, params: &mut Vec<Bound>) {
+        let name = format!("{alias}.\"{}\"", column.name);
+        let mut bind = |value: &Bound| {
+            params.push(value.clone());
+            params.len()
         };
-        params.push(value.clone());
-        let n = params.len();
-        let text = match self.operator {
-            Operator::Eq => format!("\"{column}\" = ${n}"),
-            Operator::Ne => format!("\"{column}\" is distinct from ${n}"),
-            Operator::Gt => format!("\"{column}\" > ${n}"),
-            Operator::Gte => format!("\"{column}\" >= ${n}"),
-            Operator::Lt => format!("\"{column}\" < ${n}"),
-            Operator::Lte => format!("\"{column}\" <= ${n}"),
-            Operator::In => format!("\"{column}\" = any(${n})"),
-            Operator::Contains if self.element => format!("${n} = any(\"{column}\")"),
-            Operator::Contains | Operator::Starts => format!("\"{column}\" ilike ${n}"),
-            Operator::Null => return,
+        let text = match self {
+            Self::Null => format!("{name} is null"),
+            Self::Empty => format!("cardinality({name}) = 0"),
+            Self::Compare(operator, value) => format!("{name} {operator} ${}", bind(value)),
+            Self::Between(from, until) => {
+                format!("{name} between ${} and ${}", bind(from), bind(until))
+            }
+            Self::OneOf(values) => format!("{name} = any(${})", bind(values)),
+            Self::Like(pattern) => format!("{name} ilike ${}", bind(pattern)),
+            Self::Has(value) => format!("${} = any({name})", bind(value)),
+            Self::HasAny(values) => format!("{name} && ${}", bind(values)),
+            Self::HasAll(values) => format!("{name} @> ${}", bind(values)),
+            Self::Money(check, currency) => {
+                let n = bind(currency);
+                push(sql, &format!("({alias}.\"{}\" = ${n} and ", currency_column(&column.name)));
+                check.sql(alias, column, sql, params);
+                sql.push(')');
+                return;
+            }
         };
-        push(sql, &format!(" and {text}"));
+        sql.push_str(&text);
     }
 }
 
@@ -245,4 +322,28 @@ impl Condition {
 pub(crate) fn push(sql: &mut String, text: &str) {
     let written = sql.write_str(text);
     debug_assert!(written.is_ok());
+}
+
+/// A filter that cannot be applied, and where it stands in the query.
+pub(super) fn refuse(place: &str, message: impl Into<String>) -> Error {
+    let shown: String = place.chars().take(PLACE_CHARS_MAX).collect();
+    Error::field(Code::InvalidFilter, shown, message)
+}
+
+/// Characters of a caller's own text in an error.
+const PLACE_CHARS_MAX: usize = 100;
+
+/// Who a query may mean with `me`.
+fn me(actor: &Actor) -> Option<Uuid> {
+    actor.user()
+}
+
+/// The entity behind a link that filters and includes may follow.
+pub(crate) fn followed(
+    registry: &Registry,
+    entity: &Entity,
+    link: &Field,
+) -> Option<&'static Entity> {
+    let target = registry.target(entity, link.name)?;
+    (target.scope == crate::entity::Scope::Tenant && target.operations.read).then_some(target)
 }

@@ -1,6 +1,7 @@
 //! OpenAPI 3.1 from the registry: a schema per entity, operations, problems, security. Nothing is
 //! described by hand but the routes of accounts, which dispatch reads from the same table.
 
+mod lists;
 mod operations;
 mod schemas;
 mod writing;
@@ -36,7 +37,7 @@ pub fn document(registry: &Registry) -> Value {
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "parameters": writing::parameters(),
+            "parameters": parameters(),
             "responses": {"problem": operations::problem_response()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -44,6 +45,12 @@ pub fn document(registry: &Registry) -> Value {
             },
         },
     })
+}
+
+fn parameters() -> Map<String, Value> {
+    let mut all = lists::parameters();
+    all.extend(crate::kind::object(writing::parameters()).unwrap_or_default());
+    all
 }
 
 fn tags(registry: &Registry) -> Vec<Value> {

@@ -1,82 +1,221 @@
-//! Keyset pages: the order of a list, the cursor that continues it, and their SQL. A cursor holds
-//! the last row's keys and a hash of sort and filters, so it fits one list only.
+//! What a list was asked for: its parameters read into one value. The order and the cursor that
+//! continues a list stand in `page/order`, groups and aggregates in `page/group`.
 
-use data_encoding::BASE64URL_NOPAD;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
-use crate::entity::{Entity, Kind};
+use crate::actor::Actor;
+use crate::cx::Cx;
+use crate::entity::{Entity, Field, Kind, View};
 use crate::error::{Code, Error, Result};
-use crate::filter::{self, Condition, push};
+use crate::filter::{self, Asked, Moment, Tree};
 use crate::kind;
 use crate::param::{Bound, Param};
-use crate::rights::Access;
+use crate::registry::Registry;
+use crate::rights::{self, Access};
+
+pub(crate) mod group;
+pub(crate) mod order;
+
+use group::Groups;
+pub(crate) use order::has_order;
+use order::{Cursor, SortKey};
 
 pub const LIMIT_DEFAULT: u32 = 50;
 pub const LIMIT_MAX: u32 = 200;
 /// Counts are exact up to here, then estimated.
 pub const COUNT_EXACT_MAX: i64 = 10_000;
-/// Sort keys in one list, the final `id` not counted.
-pub const SORT_KEYS_MAX: usize = 4;
-/// Characters of a text that lists are sorted by.
-const SORT_CHARS_MAX: u32 = 300;
-/// Characters of a cursor.
-const CURSOR_CHARS_MAX: usize = 8_192;
+/// Counts are exact up to here when that was asked for.
+pub const COUNT_ASKED_MAX: i64 = 1_000_000;
+/// Links in one `include`.
+pub const INCLUDES_MAX: usize = 5;
+/// Levels of a tree.
+pub const TREE_DEPTH_MAX: u32 = 32;
+/// Rows of a tree; one that has more is refused.
+pub const TREE_NODES_MAX: i64 = 2_000;
+/// Characters of `q`.
+pub const SEARCH_CHARS_MAX: usize = 200;
 
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SortKey {
-    pub(crate) column: &'static str,
-    pub(crate) kind: Kind,
-    pub(crate) descending: bool,
+/// The parent of a child collection: the child's link field and the parent's id.
+pub(crate) type Parent = Option<(&'static Field, Uuid)>;
+
+/// Who asks for a list of what, and when.
+#[derive(Clone, Copy)]
+pub(crate) struct Asking<'a> {
+    pub(crate) registry: &'static Registry,
+    pub(crate) actor: &'a Actor,
+    pub(crate) now: Timestamp,
+    pub(crate) entity: &'static Entity,
+    pub(crate) access: &'a Access,
+    pub(crate) parent: Parent,
 }
 
-/// What a list was asked for.
-#[derive(Debug)]
+impl<'a> Asking<'a> {
+    pub(crate) fn of(
+        cx: &'a Cx,
+        entity: &'static Entity,
+        access: &'a Access,
+        parent: Parent,
+    ) -> Self {
+        Self { registry: cx.registry(), actor: &cx.actor, now: cx.now, entity, access, parent }
+    }
+}
+
 pub(crate) struct ListQuery {
-    pub(crate) conditions: Vec<Condition>,
+    pub(crate) parent: Parent,
+    pub(crate) tests: Tree,
+    pub(crate) search: Option<Search>,
+    pub(crate) deleted: Deleted,
     pub(crate) sort: Vec<SortKey>,
+    /// Of the rows inside groups.
+    pub(crate) row_sort: Vec<SortKey>,
     pub(crate) limit: u32,
     /// Values of the sort keys of the last row seen; `None` stands for null.
     pub(crate) after: Option<Vec<Option<Bound>>>,
+    pub(crate) count: Count,
+    /// Fields to show; absent means all.
+    pub(crate) fields: Option<Vec<String>>,
+    pub(crate) includes: Vec<Include>,
+    pub(crate) shape: Shape,
+    /// Of everything that decides which rows the list has, in which order.
     hash: String,
+    /// Now, when the list began.
+    at: Timestamp,
 }
 
+pub(crate) enum Shape {
+    Rows,
+    Tree(Branch),
+    Groups(Groups),
+}
+
+/// Part of a tree.
+pub(crate) struct Branch {
+    /// Link to the row above.
+    pub(crate) parent: &'static Field,
+    pub(crate) root: Option<Uuid>,
+    pub(crate) flat: bool,
+    /// Levels, those of the roots counted.
+    pub(crate) depth: u32,
+}
+
+pub(crate) struct Search {
+    pub(crate) words: String,
+    /// Whether personal fields are searched too.
+    pub(crate) personal: bool,
+}
+
+/// What of deleted rows is shown; the access is that of the right to delete.
+pub(crate) enum Deleted {
+    Hidden,
+    With(Access),
+    Only(Access),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Count {
+    /// Exact up to so many rows, then estimated.
+    UpTo(i64),
+    Estimate,
+    None,
+}
+
+/// A linked row inside each row.
+pub(crate) struct Include {
+    pub(crate) link: &'static Field,
+    pub(crate) target: &'static Entity,
+    pub(crate) access: Access,
+    /// Member that holds it: the link without `_id`.
+    pub(crate) member: &'static str,
+}
+
+/// Parameters of every list, beside `filter[…]`.
+const PARAMETERS: &[&str] = &[
+    "where", "zone", "q", "deleted", "sort", "limit", "cursor", "count", "fields", "include", "view",
+    "root", "shape", "depth", "group", "aggregate", "per_group",
+];
+/// What says nothing about a tree.
+const NOT_OF_TREES: &[&str] = &["limit", "cursor", "count", "include", "group", "q", "deleted"];
+const OF_TREES: &[&str] = &["root", "shape", "depth"];
+const OF_GROUPS: &[&str] = &["aggregate", "per_group"];
+/// What changes neither the rows of a list nor their order.
+const NOT_HASHED: &[&str] = &["limit", "cursor", "count", "fields", "include"];
+
+type Given<'a> = BTreeMap<&'static str, &'a str>;
+
 /// Reads the parameters of a list; unknown and repeated ones are refused.
-pub(crate) fn parse(entity: &Entity, query: &[(String, String)]) -> Result<ListQuery> {
-    let mut conditions = Vec::new();
-    let (mut sort, mut limit, mut cursor) = (None, None, None);
+pub(crate) fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
+    let (given, filters) = gather(query)?;
+    let zone = given.get("zone").map_or(Ok(TimeZone::UTC), |name| zone(name))?;
+    let cursor = given.get("cursor").map(|text| Cursor::read(text)).transpose()?;
+    let at = cursor.as_ref().map_or(asking.now, |cursor| cursor.at);
+    let moment = Moment::new(at, zone);
+    let tests = tests(asking, &moment, &given, &filters)?;
+    let search = given.get("q").map(|words| search(asking, words)).transpose()?;
+    let shape = shape(asking, &given, &moment)?;
+    let (sort, row_sort) = orders(asking, &given, search.is_some(), &shape)?;
+    let hash = order::hash(asking, query.iter().filter(|(name, _)| !is_not_hashed(name)));
+    let after = cursor.map(|cursor| cursor.after(&sort, &hash)).transpose()?;
+    let limit_max = match &shape {
+        Shape::Groups(groups) if groups.rows.is_some() => group::GROUPS_WITH_ROWS_MAX,
+        _ => LIMIT_MAX,
+    };
+    let limit = number(&given, "limit", limit_max)?.unwrap_or(LIMIT_DEFAULT.min(limit_max));
+    let includes = given.get("include").map_or(Ok(Vec::new()), |text| includes(asking, text))?;
+    Ok(ListQuery {
+        parent: asking.parent,
+        tests,
+        search,
+        deleted: deleted(asking, &given)?,
+        sort,
+        row_sort,
+        limit,
+        after,
+        count: count(&given)?,
+        fields: given.get("fields").map(|text| fields(asking, text)).transpose()?,
+        includes,
+        shape,
+        hash,
+        at: moment.now(),
+    })
+}
+
+/// Reads the parameters of one row: fields and linked rows.
+pub(crate) fn parse_one(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
+    const KNOWN: &[&str] = &["fields", "include"];
+    match query.iter().find(|(name, _)| !KNOWN.contains(&name.as_str())) {
+        Some((name, _)) => Err(unknown_parameter(name, &KNOWN.join(", "))),
+        None => parse(asking, query),
+    }
+}
+
+fn is_not_hashed(name: &str) -> bool {
+    NOT_HASHED.contains(&name)
+}
+
+fn gather(query: &[(String, String)]) -> Result<(Given<'_>, Vec<(&str, &str)>)> {
+    let mut given = Given::new();
+    let mut filters = Vec::new();
     for (name, value) in query {
-        if let Some(condition) = filter::parse(entity, name, value) {
-            conditions.push(condition?);
+        if name.starts_with("filter[") && name.ends_with(']') {
+            filters.push((name.as_str(), value.as_str()));
             continue;
         }
-        let slot = match name.as_str() {
-            "sort" => &mut sort,
-            "limit" => &mut limit,
-            "cursor" => &mut cursor,
-            _ => return Err(unknown_parameter(name, "filter[…], sort, limit, cursor")),
+        let Some(known) = PARAMETERS.iter().find(|known| *known == name) else {
+            return Err(unknown_parameter(name, &format!("filter[…], {}", PARAMETERS.join(", "))));
         };
-        if slot.replace(value.as_str()).is_some() {
-            return Err(Error::field(
-                Code::InvalidRequest,
-                name,
-                "the parameter stands there twice",
-            ));
+        if given.insert(known, value).is_some() {
+            return Err(bad(known, "the parameter stands there twice"));
         }
     }
-    if conditions.len() > filter::FILTERS_MAX {
-        let most = filter::FILTERS_MAX;
-        return Err(Error::new(
-            Code::InvalidFilter,
-            format!("a list takes at most {most} filters"),
-        ));
-    }
-    let sort = sort_keys(entity, sort.unwrap_or("-id"))?;
-    let limit = limit.map_or(Ok(LIMIT_DEFAULT), read_limit)?;
-    let hash = hash(entity, &sort, &conditions);
-    let after = cursor.map(|text| read_cursor(text, &sort, &hash)).transpose()?;
-    Ok(ListQuery { conditions, sort, limit, after, hash })
+    Ok((given, filters))
+}
+
+fn bad(name: &str, message: impl Into<String>) -> Error {
+    Error::field(Code::InvalidRequest, name, message)
 }
 
 pub(crate) fn unknown_parameter(name: &str, known: &str) -> Error {
@@ -84,205 +223,196 @@ pub(crate) fn unknown_parameter(name: &str, known: &str) -> Error {
     Error::field(Code::UnknownParameter, shown, format!("known parameters are: {known}"))
 }
 
-fn read_limit(text: &str) -> Result<u32> {
-    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    limit.ok_or_else(|| {
-        Error::field(Code::InvalidRequest, "limit", format!("must be between 1 and {LIMIT_MAX}"))
-    })
+fn zone(name: &str) -> Result<TimeZone> {
+    let known = kind::read(Kind::TimeZone, name).ok().and_then(|_| TimeZone::get(name).ok());
+    let known = known.filter(|zone| zone.iana_name().is_some());
+    known.ok_or_else(|| bad("zone", "must be an IANA time zone like Europe/Berlin"))
 }
 
-/// `-created_at,name`; `id` comes last, so that the order is total.
-fn sort_keys(entity: &Entity, text: &str) -> Result<Vec<SortKey>> {
-    let refuse = |message: String| Err(Error::field(Code::InvalidSort, "sort", message));
-    let mut keys: Vec<SortKey> = Vec::new();
-    for part in text.split(',') {
-        let (descending, name) = match part.strip_prefix('-') {
-            Some(name) => (true, name),
-            None => (false, part),
-        };
-        let Some((column, kind)) = filter::column(entity, name) else {
-            return refuse("names a field that there is not".to_owned());
-        };
-        if !has_order(kind) {
-            return refuse(format!("{column} has no order"));
-        }
-        if keys.iter().any(|key| key.column == column) {
-            return refuse(format!("{column} stands there twice"));
-        }
-        keys.push(SortKey { column, kind, descending });
-    }
-    if keys.len() > SORT_KEYS_MAX {
-        return refuse(format!("a list is sorted by at most {SORT_KEYS_MAX} fields"));
-    }
-    if !keys.iter().any(|key| key.column == "id") {
-        let descending = keys.last().is_some_and(|key| key.descending);
-        keys.push(SortKey { column: "id", kind: Kind::Id, descending });
-    }
-    Ok(keys)
+fn number(given: &Given<'_>, name: &str, max: u32) -> Result<Option<u32>> {
+    let Some(text) = given.get(name) else { return Ok(None) };
+    let number = text.parse().ok().filter(|number| (1..=max).contains(number));
+    number.map(Some).ok_or_else(|| bad(name, format!("must be between 1 and {max}")))
 }
 
-/// A cursor carries the last row's values, so what is sorted by is short: four texts of the longest
-/// kind that is allowed fit into `CURSOR_CHARS_MAX`.
-pub(crate) fn has_order(kind: Kind) -> bool {
-    match kind {
-        Kind::Json
-        | Kind::Bytes { .. }
-        | Kind::TextList { .. }
-        | Kind::Url
-        | Kind::Rrule
-        | Kind::Geo => false,
-        Kind::Text { max } => max <= SORT_CHARS_MAX,
-        _ => true,
+fn tests(
+    asking: Asking<'_>,
+    moment: &Moment,
+    given: &Given<'_>,
+    filters: &[(&str, &str)],
+) -> Result<Tree> {
+    let Asking { registry, actor, entity, access, .. } = asking;
+    let asked = Asked { registry, actor, entity, access, moment };
+    let mut parts = Vec::with_capacity(filters.len() + 1);
+    for (name, value) in filters {
+        let part = filter::bracket(asked, name, value);
+        parts.push(part.unwrap_or_else(|| Err(unknown_parameter(name, "filter[field]")))?);
     }
+    parts.extend(given.get("where").map(|text| filter::tree(asked, text)).transpose()?);
+    let tests = Tree::All(parts);
+    if tests.len() > filter::TESTS_MAX {
+        let most = filter::TESTS_MAX;
+        let text = format!("a list takes at most {most} filters");
+        return Err(Error::new(Code::InvalidFilter, text));
+    }
+    Ok(tests)
 }
 
-fn hash(entity: &Entity, sort: &[SortKey], conditions: &[Condition]) -> String {
-    let mut digest = Sha256::new();
-    let mut put = |text: &str| {
-        digest.update(text.len().to_be_bytes());
-        digest.update(text.as_bytes());
+/// Every searched field has to be readable: personal ones are left out otherwise, a missing open one
+/// refuses the search.
+fn search(asking: Asking<'_>, words: &str) -> Result<Search> {
+    let Asking { entity, access, .. } = asking;
+    if words.chars().count() > SEARCH_CHARS_MAX {
+        return Err(bad("q", format!("has at most {SEARCH_CHARS_MAX} characters")));
+    }
+    let searched = || entity.fields.iter().filter(|field| field.search.is_some());
+    let refused = |personal: bool| {
+        let fields = searched().filter(move |field| field.personal == personal);
+        fields.map(|field| access.readable_everywhere(field)).find_map(Result::err)
     };
-    put(entity.name);
-    for key in sort {
-        put(key.column);
-        put(if key.descending { "-" } else { "+" });
+    if searched().next().is_none() {
+        return Err(bad("q", format!("{} have no text that is searched", entity.route())));
     }
-    let mut filters: Vec<_> = conditions
-        .iter()
-        .map(|condition| (condition.column, condition.operator, condition.text.as_str()))
-        .collect();
-    filters.sort_unstable();
-    for (column, operator, text) in filters {
-        put(column);
-        put(operator.name());
-        put(text);
+    if let Some(error) = refused(false) {
+        return Err(error.at("q"));
     }
-    let digest = digest.finalize();
-    data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default())
-}
-
-fn read_cursor(text: &str, sort: &[SortKey], hash: &str) -> Result<Vec<Option<Bound>>> {
-    let refuse =
-        || Error::field(Code::InvalidCursor, "cursor", "the cursor is not one of this list");
-    if text.len() > CURSOR_CHARS_MAX {
-        return Err(refuse());
-    }
-    let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| refuse())?;
-    let cursor: Value = serde_json::from_slice(&bytes).map_err(|_| refuse())?;
-    if cursor.get("h").and_then(Value::as_str) != Some(hash) {
-        return Err(refuse());
-    }
-    let keys = cursor.get("k").and_then(Value::as_array).ok_or_else(refuse)?;
-    if keys.len() != sort.len() {
-        return Err(refuse());
-    }
-    let read = |(key, value): (&SortKey, &Value)| match value {
-        Value::Null => Ok(None),
-        Value::String(text) => {
-            let value = kind::read(boundless(key.kind), text).map_err(|_| refuse())?;
-            Ok(Some(Bound { value, ty: kind::pg_type(key.kind) }))
-        }
-        _ => Err(refuse()),
+    let has_open = searched().any(|field| !field.personal);
+    let personal = match (refused(true), has_open) {
+        (None, _) => searched().any(|field| field.personal),
+        (Some(_), true) => false,
+        (Some(error), false) => return Err(error.at("q")),
     };
-    sort.iter().zip(keys).map(read).collect()
+    Ok(Search { words: words.replace('\0', " "), personal })
 }
 
-/// A stored value may be outside the bounds that new values keep.
-fn boundless(kind: Kind) -> Kind {
-    match kind {
-        Kind::Integer { .. } => Kind::Integer { min: i64::MIN, max: i64::MAX },
-        Kind::Link { .. } | Kind::Id | Kind::File => Kind::Id,
-        Kind::Percent { scale } => Kind::Decimal { scale },
-        Kind::Bool
-        | Kind::Money
-        | Kind::Price
-        | Kind::Decimal { .. }
-        | Kind::Rate
-        | Kind::Quantity { .. }
-        | Kind::Duration
-        | Kind::Date
-        | Kind::Instant => kind,
-        _ => Kind::Text { max: 20_000 },
+fn deleted(asking: Asking<'_>, given: &Given<'_>) -> Result<Deleted> {
+    let Some(word) = given.get("deleted") else { return Ok(Deleted::Hidden) };
+    let Asking { actor, entity, .. } = asking;
+    if !entity.soft_deletes() {
+        return Err(bad("deleted", format!("{} are never deleted", entity.route())));
+    }
+    let access = || rights::may(actor, entity, "delete").map_err(|error| error.at("deleted"));
+    match *word {
+        "with" => access().map(Deleted::With),
+        "only" => access().map(Deleted::Only),
+        _ => Err(bad("deleted", "is with or only")),
     }
 }
 
-impl ListQuery {
-    /// 403 where a filter or an order would tell of a field what is not shown.
-    pub(crate) fn permitted(&self, entity: &Entity, access: &Access) -> Result<()> {
-        let filters =
-            self.conditions.iter().map(|one| (one.column, format!("filter[{}]", one.column)));
-        let keys = self.sort.iter().map(|key| (key.column, "sort".to_owned()));
-        for (column, parameter) in filters.chain(keys) {
-            if let Some(field) = entity.field(column) {
-                access.readable_everywhere(field).map_err(|error| error.at(&parameter))?;
+fn count(given: &Given<'_>) -> Result<Count> {
+    match given.get("count").copied() {
+        None => Ok(Count::UpTo(COUNT_EXACT_MAX)),
+        Some("exact") => Ok(Count::UpTo(COUNT_ASKED_MAX)),
+        Some("estimate") => Ok(Count::Estimate),
+        Some("none") => Ok(Count::None),
+        Some(_) => Err(bad("count", "is exact, estimate or none")),
+    }
+}
+
+fn fields(asking: Asking<'_>, text: &str) -> Result<Vec<String>> {
+    let shown = crate::engine::shown(asking.entity, asking.access);
+    let mut names = Vec::new();
+    for name in text.split(',') {
+        let known = filter::column(asking.entity, name).filter(|_| !name.contains('.'));
+        let Some((_, field)) = known else {
+            return Err(bad("fields", "names a field that there is not"));
+        };
+        if !shown.iter().any(|one| one.name == name)
+            && let Some(field) = field
+        {
+            asking.access.readable_everywhere(field).map_err(|error| error.at("fields"))?;
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
+}
+
+fn includes(asking: Asking<'_>, text: &str) -> Result<Vec<Include>> {
+    const NAME: &str = "include";
+    let Asking { registry, actor, entity, access, .. } = asking;
+    let mut all: Vec<Include> = Vec::new();
+    for name in text.split(',') {
+        let link = entity.field(name).filter(|field| matches!(field.kind, Kind::Link { .. }));
+        let link = link.ok_or_else(|| bad(NAME, "names a link that there is not"))?;
+        let member = link.name.strip_suffix("_id").unwrap_or(link.name);
+        let target = filter::followed(registry, entity, link)
+            .filter(|_| entity.field(member).is_none())
+            .ok_or_else(|| bad(NAME, format!("{} cannot be included", link.name)))?;
+        if all.iter().any(|one| one.link.name == link.name) {
+            return Err(bad(NAME, format!("{} stands there twice", link.name)));
+        }
+        access.readable_everywhere(link).map_err(|error| error.at(NAME))?;
+        let access = rights::may(actor, target, "read").map_err(|error| error.at(NAME))?;
+        all.push(Include { link, target, access, member });
+    }
+    if all.len() > INCLUDES_MAX {
+        return Err(bad(NAME, format!("takes at most {INCLUDES_MAX} links")));
+    }
+    Ok(all)
+}
+
+/// `sort` says the order of groups, or that of their rows when these are shown.
+fn orders(
+    asking: Asking<'_>,
+    given: &Given<'_>,
+    ranked: bool,
+    shape: &Shape,
+) -> Result<(Vec<SortKey>, Vec<SortKey>)> {
+    let text = given.get("sort").copied();
+    let rows = || order::keys(asking, text, ranked, shape);
+    match shape {
+        Shape::Groups(groups) if groups.rows.is_some() => Ok((groups.order(None)?, rows()?)),
+        Shape::Groups(groups) => Ok((groups.order(text)?, Vec::new())),
+        Shape::Rows | Shape::Tree(_) => Ok((rows()?, Vec::new())),
+    }
+}
+
+fn shape(asking: Asking<'_>, given: &Given<'_>, moment: &Moment) -> Result<Shape> {
+    let stray = |names: &[&'static str], with: &str| {
+        let stray = names.iter().find(|name| given.contains_key(*name));
+        stray.map_or(Ok(()), |name| Err(bad(name, format!("goes with {with} only"))))
+    };
+    match (given.get("view").copied(), given.get("group")) {
+        (Some("tree"), _) => {
+            if let Some(name) = NOT_OF_TREES.iter().find(|name| given.contains_key(*name)) {
+                return Err(bad(name, "does not go with view=tree"));
             }
+            branch(asking, given).map(Shape::Tree)
         }
-        Ok(())
-    }
-
-    /// ` and (…)` for the rows behind the cursor: lexicographic over the keys, nulls where
-    /// PostgreSQL puts them (last when ascending, first when descending).
-    pub(crate) fn after_sql(&self, sql: &mut String, params: &mut Vec<Bound>) {
-        let Some(after) = &self.after else { return };
-        let mut alternatives = Vec::new();
-        let mut equal = String::new();
-        for (key, value) in self.sort.iter().zip(after) {
-            let column = key.column;
-            let (beyond, same) = match value {
-                Some(value) => {
-                    params.push(value.clone());
-                    let n = params.len();
-                    let beyond = if key.descending {
-                        format!("\"{column}\" < ${n}")
-                    } else {
-                        format!("(\"{column}\" > ${n} or \"{column}\" is null)")
-                    };
-                    (beyond, format!("\"{column}\" = ${n}"))
-                }
-                None if key.descending => {
-                    (format!("\"{column}\" is not null"), format!("\"{column}\" is null"))
-                }
-                None => ("false".to_owned(), format!("\"{column}\" is null")),
-            };
-            alternatives.push(format!("({equal}{beyond})"));
-            push(&mut equal, &format!("{same} and "));
+        (Some(_), _) => Err(bad("view", "is tree")),
+        (None, Some(keys)) => {
+            stray(OF_TREES, "view=tree")?;
+            let (aggregate, rows) = (given.get("aggregate").copied(), number(given, "per_group", group::ROWS_MAX)?);
+            group::read(asking, moment, keys, aggregate, rows).map(Shape::Groups)
         }
-        push(sql, &format!(" and ({})", alternatives.join(" or ")));
-    }
-
-    pub(crate) fn order_sql(&self) -> String {
-        let keys: Vec<String> = self
-            .sort
-            .iter()
-            .map(|key| {
-                let direction = if key.descending { "desc" } else { "asc" };
-                format!("\"{}\" {direction}", key.column)
-            })
-            .collect();
-        keys.join(", ")
-    }
-
-    /// Continues behind a row, given its shown JSON.
-    pub(crate) fn cursor(&self, last: &Value) -> Result<String> {
-        let mut keys = Vec::with_capacity(self.sort.len());
-        for key in &self.sort {
-            let value = last.get(key.column).unwrap_or(&Value::Null);
-            let value = match key.kind {
-                Kind::Money | Kind::Price => value.get("amount").unwrap_or(&Value::Null),
-                _ => value,
-            };
-            keys.push(match value {
-                Value::Null | Value::String(_) => value.clone(),
-                Value::Bool(_) | Value::Number(_) => Value::String(value.to_string()),
-                _ => return Err(Error::internal("a sort key is no plain value")),
-            });
+        (None, None) => {
+            stray(OF_TREES, "view=tree")?;
+            stray(OF_GROUPS, "group")?;
+            Ok(Shape::Rows)
         }
-        let text = json!({"h": self.hash, "k": keys}).to_string();
-        Ok(BASE64URL_NOPAD.encode(text.as_bytes()))
     }
 }
 
-/// The count's parameters are those of the conditions; a helper for both statements.
+fn branch(asking: Asking<'_>, given: &Given<'_>) -> Result<Branch> {
+    let views = asking.entity.views.iter();
+    let name = views.filter_map(|view| if let View::Tree(name) = view { Some(*name) } else { None });
+    let parent = name.last().and_then(|name| asking.entity.field(name));
+    let parent = parent.ok_or_else(|| bad("view", "there is no tree of these"))?;
+    asking.access.readable_everywhere(parent).map_err(|error| error.at("view"))?;
+    let root = given.get("root").map(|text| match kind::read(Kind::Id, text) {
+        Ok(Param::Uuid(id)) => Ok(id),
+        _ => Err(Error::field(Code::InvalidId, "root", "must be a UUID")),
+    });
+    let flat = match given.get("shape").copied() {
+        None | Some("nested") => false,
+        Some("flat") => true,
+        Some(_) => return Err(bad("shape", "is nested or flat")),
+    };
+    let depth = number(given, "depth", TREE_DEPTH_MAX)?.unwrap_or(TREE_DEPTH_MAX);
+    Ok(Branch { parent, root: root.transpose()?, flat, depth })
+}
+
+/// A whole number as a parameter.
 pub(crate) fn limit_bound(limit: i64) -> Bound {
     Bound { value: Param::Int(limit), ty: Type::INT8 }
 }

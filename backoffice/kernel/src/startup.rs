@@ -54,7 +54,7 @@ pub fn compare(registry: &Registry, catalog: &Catalog) -> Vec<String> {
         table(member, catalog, &mut missing);
     }
     for definer in definers::of(registry) {
-        function(definer.name, catalog, &mut missing);
+        function(&definer.name, catalog, &mut missing);
     }
     for table in ["changes", "outbox"] {
         if catalog.get(ObjectKind::Table, table, "").is_none() {
@@ -106,6 +106,9 @@ fn table(member: &Member, catalog: &Catalog, missing: &mut Vec<String>) {
     };
     for unique in entity.uniques {
         demand(ObjectKind::Index, "unique key", unique.name);
+    }
+    for column in ddl::search::column_names(entity) {
+        demand(ObjectKind::Index, "index", &ddl::search::index(entity, column));
     }
     for check in entity.checks {
         demand(ObjectKind::Constraint, "check", check.name);

@@ -222,32 +222,47 @@ pub const DEFINERS: &[Definer] = &[
     },
 ];
 
-/// The listed functions that the registry's files define.
-pub fn of(registry: &Registry) -> Vec<&'static Definer> {
+/// A function of this house that passes row-level security.
+pub struct Function {
+    pub name: String,
+    pub callers: &'static [&'static str],
+    pub why: &'static str,
+}
+
+/// The listed functions that the registry's files define, and the generated ones.
+pub fn of(registry: &Registry) -> Vec<Function> {
     let domains = registry.domains().iter().flat_map(|domain| domain.sql).map(|(_, sql)| *sql);
     let files: Vec<&str> = [super::BASE, super::CHANGES].into_iter().chain(domains).collect();
     let defined = |definer: &&Definer| {
         let head = format!("function {}(", definer.name);
         files.iter().any(|sql| sql.contains(&head))
     };
-    DEFINERS.iter().filter(defined).collect()
+    let listed = DEFINERS.iter().filter(defined).map(|definer| Function {
+        name: definer.name.to_owned(),
+        callers: definer.callers,
+        why: definer.why,
+    });
+    let searches = super::search::function_names(registry).into_iter().map(|name| Function {
+        name,
+        callers: APP,
+        why: "reads an index whose operator may not run before the policy",
+    });
+    listed.chain(searches).collect()
 }
 
 /// Ownership and execution rights.
 pub(super) fn sql(registry: &Registry) -> String {
     let mut out = String::new();
-    for definer in of(registry) {
-        let name = definer.name;
+    for Function { name, callers, why } in of(registry) {
         super::put(
             &mut out,
             format_args!(
-                "-- {name} {}\nalter function {name} owner to atlvs_definer;\n\
-                 revoke execute on function {name} from public;\n",
-                definer.why
+                "-- {name} {why}\nalter function {name} owner to atlvs_definer;\n\
+                 revoke execute on function {name} from public;\n"
             ),
         );
-        if !definer.callers.is_empty() {
-            let callers = definer.callers.join(", ");
+        if !callers.is_empty() {
+            let callers = callers.join(", ");
             super::put(&mut out, format_args!("grant execute on function {name} to {callers};\n"));
         }
     }

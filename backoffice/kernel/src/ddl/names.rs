@@ -60,6 +60,8 @@ pub fn of(member: &Member) -> Vec<String> {
     names.extend(entity.constraints.iter().map(|(name, _)| (*name).to_owned()));
     names.extend(entity.indexes.iter().map(|fields| index(entity, fields)));
     names.extend(entity.lookups.iter().map(|field| lookup(entity, field)));
+    let searched = super::search::column_names(entity).into_iter();
+    names.extend(searched.map(|column| super::search::index(entity, column)));
     names.extend(link_indexes(member).iter().map(|field| index(entity, &[field])));
     names
 }

@@ -178,7 +178,7 @@ fn sections_come_in_an_order_that_can_run() {
 
 #[test]
 fn definers_of_other_houses_are_left_out() {
-    let names: Vec<_> = definers::of(&registry()).iter().map(|definer| definer.name).collect();
+    let names: Vec<_> = definers::of(&registry()).into_iter().map(|one| one.name).collect();
     assert_eq!(names, ["record_change", "erase_changes", "make_change_partitions"]);
     contains("revoke execute on function record_change from public;");
     contains("grant execute on function erase_changes to atlvs_app;");

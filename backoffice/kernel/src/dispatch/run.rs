@@ -8,8 +8,9 @@ use super::route::{Above, Target};
 use super::{Answer, Body, Call, Method, bulk, idempotency};
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock};
-use crate::entity::Entity;
+use crate::entity::{Entity, Field};
 use crate::error::{Code, Error, Fault, Result};
+use crate::registry::Link;
 use crate::rights::{self, Access};
 use crate::service::Service;
 use crate::{history, page, strict_json, validate};
@@ -55,9 +56,7 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
             return list(cx, call, entity, *above).await.map(Done::Answer);
         }
         Target::Get { entity, id } => {
-            no_query(call)?;
-            let access = rights::may(&cx.actor, entity, "read")?;
-            return row(cx, entity, *id, &access, 200).await.map(Done::Answer);
+            return get(cx, call, entity, *id).await.map(Done::Answer);
         }
         Target::History { entity, id } => {
             let page = history::PageQuery::parse(&call.query)?;
@@ -122,17 +121,59 @@ async fn list(
     above: Option<Above>,
 ) -> Result<Answer> {
     let access = rights::may(&cx.actor, entity, "read")?;
-    let query = page::parse(entity, &call.query)?;
-    query.permitted(entity, &access)?;
-    let parent = match above {
+    let (parent, query) = match above {
         Some(above) => {
-            parent_is_there(cx, above).await?;
-            Some((above.child.field, above.id))
+            let (field, query) = via(cx, entity, above, &call.query)?;
+            (Some((field, above.id)), query)
         }
-        None => None,
+        None => (None, call.query.clone()),
     };
-    let body = engine::list::page(cx, entity, &query, &access, parent).await?;
+    let query = page::parse(page::Asking::of(cx, entity, &access, parent), &query)?;
+    if let Some(above) = above {
+        parent_is_there(cx, above).await?;
+    }
+    let body = engine::list::page(cx, entity, &query, &access).await?;
     Ok(Answer { status: 200, body: Some(body), ..Answer::default() })
+}
+
+/// The link that leads to the row above: the first one, or the one that `via` names. And the
+/// parameters without `via`.
+fn via(
+    cx: &Cx,
+    entity: &'static Entity,
+    above: Above,
+    query: &[(String, String)],
+) -> Result<(&'static Field, Vec<(String, String)>)> {
+    let (via, rest): (Vec<_>, Vec<_>) = query.iter().cloned().partition(|(name, _)| name == "via");
+    let mut field = above.child.field;
+    if let [(_, name)] = via.as_slice() {
+        let links = cx.registry().member(entity.name).map(|member| member.links.as_slice());
+        let mut links = links.unwrap_or_default().iter();
+        let leads =
+            |link: &&Link| link.target.name == above.entity.name && link.field.name == *name;
+        field = links.find(leads).map(|link| link.field).ok_or_else(|| {
+            let text = format!("names no link to {}", above.entity.route());
+            Error::field(Code::InvalidRequest, "via", text)
+        })?;
+    } else if !via.is_empty() {
+        return Err(Error::field(
+            Code::InvalidRequest,
+            "via",
+            "the parameter stands there twice",
+        ));
+    }
+    Ok((field, rest))
+}
+
+/// One row; with a query, those fields and the linked rows.
+async fn get(cx: &mut Cx, call: &Call, entity: &'static Entity, id: Uuid) -> Result<Answer> {
+    let access = rights::may(&cx.actor, entity, "read")?;
+    if call.query.is_empty() {
+        return row(cx, entity, id, &access, 200).await;
+    }
+    let query = page::parse_one(page::Asking::of(cx, entity, &access, None), &call.query)?;
+    let (body, version) = engine::list::one(cx, entity, id, &query, &access).await?;
+    Ok(Answer { status: 200, body: Some(body), version, ..Answer::default() })
 }
 
 /// The body of a child collection belongs to the row above.

@@ -37,7 +37,7 @@ pub(crate) async fn shown_row(
 ) -> Result<Shown> {
     let columns = shown(entity, access);
     let mut params = Vec::new();
-    let list = select_list(&columns, access, &mut params);
+    let list = select_list(&columns, access, None, &mut params);
     let place = one(entity, cx.org, id, access, &mut params);
     // Rows without a version are not the caller's to change: there is no privilege to lock them.
     let lock = if lock == Lock::Update && ddl::is_versioned(entity) { " for update" } else { "" };
@@ -46,7 +46,7 @@ pub(crate) async fn shown_row(
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
     write_row(row, &columns, &mut out)?;
-    told::tell(cx, entity, &rows, &columns, access).await?;
+    told::tell(cx, entity, &[id], &columns, access).await?;
     let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
     Ok(Shown { json: out, version })
 }

@@ -1,21 +1,34 @@
-//! A page of rows with its count, written into one buffer.
+//! Lists: what `page::parse` read, as SQL and as JSON. One statement gives the rows, whatever is
+//! included; it and the count leave in one pipeline. The statement's table is `t`; a search joins it
+//! as `s`.
 
 use std::io::Write;
 
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{as_map, reach, select_list, shown, told, write_row};
+use super::no_such_row;
 use crate::cx::Cx;
-use crate::entity::{Entity, Field};
+use crate::ddl;
+use crate::entity::Entity;
 use crate::error::{Error, Result};
-use crate::filter::push;
-use crate::page::{self, COUNT_EXACT_MAX, ListQuery};
-use crate::param::Bound;
+use crate::filter::{Scope, push};
+use crate::kind;
+use crate::page::order::SortKey;
+use crate::page::{self, Deleted, ListQuery, Search, Shape};
+use crate::param::{Bound, Param};
 use crate::rights::Access;
 
-/// The parent of a child collection: the child's link field and the parent's id.
-pub(crate) type Parent = Option<(&'static Field, Uuid)>;
+mod count;
+mod groups;
+mod rows;
+mod tree;
+
+use count::Counted;
+use rows::Rows;
+
+/// Rows that a search looks at, the best of which are listed.
+pub(crate) const CANDIDATES_MAX: i64 = 1_000;
 
 /// `{"data":[…],"page":{"next":…,"count":{"value":n,"exact":true}}}`.
 pub(crate) async fn page(
@@ -23,93 +36,181 @@ pub(crate) async fn page(
     entity: &'static Entity,
     query: &ListQuery,
     access: &Access,
-    parent: Parent,
 ) -> Result<Vec<u8>> {
-    let columns = shown(entity, access);
-    let mut params = Vec::new();
-    let mut place = reach(entity, cx.org, access, &mut params);
-    if let Some((field, id)) = parent {
-        params.push(Bound::uuid(id));
-        push(&mut place, &format!(" and \"{}\" = ${}", field.name, params.len()));
+    let list = List { cx, entity, query, access };
+    match &query.shape {
+        Shape::Rows => list.page().await,
+        Shape::Tree(branch) => tree::page(list, branch).await,
+        Shape::Groups(groups) => groups::page(list, groups).await,
     }
-    for condition in &query.conditions {
-        condition.sql(&mut place, &mut params);
-    }
-    let counted = Counted { entity, place: place.clone(), params: params.clone() };
-    query.after_sql(&mut place, &mut params);
-    let list = select_list(&columns, access, &mut params);
-    // One row more than asked tells whether there is a next page.
-    params.push(page::limit_bound(i64::from(query.limit) + 1));
-    let sql = format!(
-        "select {list} from \"{}\"{place} order by {} limit ${}",
-        entity.name,
-        query.order_sql(),
-        params.len()
-    );
-    let (rows, count) = tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx))?;
-    let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let page = rows.get(..rows.len().min(most)).unwrap_or_default();
-    told::tell(cx, entity, page, &columns, access).await?;
-    let mut out = Vec::with_capacity(page.len().saturating_mul(256) + 128);
-    out.extend_from_slice(b"{\"data\":[");
-    let mut last_start = 0;
-    for (place, row) in page.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        last_start = out.len();
-        write_row(row, &columns, &mut out)?;
-    }
-    let next = if rows.len() > most {
-        let last = as_map(out.get(last_start..).unwrap_or_default())?;
-        Value::String(query.cursor(&Value::Object(last))?)
-    } else {
-        Value::Null
-    };
-    let (value, exact) = count;
-    write!(
-        out,
-        "],\"page\":{{\"next\":{next},\"count\":{{\"value\":{value},\"exact\":{exact}}}}}}}"
-    )
-    .map_err(|cause| Error::internal(cause.to_string()))?;
-    Ok(out)
 }
 
-struct Counted {
+/// `from … where …` of a list's rows, the cursor apart. For statements of others over the same rows:
+/// the table's own columns need no alias, and `ListQuery::order_sql` is their order.
+#[expect(dead_code, reason = "files of whole lists read through it")]
+pub(crate) fn source(
+    cx: &Cx,
     entity: &'static Entity,
-    place: String,
-    params: Vec<Bound>,
+    query: &ListQuery,
+    access: &Access,
+    params: &mut Vec<Bound>,
+) -> String {
+    List { cx, entity, query, access }.source(params).text()
 }
 
-impl Counted {
-    /// Rows that match, and whether the figure is exact.
-    async fn count(&self, cx: &Cx) -> Result<(i64, bool)> {
-        let mut params = self.params.clone();
-        params.push(page::limit_bound(COUNT_EXACT_MAX + 1));
-        let sql = format!(
-            "select count(*) from (select 1 from \"{}\"{} limit ${}) as counted",
-            self.entity.name,
-            self.place,
-            params.len()
-        );
-        let rows = cx.query_typed(&sql, &params).await?;
-        let row = rows.first().ok_or_else(|| Error::internal("a count gave no row"))?;
-        let value: i64 = row.try_get(0)?;
-        if value <= COUNT_EXACT_MAX {
-            return Ok((value, true));
+/// One row with the fields and the linked rows that were asked for, and its version.
+pub(crate) async fn one(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    query: &ListQuery,
+    access: &Access,
+) -> Result<(Vec<u8>, Option<i64>)> {
+    let list = List { cx, entity, query, access };
+    let mut params = Vec::new();
+    let mut source = list.source(&mut params);
+    params.push(Bound::uuid(id));
+    push(&mut source.place, &format!(" and t.\"id\" = ${}", params.len()));
+    let rows = Rows::new(list, &[]);
+    let sql = rows.sql(&source, "", &mut params);
+    let found = cx.query_typed(&sql, &params).await?;
+    let row = found.first().ok_or_else(|| no_such_row(entity))?;
+    let mut out = Vec::with_capacity(512);
+    rows.write(row, &mut out)?;
+    rows.tell(&found).await?;
+    let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
+    Ok((out, version))
+}
+
+#[derive(Clone, Copy)]
+struct List<'a> {
+    cx: &'a Cx,
+    entity: &'static Entity,
+    query: &'a ListQuery,
+    access: &'a Access,
+}
+
+/// Where a list's rows come from.
+struct Source {
+    /// ` from …`.
+    from: String,
+    /// The call of the search function, for counting what it found.
+    found: Option<String>,
+    /// ` where …`.
+    place: String,
+}
+
+impl Source {
+    fn text(&self) -> String {
+        format!("{}{}", self.from, self.place)
+    }
+}
+
+impl List<'_> {
+    /// Row-level security says the organization again; saying it here gives the planner its index.
+    fn source(self, params: &mut Vec<Bound>) -> Source {
+        let Self { cx, entity, query, access } = self;
+        params.push(Bound::uuid(cx.org));
+        let org = params.len();
+        let name = entity.name;
+        let found = query.search.as_ref().map(|search| found(entity, search, params));
+        let from = match &found {
+            Some(call) => format!(" from {call} s join \"{name}\" t on t.\"id\" = s.found_id"),
+            None => format!(" from \"{name}\" t"),
+        };
+        let mut place = format!(" where t.\"org_id\" = ${org}");
+        self.living("t", &mut place, params);
+        access.rows_sql(Some("t"), &mut place, params);
+        if let Some((field, id)) = query.parent {
+            params.push(Bound::uuid(id));
+            push(&mut place, &format!(" and t.\"{}\" = ${}", field.name, params.len()));
         }
-        Ok((self.estimate(cx).await?.max(value), false))
+        self.tests("t", &mut place, params);
+        Source { from, found, place }
     }
 
-    /// The planner's guess, at no cost.
-    async fn estimate(&self, cx: &Cx) -> Result<i64> {
-        let sql =
-            format!("explain (format json) select 1 from \"{}\"{}", self.entity.name, self.place);
-        let rows = cx.query_typed(&sql, &self.params).await?;
-        let row = rows.first().ok_or_else(|| Error::internal("explain gave no row"))?;
-        let plan: Value = row.try_get(0)?;
-        plan.pointer("/0/Plan/Plan Rows")
-            .and_then(Value::as_i64)
-            .ok_or_else(|| Error::internal("explain gave no row count"))
+    fn tests(self, alias: &str, sql: &mut String, params: &mut Vec<Bound>) {
+        if !self.query.tests.is_empty() {
+            sql.push_str(" and ");
+            self.query.tests.sql(Scope { alias, org: self.cx.org }, sql, params);
+        }
     }
+
+    fn living(self, alias: &str, sql: &mut String, params: &mut Vec<Bound>) {
+        if !self.entity.soft_deletes() {
+            return;
+        }
+        match &self.query.deleted {
+            Deleted::Hidden => push(sql, &format!(" and {alias}.\"deleted_at\" is null")),
+            Deleted::With(access) => {
+                push(sql, &format!(" and ({alias}.\"deleted_at\" is null or (true"));
+                access.rows_sql(Some(alias), sql, params);
+                sql.push_str("))");
+            }
+            Deleted::Only(access) => {
+                push(sql, &format!(" and {alias}.\"deleted_at\" is not null"));
+                access.rows_sql(Some(alias), sql, params);
+            }
+        }
+    }
+
+    async fn page(self) -> Result<Vec<u8>> {
+        let Self { cx, query, .. } = self;
+        let mut params = Vec::new();
+        let mut source = self.source(&mut params);
+        let counted = Counted::new(&source, &params);
+        query.after_sql(&mut source.place, &mut params);
+        let rows = Rows::new(self, &query.sort);
+        // One row more than asked tells whether there is a next page.
+        params.push(page::limit_bound(i64::from(query.limit) + 1));
+        let tail = format!(" order by {} limit ${}", query.order_sql(), params.len());
+        let sql = rows.sql(&source, &tail, &mut params);
+        let (found, count) =
+            tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx, query.count))?;
+        let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let page = found.get(..found.len().min(most)).unwrap_or_default();
+        rows.tell(page).await?;
+        let mut out = Vec::with_capacity(page.len().saturating_mul(256) + 128);
+        out.extend_from_slice(b"{\"data\":[");
+        for (place, row) in page.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            rows.write(row, &mut out)?;
+        }
+        let last = if found.len() > most { page.last() } else { None };
+        let next = last.map(|row| query.cursor(rows.keys(row)?)).transpose()?;
+        write_end(&mut out, next, &count)?;
+        Ok(out)
+    }
+}
+
+/// `],"page":{…}}`.
+fn write_end(out: &mut Vec<u8>, next: Option<String>, count: &Value) -> Result<()> {
+    let next = next.map_or(Value::Null, Value::String);
+    write!(out, "],\"page\":{{\"next\":{next},\"count\":{count}}}}}")
+        .map_err(|cause| Error::internal(cause.to_string()))
+}
+
+/// The call that finds candidates by words.
+fn found(entity: &Entity, search: &Search, params: &mut Vec<Bound>) -> String {
+    let ty = tokio_postgres::types::Type::TEXT;
+    params.push(Bound { value: Param::Text(search.words.clone()), ty });
+    let words = params.len();
+    params.push(page::limit_bound(CANDIDATES_MAX));
+    let function = ddl::search::function(entity, search.personal);
+    format!("{function}(${words}, ${})", params.len())
+}
+
+/// The values of sort keys from columns that begin at `index`, as JSON.
+fn key_values(row: &tokio_postgres::Row, index: usize, sort: &[SortKey]) -> Result<Vec<Value>> {
+    let mut values = Vec::with_capacity(sort.len());
+    for (n, key) in sort.iter().enumerate() {
+        let mut text = Vec::new();
+        kind::encode(row, index + n, key.kind, &mut text)?;
+        let value = serde_json::from_slice(&text)
+            .map_err(|cause| Error::internal(format!("the engine wrote broken JSON: {cause}")))?;
+        values.push(value);
+    }
+    Ok(values)
 }

@@ -2,7 +2,6 @@
 //! that say so. Written in the transaction that reads, so no answer leaves without its entry.
 
 use serde_json::{Map, Value, json};
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{Column, create};
@@ -20,7 +19,7 @@ pub(crate) const TOLD_FIELDS_MAX: u32 = 200;
 pub(super) async fn tell(
     cx: &Cx,
     entity: &'static Entity,
-    rows: &[Row],
+    rows: &[Uuid],
     columns: &[Column],
     access: &Access,
 ) -> Result<()> {
@@ -33,10 +32,7 @@ pub(super) async fn tell(
     if fields.is_empty() {
         return Ok(());
     }
-    let mut ids = Vec::with_capacity(rows.len());
-    for row in rows.iter().take(TOLD_ROWS_MAX as usize) {
-        ids.push(row.try_get::<_, Uuid>("id")?.to_string());
-    }
+    let ids: Vec<&Uuid> = rows.iter().take(TOLD_ROWS_MAX as usize).collect();
     let entry = json!({
         "actor_kind": cx.actor.kind(),
         "actor_id": cx.actor.id_text(),

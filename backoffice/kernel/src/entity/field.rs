@@ -19,6 +19,8 @@ pub struct Field {
     pub unlogged: bool,
     /// Filled when a row is made, by an internal action that gives numbers.
     pub numbered: Option<Numbered>,
+    /// Found by words (`q=`), with this weight in the order of what is found.
+    pub search: Option<Weight>,
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
     /// What people call it, where the name does not say it.
@@ -58,6 +60,15 @@ impl Level {
             Self::Confidential => "confidential",
         }
     }
+}
+
+/// How much a word in a field counts for the order of a search; A counts most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    A,
+    B,
+    C,
+    D,
 }
 
 /// Who writes a field.
@@ -171,6 +182,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         secret: false,
         unlogged: false,
         numbered: None,
+        search: None,
         was: None,
         label: "",
         option_labels: &[],
@@ -324,6 +336,11 @@ impl Field {
         if let Kind::Link { to, .. } = self.kind {
             self.kind = Kind::Link { to, on_delete: OnDelete::Cascade };
         }
+        self
+    }
+    /// Words of the field are found by `q=`.
+    pub const fn search(mut self, weight: Weight) -> Self {
+        self.search = Some(weight);
         self
     }
     pub const fn was(mut self, old: &'static str) -> Self {

@@ -2,15 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{schemas, writing};
+use super::{lists, schemas, writing};
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
-use crate::engine::Column;
 use crate::entity::Entity;
-use crate::filter;
-use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::registry::{Member, Registry};
-use crate::rights::Access;
 
 pub(super) type Paths = Map<String, Value>;
 
@@ -32,6 +28,9 @@ pub(super) fn entity(
     }
     let entity = member.entity;
     schemas.insert(entity.name.to_owned(), schemas::row(entity));
+    if entity.operations.read {
+        schemas.insert(format!("{}.listed", entity.name), lists::row(registry, member));
+    }
     if entity.operations.create {
         schemas.insert(format!("{}.create", entity.name), schemas::create(entity));
     }
@@ -48,7 +47,13 @@ pub(super) fn entity(
         let Some(below) = registry.member(child.entity.name) else { continue };
         if entity.operations.read && dispatch::is_served(registry, below) {
             let path = format!("/{}/{{id}}/{}", member.route, below.route);
-            collection(registry, below, &path, &[id_parameter()], paths);
+            let mut above = vec![id_parameter()];
+            let links = below.links.iter().filter(|link| link.target.name == entity.name);
+            let links: Vec<&str> = links.map(|link| link.field.name).collect();
+            if links.len() > 1 {
+                above.push(lists::via(&links));
+            }
+            collection(registry, below, &path, &above, paths);
         }
     }
 }
@@ -82,15 +87,8 @@ fn collection(
     let entity = member.entity;
     if entity.operations.read {
         let mut parameters = above.to_vec();
-        parameters.extend(list_parameters(entity));
-        let page = json!({
-            "type": "object",
-            "required": ["data", "page"],
-            "properties": {
-                "data": {"type": "array", "items": reference(entity.name)},
-                "page": reference("page"),
-            },
-        });
+        parameters.extend(lists::of(entity));
+        let page = lists::page(entity);
         let mut operation = described(member, "GET", path, &format!("Lists {}.", spoken(entity)));
         set(&mut operation, "parameters", json!(parameters));
         set(&mut operation, "responses", responses(200, Some(page)));
@@ -105,8 +103,8 @@ fn collection(
     let about = creates
         .map_or_else(|| format!("Creates one of {}.", spoken(entity)), |a| a.about.to_owned());
     let mut operation = described(member, "POST", path, &about);
-    if !above.is_empty() {
-        set(&mut operation, "parameters", json!(above));
+    if let Some(id) = above.first() {
+        set(&mut operation, "parameters", json!([id]));
     }
     set(&mut operation, "requestBody", body(input));
     let answer = creates.map_or_else(|| Some(reference(entity.name)), answer);
@@ -126,14 +124,17 @@ fn one(member: &Member, paths: &mut Paths) {
         }
         let mut operation = described(member, method, &path, about);
         let mut parameters = vec![id_parameter()];
-        if method != "GET" {
+        if method == "GET" {
+            parameters.extend(["fields", "include"].map(lists::shared));
+        } else {
             parameters.push(if_match());
         }
         set(&mut operation, "parameters", json!(parameters));
         if let Some(input) = input {
             set(&mut operation, "requestBody", body(input));
         }
-        let answer = (status == 200).then(|| reference(entity.name));
+        let shown = if method == "GET" { ".listed" } else { "" };
+        let answer = (status == 200).then(|| reference(&format!("{}{shown}", entity.name)));
         set(&mut operation, "responses", responses(status, answer));
         put(paths, &path, method, operation);
     };
@@ -217,35 +218,6 @@ fn id_of(method: &str, path: &str) -> String {
         .map(|c| if c.is_alphanumeric() { c } else { '_' })
         .collect();
     format!("{}{path}", method.to_lowercase())
-}
-
-fn list_parameters(entity: &'static Entity) -> Vec<Value> {
-    let text = |name: &str, about: &str| json!({"name": name, "in": "query", "schema": {"type": "string"}, "description": about});
-    let mut parameters = vec![
-        text("sort", "Fields by comma, - in front for descending: -created_at,name."),
-        text("cursor", "From page.next of the page before; fits the same sort and filters."),
-        json!({"name": "limit", "in": "query", "schema": {
-            "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT,
-        }}),
-    ];
-    let shown = crate::engine::shown(entity, &Access::all());
-    parameters.extend(shown.iter().map(|Column { name, kind, .. }| {
-        let names: Vec<&str> = filter::operators(*kind).iter().map(|one| one.name()).collect();
-        let equal = filter::operators(*kind).contains(&filter::Operator::Eq);
-        let plain = if !equal {
-            String::new()
-        } else {
-            format!("filter[{name}]=value, or ")
-        };
-        json!({
-            "name": format!("filter[{name}]"),
-            "in": "query",
-            "style": "deepObject",
-            "schema": {"type": ["object", "string"]},
-            "description": format!("{plain}filter[{name}][operator]=value with: {}.", names.join(", ")),
-        })
-    }));
-    parameters
 }
 
 pub(super) fn id_parameter() -> Value {

@@ -42,13 +42,14 @@ pub(super) fn common() -> Map<String, Value> {
             "properties": {
                 "next": {"type": ["string", "null"], "description": "Cursor of the next page."},
                 "count": {
-                    "type": "object",
+                    "type": ["object", "null"],
                     "required": ["value", "exact"],
                     "properties": {"value": {"type": "integer"}, "exact": {"type": "boolean"}},
                 },
             },
         }),
     );
+    all.insert("figures".to_owned(), super::lists::figures());
     all.insert(
         "problem".to_owned(),
         json!({

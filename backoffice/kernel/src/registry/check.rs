@@ -11,7 +11,8 @@ use crate::rights::compile;
 
 /// Columns that the generator adds itself.
 const STANDARD: &[&str] =
-    &["org_id", "id", "version", "created_at", "updated_at", "deleted_at", "custom"];
+    &["org_id", "id", "version", "created_at", "updated_at", "deleted_at", "custom", "search",
+      "search_personal"];
 
 /// PostgreSQL cuts longer names silently, in bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -85,6 +86,9 @@ fn fields(entity: &Entity, report: &mut dyn FnMut(String)) {
             }
         }
         field_shape(field, report);
+        if field.search.is_some() && entity.scope != Scope::Tenant {
+            report(format!("field {} cannot be searched: rows belong to no organization", field.name));
+        }
     }
 }
 
@@ -98,6 +102,16 @@ fn field_shape(field: &Field, report: &mut dyn FnMut(String)) {
     }
     if matches!(field.access, Access::Computed(_)) && field.default.is_some() {
         report(format!("computed field {name} cannot have a default"));
+    }
+    if field.search.is_some() {
+        let computed = matches!(field.access, Access::Computed(_));
+        let text = matches!(
+            field.kind,
+            Kind::Text { .. } | Kind::Slug | Kind::Email | Kind::Phone | Kind::Url
+        );
+        if field.secret || computed || !text {
+            report(format!("field {name} cannot be searched: it is no stored text that is shown"));
+        }
     }
     match field.kind {
         Kind::Choice(options) => {

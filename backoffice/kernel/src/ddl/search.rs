@@ -1,0 +1,117 @@
+//! Search in the schema: a stored column of words, its index, and the function that looks there past
+//! row-level security, which full-text operators may not cross. The organization is a word of each
+//! row, so that one index serves one organization among many.
+//!
+//! Words of open fields and words of all searched fields are two columns, so that who may not read
+//! personal fields does not find by them either. Confidential fields are not searched.
+
+use super::{ACTIVE_ORG, column};
+use crate::entity::{Entity, Field, Weight};
+use crate::kind_sql::Column;
+use crate::registry::Registry;
+
+/// Kilobytes of new words that an index keeps unsorted: a search reads them all.
+const PENDING_KB: u32 = 512;
+const OPEN: &str = "search";
+const PERSONAL: &str = "search_personal";
+
+/// Columns of words that an entity has.
+pub fn column_names(entity: &Entity) -> Vec<&'static str> {
+    let mut searched = entity.fields.iter().filter(|field| field.search.is_some());
+    let has = |personal| searched.clone().any(|field| field.personal == personal);
+    let mut names = Vec::new();
+    if has(false) {
+        names.push(OPEN);
+    }
+    if searched.any(|field| field.personal) {
+        names.push(PERSONAL);
+    }
+    names
+}
+
+pub(super) fn columns(entity: &Entity) -> Vec<Column> {
+    let words = |name: &'static str| Column {
+        not_null: false,
+        generated: Some(words(entity, name == PERSONAL)),
+        ..column(name, "tsvector", None)
+    };
+    column_names(entity).into_iter().map(words).collect()
+}
+
+fn words(entity: &Entity, personal: bool) -> String {
+    let mut parts = vec!["array_to_tsvector(array['@' || org_id::text])".to_owned()];
+    for field in entity.fields.iter().filter(|field| personal || !field.personal) {
+        parts.extend(field.search.map(|weight| weighted(field, weight)));
+    }
+    parts.join(" || ")
+}
+
+fn weighted(field: &Field, weight: Weight) -> String {
+    let name = field.name;
+    let words = format!("to_tsvector('simple'::regconfig, search_fold(coalesce({name}, '')))");
+    format!("setweight({words}, '{weight:?}')")
+}
+
+/// Name of the index of a column of words.
+pub fn index(entity: &Entity, column: &str) -> String {
+    format!("{}_{column}_idx", entity.name)
+}
+
+pub(super) fn indexes(entity: &Entity) -> Vec<String> {
+    let index = |column: &'static str| {
+        format!(
+            "create index {} on {} using gin ({column}) with (gin_pending_list_limit = {PENDING_KB})",
+            index(entity, column),
+            entity.name
+        )
+    };
+    column_names(entity).into_iter().map(index).collect()
+}
+
+/// Name of the function that searches an entity, its personal fields included or not.
+pub fn function(entity: &Entity, personal: bool) -> String {
+    name(entity, if personal { PERSONAL } else { OPEN })
+}
+
+fn name(entity: &Entity, column: &str) -> String {
+    let tail = column.strip_prefix(OPEN).unwrap_or_default();
+    format!("search_{}{tail}", entity.name)
+}
+
+/// Functions of all entities: definer's, called by the app.
+pub(super) fn function_names(registry: &Registry) -> Vec<String> {
+    let of = |entity: &'static Entity| {
+        column_names(entity).into_iter().map(move |column| name(entity, column))
+    };
+    registry.entities().flat_map(of).collect()
+}
+
+/// Each is planned with the words at hand, whose frequency decides between indexes. The organization
+/// is the transaction's setting; what the caller may see of what is found, the caller's query says.
+pub(super) fn functions(entity: &Entity) -> String {
+    let table = entity.name;
+    let living = if entity.soft_deletes() { " and t.deleted_at is null" } else { "" };
+    let function = |column: &'static str| {
+        format!(
+            "create or replace function {}(p_words text, p_limit bigint)\n\
+             returns table (found_id uuid, found_rank bigint)\n\
+             language plpgsql stable security definer\n\
+             set search_path = pg_catalog, public\n\
+             set plan_cache_mode = force_custom_plan\n\
+             as $$\n\
+             declare\n    \
+                 v_tenant constant uuid := {ACTIVE_ORG};\n    \
+                 v_query constant tsquery := search_query(p_words, v_tenant);\n\
+             begin\n    \
+                 return query\n    \
+                 select c.id, (ts_rank(c.{column}, v_query) * 1000000)::bigint\n      \
+                   from (select t.id, t.{column} from {table} t\n             \
+                          where t.{column} @@ v_query and t.org_id = v_tenant{living}\n             \
+                          limit p_limit) c\n     \
+                  order by 2 desc, 1 desc;\n\
+             end\n$$;\n",
+            name(entity, column)
+        )
+    };
+    column_names(entity).into_iter().map(function).collect()
+}

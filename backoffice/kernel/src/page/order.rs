@@ -1,0 +1,272 @@
+//! The order of a list and the cursor that continues it. A cursor holds the last row's keys, the
+//! moment at which the list began, and a hash of what the list is, so it fits one list only.
+
+use data_encoding::BASE64URL_NOPAD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Asking, ListQuery, Shape};
+use crate::engine::is_amount;
+use crate::entity::Kind;
+use crate::error::{Code, Error, Result};
+use crate::filter::{self, Column, push};
+use crate::kind;
+use crate::kind_sql::currency_column;
+use crate::param::Bound;
+
+/// Sort keys in one list, the final `id` not counted.
+pub(crate) const SORT_KEYS_MAX: usize = 4;
+/// Characters of a text that lists are sorted by.
+pub(super) const SORT_CHARS_MAX: u32 = 300;
+/// Characters of a cursor.
+const CURSOR_CHARS_MAX: usize = 16_384;
+/// Digits of `numeric(19,4)`.
+const AMOUNT: Kind = Kind::Decimal { scale: 4 };
+const WHOLE: Kind = Kind::Integer { min: i64::MIN, max: i64::MAX };
+
+/// Nulls come last when ascending, first when descending.
+#[derive(Debug, Clone)]
+pub(crate) struct SortKey {
+    /// SQL of its value.
+    pub(crate) sql: String,
+    pub(crate) kind: Kind,
+    pub(crate) descending: bool,
+}
+
+/// `-created_at,name`; `id` comes last, so that the order is total.
+pub(super) fn keys(
+    asking: Asking<'_>,
+    text: Option<&str>,
+    ranked: bool,
+    shape: &Shape,
+) -> Result<Vec<SortKey>> {
+    let fallback = match shape {
+        _ if ranked && text.is_none() => {
+            let rank = key("s.found_rank", WHOLE, true);
+            return Ok(vec![rank, key("t.\"id\"", Kind::Id, true)]);
+        }
+        Shape::Tree(_) => asking.entity.label.unwrap_or("id"),
+        _ => "-id",
+    };
+    let fallback = text.is_none().then_some(fallback);
+    let mut keys: Vec<SortKey> = Vec::new();
+    let mut names: Vec<&str> = Vec::new();
+    for part in text.or(fallback).unwrap_or_default().split(',') {
+        let (name, descending) = direction(part);
+        if names.contains(&name) {
+            return Err(refuse(format!("{name} stands there twice")));
+        }
+        names.push(name);
+        let nothing = || refuse("names a field that there is not");
+        let column = filter::readable(asking.entity, asking.access, name, "sort", nothing);
+        // Nobody asked for the label: one that has no order or is not readable everywhere is none.
+        let column = match (column, fallback) {
+            (Ok(column), _) if has_order(column.kind) => column,
+            (_, Some(_)) => Column { name: "id".to_owned(), kind: Kind::Id },
+            (column, None) => {
+                return Err(refuse(format!("{} has no order", column?.name)));
+            }
+        };
+        // Amounts stand in order within their currency.
+        if is_amount(column.kind) {
+            let currency = format!("t.\"{}\"", currency_column(&column.name));
+            keys.push(key(&currency, Kind::Currency, descending));
+        }
+        let kind = if is_amount(column.kind) { AMOUNT } else { column.kind };
+        keys.push(key(&format!("t.\"{}\"", column.name), kind, descending));
+    }
+    if names.len() > SORT_KEYS_MAX {
+        return Err(refuse(format!("a list is sorted by at most {SORT_KEYS_MAX} fields")));
+    }
+    if !keys.iter().any(|key| key.sql == "t.\"id\"") {
+        let descending = keys.last().is_some_and(|key| key.descending);
+        keys.push(key("t.\"id\"", Kind::Id, descending));
+    }
+    Ok(keys)
+}
+
+pub(super) fn key(sql: &str, kind: Kind, descending: bool) -> SortKey {
+    SortKey { sql: sql.to_owned(), kind, descending }
+}
+
+pub(super) fn direction(part: &str) -> (&str, bool) {
+    part.strip_prefix('-').map_or((part, false), |name| (name, true))
+}
+
+pub(super) fn refuse(message: impl Into<String>) -> Error {
+    Error::field(Code::InvalidSort, "sort", message)
+}
+
+/// A cursor carries the last row's values, so what is sorted by is short: four texts of the longest
+/// kind that is allowed fit into `CURSOR_CHARS_MAX`.
+pub(crate) fn has_order(kind: Kind) -> bool {
+    match kind {
+        Kind::Json
+        | Kind::Bytes { .. }
+        | Kind::TextList { .. }
+        | Kind::Url
+        | Kind::Rrule
+        | Kind::Geo => false,
+        Kind::Text { max } => max <= SORT_CHARS_MAX,
+        _ => true,
+    }
+}
+
+/// Of the list's place and of the parameters that say which rows it has, in which order.
+pub(super) fn hash<'a>(
+    asking: Asking<'_>,
+    parameters: impl Iterator<Item = &'a (String, String)>,
+) -> String {
+    let mut digest = Sha256::new();
+    let mut put = |text: &str| {
+        digest.update(text.len().to_be_bytes());
+        digest.update(text.as_bytes());
+    };
+    put(asking.entity.name);
+    if let Some((field, id)) = asking.parent {
+        put(field.name);
+        put(&id.to_string());
+    }
+    let mut parameters: Vec<_> = parameters.collect();
+    parameters.sort_unstable();
+    for (name, value) in parameters {
+        put(name);
+        put(value);
+    }
+    let digest = digest.finalize();
+    data_encoding::HEXLOWER.encode(digest.get(..8).unwrap_or_default())
+}
+
+/// A cursor before it is known to fit.
+pub(super) struct Cursor {
+    pub(super) at: Timestamp,
+    hash: String,
+    keys: Vec<Value>,
+}
+
+fn strange() -> Error {
+    Error::field(Code::InvalidCursor, "cursor", "the cursor is not one of this list")
+}
+
+impl Cursor {
+    pub(super) fn read(text: &str) -> Result<Self> {
+        if text.len() > CURSOR_CHARS_MAX {
+            return Err(strange());
+        }
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| strange())?;
+        let cursor: Value = serde_json::from_slice(&bytes).map_err(|_| strange())?;
+        let hash = cursor.get("h").and_then(Value::as_str).ok_or_else(strange)?.to_owned();
+        let keys = cursor.get("k").and_then(Value::as_array).ok_or_else(strange)?.clone();
+        let at = cursor.get("t").and_then(Value::as_i64).ok_or_else(strange)?;
+        let at = Timestamp::from_microsecond(at).map_err(|_| strange())?;
+        Ok(Self { at, hash, keys })
+    }
+
+    /// The values of the keys, when the cursor is one of this list.
+    pub(super) fn after(self, sort: &[SortKey], hash: &str) -> Result<Vec<Option<Bound>>> {
+        if self.hash != hash || self.keys.len() != sort.len() {
+            return Err(strange());
+        }
+        let read = |(key, value): (&SortKey, &Value)| match value {
+            Value::Null => Ok(None),
+            Value::String(text) => {
+                let value = kind::read(boundless(key.kind), text).map_err(|_| strange())?;
+                Ok(Some(Bound { value, ty: kind::pg_type(key.kind) }))
+            }
+            _ => Err(strange()),
+        };
+        sort.iter().zip(&self.keys).map(read).collect()
+    }
+}
+
+/// A stored value may be outside the bounds that new values keep.
+fn boundless(kind: Kind) -> Kind {
+    match kind {
+        Kind::Integer { .. } => WHOLE,
+        Kind::Link { .. } | Kind::Id | Kind::File => Kind::Id,
+        Kind::Percent { scale } => Kind::Decimal { scale },
+        Kind::Bool
+        | Kind::Money
+        | Kind::Price
+        | Kind::Decimal { .. }
+        | Kind::Rate
+        | Kind::Quantity { .. }
+        | Kind::Duration
+        | Kind::Date
+        | Kind::Instant => kind,
+        _ => Kind::Text { max: 20_000 },
+    }
+}
+
+impl ListQuery {
+    /// ` and (…)` for the rows behind the cursor: lexicographic over the keys, nulls where
+    /// `order_sql` puts them.
+    pub(crate) fn after_sql(&self, sql: &mut String, params: &mut Vec<Bound>) {
+        let Some(after) = &self.after else { return };
+        let mut alternatives = Vec::new();
+        let mut equal = String::new();
+        for (key, value) in self.sort.iter().zip(after) {
+            let column = &key.sql;
+            let (beyond, same) = match value {
+                Some(value) => {
+                    params.push(value.clone());
+                    let n = params.len();
+                    let beyond = if key.descending {
+                        format!("{column} < ${n}")
+                    } else {
+                        format!("({column} > ${n} or {column} is null)")
+                    };
+                    (beyond, format!("{column} = ${n}"))
+                }
+                None if key.descending => {
+                    (format!("{column} is not null"), format!("{column} is null"))
+                }
+                None => ("false".to_owned(), format!("{column} is null")),
+            };
+            alternatives.push(format!("({equal}{beyond})"));
+            push(&mut equal, &format!("{same} and "));
+        }
+        push(sql, &format!(" and ({})", alternatives.join(" or ")));
+    }
+
+    pub(crate) fn order_sql(&self) -> String {
+        order_sql(&self.sort)
+    }
+
+    /// Continues behind a row, given its keys as JSON.
+    pub(crate) fn cursor(&self, keys: Vec<Value>) -> Result<String> {
+        let text = |value| match value {
+            Value::Null | Value::String(_) => Ok(value),
+            Value::Bool(_) | Value::Number(_) => Ok(Value::String(value.to_string())),
+            _ => Err(Error::internal("a sort key is no plain value")),
+        };
+        let keys: Vec<Value> = keys.into_iter().map(text).collect::<Result<_>>()?;
+        let cursor = json!({"h": self.hash, "k": keys, "t": self.at.as_microsecond()});
+        Ok(BASE64URL_NOPAD.encode(cursor.to_string().as_bytes()))
+    }
+}
+
+pub(crate) fn order_sql(sort: &[SortKey]) -> String {
+    let keys: Vec<String> = sort.iter().map(|key| ordered(&key.sql, key)).collect();
+    keys.join(", ")
+}
+
+/// The same order over the columns that `keys_sql` selects, in a query around.
+pub(crate) fn outer_order_sql(sort: &[SortKey], alias: &str) -> String {
+    let keys = sort.iter().enumerate();
+    let keys: Vec<String> =
+        keys.map(|(n, key)| ordered(&format!("{alias}.\"@k{n}\""), key)).collect();
+    keys.join(", ")
+}
+
+/// `, …` for the select list: the keys as `@k0`, `@k1`, ….
+pub(crate) fn keys_sql(sort: &[SortKey]) -> String {
+    let keys = sort.iter().enumerate();
+    keys.map(|(n, key)| format!(", {} as \"@k{n}\"", key.sql)).collect()
+}
+
+fn ordered(sql: &str, key: &SortKey) -> String {
+    let direction = if key.descending { "desc nulls first" } else { "asc nulls last" };
+    format!("{sql} {direction}")
+}
