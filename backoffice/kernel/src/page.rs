@@ -291,6 +291,9 @@ fn deleted(asking: Asking<'_>, given: &Given<'_>) -> Result<Deleted> {
     if !entity.soft_deletes() {
         return Err(bad("deleted", format!("{} are never deleted", entity.route())));
     }
+    if given.contains_key("q") {
+        return Err(bad("deleted", "does not go with q: deleted rows are not searched"));
+    }
     let access = || rights::may(actor, entity, "delete").map_err(|error| error.at("deleted"));
     match *word {
         "with" => access().map(Deleted::With),

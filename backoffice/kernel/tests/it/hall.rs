@@ -16,7 +16,7 @@ use kernel::ddl;
 use kernel::entity::{
     Check, Domain, Entity, Flow, Move, Operations, Unique, boolean, bytes, choice, country,
     currency, date, decimal, email, id, instant, integer, json as json_field, language, link,
-    long_text, money, phone, slug, text, text_list, time_zone, url,
+    long_text, money, phone, slug, text, text_list, time_zone, url, View, Weight,
 };
 use kernel::error::{Code, Error, Result};
 use kernel::http::Listeners;
@@ -32,10 +32,10 @@ pub(crate) static PLACE: Entity = Entity::new("places")
     .grant("hall.places")
     .about("Where halls are.")
     .fields(&[
-        text("name").required(),
+        text("name").required().search(Weight::A),
         slug("key").required().once(),
-        long_text("notes"),
-        email("contact").personal(),
+        long_text("notes").search(Weight::C),
+        email("contact").personal().search(Weight::B),
         phone("phone"),
         url("site"),
         boolean("open").required().default("true"),
@@ -70,7 +70,11 @@ pub(crate) static HALL: Entity =
         link("inside_id", "hall.halls"),
         link("keeper_id", "accounts.users"),
         text("name").required(),
-    ]);
+        link("near_place_id", "hall.places"),
+        integer("level", 0, 1_000),
+    ])
+    .label("name")
+    .views(&[View::Tree("inside_id")]);
 
 static BOOKING_FLOW: Flow = Flow {
     field: "status",

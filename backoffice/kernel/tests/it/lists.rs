@@ -61,8 +61,39 @@ async fn filters_by_kind() {
         ("filter[seats][in]", "100,300", "ac"),
         ("filter[seats][ne]", "100", "bcd"),
         ("filter[seats]", "-5", ""),
-        ("filter[rent][gte]", "10.01", "b"),
-        ("filter[rent][eq]", "10.00", "a"),
+        ("filter[rent][gte]", "10.01,EUR", "b"),
+        ("filter[rent][eq]", "10.00,EUR", "a"),
+        ("filter[rent]", "10,USD", ""),
+        ("filter[rent][ne]", "10,EUR", "bcd"),
+        ("filter[rent][between]", "10,20.50,EUR", "ab"),
+        ("filter[rent.currency]", "EUR", "ab"),
+        ("filter[rent][null]", "true", "cd"),
+        ("filter[name][ends]", "A", "ab"),
+        ("filter[name][not_in]", "beta,Alpha", "cd"),
+        ("filter[kind][not_in]", "arena", "ad"),
+        ("filter[seats][between]", "100,200", "ab"),
+        ("filter[seats][not_in]", "100,200", "cd"),
+        ("filter[opened_at][between]", "2020-01-01T10:00:00Z,2021-01-01T10:00:00Z", "ab"),
+        ("filter[opened_on][lt]", "today", "abc"),
+        ("filter[opened_on][gt]", "-20y", "abc"),
+        ("filter[created_at][gte]", "start_of_day-1d", "abcd"),
+        ("filter[created_at][gt]", "now+1h", ""),
+        ("filter[tags][any]", "y,%", "ab"),
+        ("filter[tags][all]", "x,y", "a"),
+        ("filter[tags][all]", "x,%", ""),
+        ("filter[tags][empty]", "false", "abcd"),
+        ("where", r#"{"name": "beta"}"#, "b"),
+        ("where", r#"{"name": null}"#, ""),
+        ("where", r#"{"contact": null}"#, "bcd"),
+        ("where", r#"{"contact": {"ne": null}}"#, "a"),
+        ("where", r#"{"seats": {"gt": 100, "lte": 300}}"#, "bc"),
+        ("where", r#"{"open": false}"#, "b"),
+        ("where", r#"{"or": [{"kind": "club"}, {"seats": {"gte": 300}}]}"#, "ac"),
+        ("where", r#"{"not": {"kind": "arena"}}"#, "ad"),
+        ("where", r#"{"not": {"seats": {"gt": 100}}, "key": {"in": ["a", "b", "d"]}}"#, "ad"),
+        ("where", r#"{"name": {"in": ["100% _new\\", "x,y"]}}"#, "c"),
+        ("where", r#"{"rent": {"lt": {"amount": "20", "currency": "EUR"}}}"#, "a"),
+        ("where", r#"{"tags": {"any": ["x"]}}"#, "a"),
         ("filter[rating][lt]", "0", "c"),
         ("filter[kind]", "arena", "bc"),
         ("filter[kind][in]", "arena,club", "abc"),
@@ -101,7 +132,43 @@ async fn bad_queries_are_refused_by_name() {
         ("filter[extra]", "1", Code::InvalidFilter, "filter[extra]"),
         ("filter[name][null]", "maybe", Code::InvalidFilter, "filter[name][null]"),
         ("filter[name]", "a\u{0}b", Code::InvalidFilter, "filter[name]"),
-        ("filter[rent]", "1e5", Code::InvalidFilter, "filter[rent]"),
+        ("filter[rent]", "1e5,EUR", Code::InvalidFilter, "filter[rent]"),
+        ("filter[rent]", "10", Code::InvalidFilter, "filter[rent]"),
+        ("filter[rent][between]", "10,EUR", Code::InvalidFilter, "filter[rent][between]"),
+        ("filter[rent.price]", "10", Code::InvalidFilter, "filter[rent.price]"),
+        ("filter[seats][between]", "10", Code::InvalidFilter, "filter[seats][between]"),
+        ("filter[tags]", "x", Code::InvalidFilter, "filter[tags]"),
+        ("filter[opened_on]", "start_of_decade", Code::InvalidFilter, "filter[opened_on]"),
+        ("filter[opened_on]", "-7h", Code::InvalidFilter, "filter[opened_on]"),
+        ("filter[opened_on]", "-9999y", Code::InvalidFilter, "filter[opened_on]"),
+        ("filter[key.name]", "x", Code::InvalidFilter, "filter[key.name]"),
+        ("where", "[]", Code::InvalidFilter, "where"),
+        ("where", "{}", Code::InvalidFilter, "where"),
+        ("where", "{", Code::InvalidFilter, "where"),
+        ("where", r#"{"nope": 1}"#, Code::InvalidFilter, "where.nope"),
+        ("where", r#"{"seats": {"like": 1}}"#, Code::InvalidFilter, "where.seats.like"),
+        ("where", r#"{"seats": 1, "seats": 2}"#, Code::InvalidFilter, "where"),
+        ("where", r#"{"and": [{"or": []}]}"#, Code::InvalidFilter, "where.and[0].or"),
+        ("where", r#"{"or": [{"name": 1}, {"seats": "x"}]}"#, Code::InvalidFilter, "where.or[0].name"),
+        ("where", r#"{"not": {"not": {"not": {"not": {"not": {"not": {"open": true}}}}}}}"#,
+         Code::InvalidFilter, "where.not.not.not.not.not.not"),
+        ("zone", "Mars/Base", Code::InvalidRequest, "zone"),
+        ("count", "all", Code::InvalidRequest, "count"),
+        ("fields", "name,seal", Code::InvalidRequest, "fields"),
+        ("fields", "", Code::InvalidRequest, "fields"),
+        ("include", "name", Code::InvalidRequest, "include"),
+        ("deleted", "yes", Code::InvalidRequest, "deleted"),
+        ("view", "board", Code::InvalidRequest, "view"),
+        ("view", "tree", Code::InvalidRequest, "view"),
+        ("root", "x", Code::InvalidRequest, "root"),
+        ("aggregate", "count", Code::InvalidRequest, "aggregate"),
+        ("group", "notes", Code::InvalidRequest, "group"),
+        ("group", "rent", Code::InvalidRequest, "group"),
+        ("group", "opened_at", Code::InvalidRequest, "group"),
+        ("group", "opened_at:decade", Code::InvalidRequest, "group"),
+        ("group", "kind:month", Code::InvalidRequest, "group"),
+        ("group", "kind,kind", Code::InvalidRequest, "group"),
+        ("group", "kind,open,country,zone", Code::InvalidRequest, "group"),
         ("sort", "nope", Code::InvalidSort, "sort"),
         ("sort", "seal", Code::InvalidSort, "sort"),
         ("sort", "extra", Code::InvalidSort, "sort"),
@@ -124,7 +191,9 @@ async fn bad_queries_are_refused_by_name() {
     let seen = Seen::of(house.asks("/places", &twice)).await;
     seen.refuses(Code::InvalidRequest, &["limit"]);
     let many: Vec<(String, String)> =
-        (0..21).map(|n| ("filter[seats]".to_owned(), n.to_string())).collect();
+        (0..45).map(|n| ("filter[seats]".to_owned(), n.to_string())).collect();
+    let six = serde_json::to_string(&json!({"or": vec![json!({"seats": 1}); 6]})).unwrap();
+    let many = [many, vec![("where".to_owned(), six)]].concat();
     Seen::of(house.asks("/places", &many)).await.refuses(Code::InvalidFilter, &[]);
     let long = vec!["1"; 101].join(",");
     let seen = Seen::of(house.asks("/places", &[("filter[seats][in]", &long)])).await;
@@ -148,7 +217,7 @@ async fn no_text_of_a_caller_becomes_sql() {
         "') union select password_hash from users --",
     ];
     for text in attempts {
-        for name in ["filter[name]", "filter[name][contains]", "filter[name][in]"] {
+        for name in ["filter[name]", "filter[name][contains]", "filter[name][in]", "q"] {
             let seen = Seen::of(house.asks("/places", &[(name, text)])).await;
             assert_eq!(seen.is(200).body["data"], json!([]), "{name}={text}");
         }

@@ -16,4 +16,6 @@ mod meta;
 mod people;
 mod post;
 mod programs;
+mod reads;
+mod wheres;
 mod work;
