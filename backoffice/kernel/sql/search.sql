@@ -16,9 +16,9 @@ as $$
         '-_./\@#:;,+*&%$!?()[]{}<>=|^~`''"', '                                   '), 20000)
 $$;
 
--- What the caller's words ask for, within one organization: all words, the last one as a beginning;
--- `"a phrase"` as it stands; `-word` not. Any text is a query; one without words is null.
-create or replace function search_query(p_words text, p_tenant uuid) returns tsquery
+-- What the caller's words ask for: all words, the last one as a beginning; `"a phrase"` as it stands;
+-- `-word` not. Any text is a query; one without words is null.
+create or replace function search_query(p_words text) returns tsquery
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, public
 as $$
@@ -43,6 +43,6 @@ begin
         end if;
         v_query := coalesce(v_query && v_one, v_one);
     end loop;
-    return quote_literal('@' || p_tenant)::tsquery && v_query;
+    return v_query;
 end
 $$;

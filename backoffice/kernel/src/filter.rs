@@ -180,6 +180,8 @@ pub(crate) enum Tree {
 pub(crate) struct Test {
     path: Path,
     check: Check,
+    /// True where the check is not.
+    negated: bool,
 }
 
 enum Path {
@@ -262,7 +264,7 @@ fn join(parts: &[Tree], word: &str, scope: Scope<'_>, sql: &mut String, params: 
 impl Test {
     fn sql(&self, scope: Scope<'_>, sql: &mut String, params: &mut Vec<Bound>) {
         match &self.path {
-            Path::Own(column) => self.check.sql(scope.alias, column, sql, params),
+            Path::Own(column) => self.check(scope.alias, column, sql, params),
             Path::Linked(linked) => {
                 let Linked { link, target, access, column } = &**linked;
                 params.push(Bound::uuid(scope.org));
@@ -280,9 +282,19 @@ impl Test {
                 }
                 access.rows_sql(Some("f"), sql, params);
                 sql.push_str(" and ");
-                self.check.sql("f", column, sql, params);
+                self.check("f", column, sql, params);
                 sql.push(')');
             }
+        }
+    }
+
+    fn check(&self, alias: &str, column: &Column, sql: &mut String, params: &mut Vec<Bound>) {
+        if self.negated {
+            sql.push_str("((");
+        }
+        self.check.sql(alias, column, sql, params);
+        if self.negated {
+            sql.push_str(") is not true)");
         }
     }
 }

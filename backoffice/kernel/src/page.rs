@@ -134,8 +134,23 @@ pub(crate) struct Include {
 
 /// Parameters of every list, beside `filter[…]`.
 const PARAMETERS: &[&str] = &[
-    "where", "zone", "q", "deleted", "sort", "limit", "cursor", "count", "fields", "include", "view",
-    "root", "shape", "depth", "group", "aggregate", "per_group",
+    "where",
+    "zone",
+    "q",
+    "deleted",
+    "sort",
+    "limit",
+    "cursor",
+    "count",
+    "fields",
+    "include",
+    "view",
+    "root",
+    "shape",
+    "depth",
+    "group",
+    "aggregate",
+    "per_group",
 ];
 /// What says nothing about a tree.
 const NOT_OF_TREES: &[&str] = &["limit", "cursor", "count", "include", "group", "q", "deleted"];
@@ -385,7 +400,8 @@ fn shape(asking: Asking<'_>, given: &Given<'_>, moment: &Moment) -> Result<Shape
         (Some(_), _) => Err(bad("view", "is tree")),
         (None, Some(keys)) => {
             stray(OF_TREES, "view=tree")?;
-            let (aggregate, rows) = (given.get("aggregate").copied(), number(given, "per_group", group::ROWS_MAX)?);
+            let (aggregate, rows) =
+                (given.get("aggregate").copied(), number(given, "per_group", group::ROWS_MAX)?);
             group::read(asking, moment, keys, aggregate, rows).map(Shape::Groups)
         }
         (None, None) => {
@@ -397,9 +413,11 @@ fn shape(asking: Asking<'_>, given: &Given<'_>, moment: &Moment) -> Result<Shape
 }
 
 fn branch(asking: Asking<'_>, given: &Given<'_>) -> Result<Branch> {
-    let views = asking.entity.views.iter();
-    let name = views.filter_map(|view| if let View::Tree(name) = view { Some(*name) } else { None });
-    let parent = name.last().and_then(|name| asking.entity.field(name));
+    let link = |view: &View| match view {
+        View::Tree(name) => asking.entity.field(name),
+        _ => None,
+    };
+    let parent = asking.entity.views.iter().find_map(link);
     let parent = parent.ok_or_else(|| bad("view", "there is no tree of these"))?;
     asking.access.readable_everywhere(parent).map_err(|error| error.at("view"))?;
     let root = given.get("root").map(|text| match kind::read(Kind::Id, text) {

@@ -114,7 +114,8 @@ async fn only_listed_functions_pass_row_level_security() {
         assert!(!row.get::<_, bool>(4), "everyone may call {name}");
         found.insert(name);
     }
-    let listed: BTreeSet<String> = definers::of(registry()).into_iter().map(|one| one.name).collect();
+    let listed: BTreeSet<String> =
+        definers::of(registry()).into_iter().map(|one| one.name).collect();
     assert_eq!(found, listed, "the list is kernel/src/ddl/definers.rs");
 }
 

@@ -101,10 +101,11 @@ pub(super) fn functions(entity: &Entity) -> String {
              as $$\n\
              declare\n    \
                  v_tenant constant uuid := {ACTIVE_ORG};\n    \
-                 v_query constant tsquery := search_query(p_words, v_tenant);\n\
+                 v_words constant tsquery := search_query(p_words);\n    \
+                 v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;\n\
              begin\n    \
                  return query\n    \
-                 select c.id, (ts_rank(c.{column}, v_query) * 1000000)::bigint\n      \
+                 select c.id, (ts_rank(c.{column}, v_words) * 1000000)::bigint\n      \
                    from (select t.id, t.{column} from {table} t\n             \
                           where t.{column} @@ v_query and t.org_id = v_tenant{living}\n             \
                           limit p_limit) c\n     \

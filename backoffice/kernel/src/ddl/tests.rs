@@ -161,6 +161,7 @@ fn sections_come_in_an_order_that_can_run() {
     let expect = [
         "Everything is the owner's",
         "Base",
+        "Search",
         "Change log and outbox",
         "club.people",
         "club.clubs",

@@ -156,11 +156,7 @@ fn via(
             Error::field(Code::InvalidRequest, "via", text)
         })?;
     } else if !via.is_empty() {
-        return Err(Error::field(
-            Code::InvalidRequest,
-            "via",
-            "the parameter stands there twice",
-        ));
+        return Err(Error::field(Code::InvalidRequest, "via", "the parameter stands there twice"));
     }
     Ok((field, rest))
 }

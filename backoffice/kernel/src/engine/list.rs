@@ -165,8 +165,7 @@ impl List<'_> {
         params.push(page::limit_bound(i64::from(query.limit) + 1));
         let tail = format!(" order by {} limit ${}", query.order_sql(), params.len());
         let sql = rows.sql(&source, &tail, &mut params);
-        let (found, count) =
-            tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx, query.count))?;
+        let (found, count) = tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx, query.count))?;
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let page = found.get(..found.len().min(most)).unwrap_or_default();
         rows.tell(page).await?;

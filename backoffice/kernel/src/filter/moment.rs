@@ -76,7 +76,8 @@ impl Moment {
 
     /// The day; without a base, offsets count from today.
     pub(crate) fn date(&self, text: &str) -> Read<Date> {
-        let (base, offsets) = parse(text, &["d", "w", "m", "q", "y"], "today, -7d, start_of_month")?;
+        let (base, offsets) =
+            parse(text, &["d", "w", "m", "q", "y"], "today, -7d, start_of_month")?;
         let at = self.at(base.unwrap_or(Base::Day(0)), offsets)?;
         Some(at.date()).filter(|date| (1..=9998).contains(&date.year())).ok_or_else(too_far)
     }
@@ -87,7 +88,10 @@ impl Moment {
         let units = ["h", "d", "w", "m", "q", "y"];
         let (base, offsets) = parse(text, &units, "now, today, -7d, start_of_month")?;
         let at = self.at(base.unwrap_or(Base::Now), offsets)?;
-        Some(at).filter(|at| (1..=9998).contains(&at.year())).map(|at| at.timestamp()).ok_or_else(too_far)
+        Some(at)
+            .filter(|at| (1..=9998).contains(&at.year()))
+            .map(|at| at.timestamp())
+            .ok_or_else(too_far)
     }
 
     /// Offsets count from where the base's period begins, so that `end_of_month-1m` is an end of a

@@ -36,7 +36,7 @@ pub(crate) fn bracket(asked: Asked<'_>, name: &str, text: &str) -> Option<Result
         None => (inner, None),
     };
     let given = Given::One(text.to_owned());
-    Some(asked.test(path, operator, given, name))
+    Some(asked.test(path, operator, given, &|_| true, name))
 }
 
 /// The value of `where`.
@@ -82,9 +82,8 @@ impl Asked<'_> {
     fn list(self, value: &Value, place: &str, depth: usize, left: &mut usize) -> Result<Vec<Tree>> {
         let items = value.as_array().filter(|items| !items.is_empty());
         let items = items.ok_or_else(|| refuse(place, "must be a list that is not empty"))?;
-        let node = |(n, item): (usize, &Value)| {
-            self.node(item, &format!("{place}[{n}]"), depth + 1, left)
-        };
+        let node =
+            |(n, item): (usize, &Value)| self.node(item, &format!("{place}[{n}]"), depth + 1, left);
         items.iter().enumerate().map(node).collect()
     }
 
@@ -115,12 +114,26 @@ impl Asked<'_> {
             let given = value::words(value).ok_or_else(|| {
                 refuse(&place, "must be a value, a list of values, or an operator with one")
             })?;
-            parts.push(self.test(path, operator, given, &place)?);
+            parts.push(self.test(
+                path,
+                operator,
+                given,
+                &|kind| value::fits(kind, value),
+                &place,
+            )?);
         }
         Ok(())
     }
 
-    fn test(self, path: &str, operator: Option<&str>, given: Given, place: &str) -> Result<Tree> {
+    /// `fits` says whether the value's JSON type is one of the kind.
+    fn test(
+        self,
+        path: &str,
+        operator: Option<&str>,
+        given: Given,
+        fits: &dyn Fn(Kind) -> bool,
+        place: &str,
+    ) -> Result<Tree> {
         let (path, column) = self.path(path, place)?;
         let allowed = operators(column.kind);
         let first = allowed.first().copied();
@@ -142,11 +155,14 @@ impl Asked<'_> {
             operator = Operator::Null;
             given = Given::One("true".to_owned());
         }
+        let told = matches!(operator, Operator::Null | Operator::Empty);
+        if !fits(if told { Kind::Bool } else { column.kind }) {
+            return Err(refuse(place, format!("has the wrong JSON type for {}", column.name)));
+        }
         let meaning = value::Meaning { kind: column.kind, moment: self.moment, me: me(self.actor) };
         let (check, no) =
             meaning.check(operator, &given).map_err(|message| refuse(place, message))?;
-        let test = Tree::Test(Test { path, check });
-        Ok(if no == negated { test } else { Tree::Not(Box::new(test)) })
+        Ok(Tree::Test(Test { path, check, negated: no != negated }))
     }
 
     fn path(self, name: &str, place: &str) -> Result<(Path, Column)> {
@@ -162,8 +178,7 @@ impl Asked<'_> {
         self.access.readable_everywhere(link).map_err(|error| error.at(place))?;
         let target = followed(self.registry, self.entity, link)
             .ok_or_else(|| refuse(place, format!("{} cannot be followed", link.name)))?;
-        let access =
-            rights::may(self.actor, target, "read").map_err(|error| error.at(place))?;
+        let access = rights::may(self.actor, target, "read").map_err(|error| error.at(place))?;
         let column = readable(target, &access, rest, place, nothing)?;
         let linked = Linked { link, target, access, column: column.clone() };
         Ok((Path::Linked(Box::new(linked)), column))

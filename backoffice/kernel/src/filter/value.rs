@@ -49,6 +49,17 @@ fn word(value: &Value) -> Option<String> {
     }
 }
 
+/// Numbers are numbers and truths truths; everything may be said as text.
+pub(super) fn fits(kind: Kind, value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(|item| fits(kind, item)),
+        Value::Number(_) => matches!(kind::pg_type(kind), Type::INT8 | Type::NUMERIC),
+        Value::Bool(_) => kind == Kind::Bool,
+        Value::String(_) | Value::Null => true,
+        Value::Object(_) => is_amount(kind),
+    }
+}
+
 type Read<T> = Result<T, String>;
 
 /// What a word means in a column.

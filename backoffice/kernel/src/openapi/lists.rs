@@ -6,49 +6,104 @@ use super::schemas;
 use crate::engine;
 use crate::entity::{Entity, Kind, View};
 use crate::filter;
-use crate::page::group::{FIGURES_MAX, Function, KEYS_MAX, ROWS_MAX};
+use crate::page::group::{FIGURES_MAX, Function, GROUPS_WITH_ROWS_MAX, KEYS_MAX, ROWS_MAX};
 use crate::page::{INCLUDES_MAX, LIMIT_DEFAULT, LIMIT_MAX, SEARCH_CHARS_MAX, TREE_DEPTH_MAX};
 use crate::registry::{Member, Registry};
 use crate::rights::Access;
 
 /// Parameters that all lists share.
 pub(super) fn parameters() -> Map<String, Value> {
-    let figures: Vec<&str> = Function::NAMES.iter().map(|(name, _)| *name).collect();
-    let text = |about: &str| (json!({"type": "string"}), about.to_owned());
-    let whole = |max: u32, about: &str| {
-        (json!({"type": "integer", "minimum": 1, "maximum": max}), about.to_owned())
+    let parameter = |(name, schema, about): (&str, Value, String)| {
+        let one = json!({"name": name, "in": "query", "schema": schema, "description": about});
+        (format!("list_{name}"), one)
     };
-    let one_of = |options: &[&str], about: &str| {
-        (json!({"type": "string", "enum": options}), about.to_owned())
-    };
+    of_rows().into_iter().chain(of_views()).map(parameter).collect()
+}
+
+fn text(name: &'static str, about: impl Into<String>) -> (&'static str, Value, String) {
+    (name, json!({"type": "string"}), about.into())
+}
+
+fn one_of(name: &'static str, options: &[&str], about: &str) -> (&'static str, Value, String) {
+    (name, json!({"type": "string", "enum": options}), about.to_owned())
+}
+
+fn whole(name: &'static str, max: u32, about: &str) -> (&'static str, Value, String) {
+    (name, json!({"type": "integer", "minimum": 1, "maximum": max}), about.to_owned())
+}
+
+fn of_rows() -> Vec<(&'static str, Value, String)> {
     let limit = json!({
         "type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT,
     });
     let search = json!({"type": "string", "maxLength": SEARCH_CHARS_MAX});
-    let all = [
-        ("where", text("Tests as JSON: {\"status\": \"draft\"}, {\"seats\": {\"gte\": 100}}, {\"or\": [{…}, {…}]}, and, not.")),
-        ("zone", text("IANA zone in which days, weeks and months begin; UTC when absent.")),
-        ("q", (search, "Words; the last one as a beginning, \"a phrase\", -without.".to_owned())),
-        ("deleted", one_of(&["with", "only"], "Deleted rows too, or only these; needs the right to delete.")),
-        ("sort", text("Fields by comma, - in front for descending: -created_at,name. Nulls are last when ascending, first when descending.")),
-        ("limit", (limit, "Rows, or groups, of a page; 50 at most for groups with rows.".to_owned())),
-        ("cursor", text("From page.next of the page before; fits the same list only.")),
-        ("count", one_of(&["exact", "estimate", "none"], "How page.count is found; exact up to 10,000 when absent.")),
-        ("fields", text("Fields by comma that rows show; id and version always.")),
-        ("include", text(&format!("Links by comma, {INCLUDES_MAX} at most, whose rows stand in each row, named without _id."))),
-        ("view", one_of(&["tree"], "Rows below one another.")),
-        ("root", (json!({"type": "string", "format": "uuid"}), "Row at the top of the tree.".to_owned())),
-        ("shape", one_of(&["nested", "flat"], "With view=tree: children in each row, or rows with depth and path.")),
-        ("depth", whole(TREE_DEPTH_MAX, "With view=tree: levels.")),
-        ("group", text(&format!("Fields by comma, {KEYS_MAX} at most; dates by field:day, week, month, quarter or year."))),
-        ("aggregate", text(&format!("Figures by comma, {FIGURES_MAX} at most: {}, each but count as figure:field.", figures.join(", ")))),
-        ("per_group", whole(ROWS_MAX, "First rows to show of each group, in the order of sort.")),
-    ];
-    let parameter = |(name, (schema, about)): (&str, (Value, String))| {
-        let one = json!({"name": name, "in": "query", "schema": schema, "description": about});
-        (format!("list_{name}"), one)
-    };
-    all.into_iter().map(parameter).collect()
+    let words = "Words; the last one as a beginning, \"a phrase\", -without.";
+    let limited = format!("Rows, or groups, of a page; {GROUPS_WITH_ROWS_MAX} groups with rows.");
+    vec![
+        text(
+            "where",
+            "Tests as JSON: {\"status\": \"draft\"}, {\"seats\": {\"gte\": 100}}, \
+             {\"or\": [{…}, {…}]}, and, not.",
+        ),
+        text("zone", "IANA zone in which days, weeks and months begin; UTC when absent."),
+        ("q", search, words.to_owned()),
+        one_of(
+            "deleted",
+            &["with", "only"],
+            "Deleted rows too, or only these; needs the right to delete.",
+        ),
+        text(
+            "sort",
+            "Fields by comma, - in front for descending: -created_at,name. \
+             Nulls are last when ascending, first when descending.",
+        ),
+        ("limit", limit, limited),
+        text("cursor", "From page.next of the page before; fits the same list only."),
+        one_of(
+            "count",
+            &["exact", "estimate", "none"],
+            "How page.count is found; when absent exact up to a bound, then estimated.",
+        ),
+        text("fields", "Fields by comma that rows show; id and version always."),
+        text(
+            "include",
+            format!(
+                "Links by comma, {INCLUDES_MAX} at most, whose rows stand in each row, \
+                 named without _id."
+            ),
+        ),
+    ]
+}
+
+fn of_views() -> Vec<(&'static str, Value, String)> {
+    let figures: Vec<&str> = Function::NAMES.iter().map(|(name, _)| *name).collect();
+    let figures = figures.join(", ");
+    let root = json!({"type": "string", "format": "uuid"});
+    vec![
+        one_of("view", &["tree"], "Rows below one another."),
+        ("root", root, "With view=tree: the row at the top.".to_owned()),
+        one_of(
+            "shape",
+            &["nested", "flat"],
+            "With view=tree: children in each row, or rows with depth and path.",
+        ),
+        whole("depth", TREE_DEPTH_MAX, "With view=tree: levels."),
+        text(
+            "group",
+            format!(
+                "Fields by comma, {KEYS_MAX} at most; dates by field:day, week, month, quarter \
+                 or year."
+            ),
+        ),
+        text(
+            "aggregate",
+            format!(
+                "Figures by comma, {FIGURES_MAX} at most: {figures}, each but count as \
+                 figure:field."
+            ),
+        ),
+        whole("per_group", ROWS_MAX, "First rows to show of each group, in the order of sort."),
+    ]
 }
 
 /// Parameters of a list of this entity.

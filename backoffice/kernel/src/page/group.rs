@@ -96,7 +96,8 @@ pub(super) fn read(
     aggregate: Option<&str>,
     rows: Option<u32>,
 ) -> Result<Groups> {
-    let keys: Vec<GroupKey> = keys.split(',').map(|text| key(asking, text)).collect::<Result<_>>()?;
+    let keys: Vec<GroupKey> =
+        keys.split(',').map(|text| key(asking, text)).collect::<Result<_>>()?;
     let figures = aggregate.unwrap_or("count").split(',');
     let figures: Vec<Figure> = figures.map(|text| figure(asking, text)).collect::<Result<_>>()?;
     if keys.len() > KEYS_MAX {
@@ -110,7 +111,10 @@ pub(super) fn read(
         return Err(bad("group", format!("{} stands there twice", key.name)));
     }
     let same = |a: &Figure, b: &Figure| a.function == b.function && a.field == b.field;
-    let again = figures.iter().enumerate().find(|(at, one)| figures.iter().take(*at).any(|other| same(one, other)));
+    let again = figures
+        .iter()
+        .enumerate()
+        .find(|(at, one)| figures.iter().take(*at).any(|other| same(one, other)));
     if again.is_some() {
         return Err(bad("aggregate", "a figure stands there twice"));
     }

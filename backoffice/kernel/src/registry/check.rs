@@ -10,9 +10,17 @@ use crate::entity::{Access, Entity, Field, Kind, Scope};
 use crate::rights::compile;
 
 /// Columns that the generator adds itself.
-const STANDARD: &[&str] =
-    &["org_id", "id", "version", "created_at", "updated_at", "deleted_at", "custom", "search",
-      "search_personal"];
+const STANDARD: &[&str] = &[
+    "org_id",
+    "id",
+    "version",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "custom",
+    "search",
+    "search_personal",
+];
 
 /// PostgreSQL cuts longer names silently, in bytes.
 const NAME_BYTES_MAX: usize = 63;
@@ -87,7 +95,10 @@ fn fields(entity: &Entity, report: &mut dyn FnMut(String)) {
         }
         field_shape(field, report);
         if field.search.is_some() && entity.scope != Scope::Tenant {
-            report(format!("field {} cannot be searched: rows belong to no organization", field.name));
+            report(format!(
+                "field {} cannot be searched: rows belong to no organization",
+                field.name
+            ));
         }
     }
 }

@@ -14,9 +14,9 @@ use kernel::clock::{Clock, SystemClock};
 use kernel::cx::Cx;
 use kernel::ddl;
 use kernel::entity::{
-    Check, Domain, Entity, Flow, Move, Operations, Unique, boolean, bytes, choice, country,
-    currency, date, decimal, email, id, instant, integer, json as json_field, language, link,
-    long_text, money, phone, slug, text, text_list, time_zone, url, View, Weight,
+    Check, Domain, Entity, Flow, Move, Operations, Unique, View, Weight, boolean, bytes, choice,
+    country, currency, date, decimal, email, id, instant, integer, json as json_field, language,
+    link, long_text, money, phone, slug, text, text_list, time_zone, url,
 };
 use kernel::error::{Code, Error, Result};
 use kernel::http::Listeners;
@@ -64,8 +64,10 @@ pub(crate) static PLACE: Entity = Entity::new("places")
         field: "seats",
     }]);
 
-pub(crate) static HALL: Entity =
-    Entity::new("halls").grant("hall.halls").about("A room in a place.").fields(&[
+pub(crate) static HALL: Entity = Entity::new("halls")
+    .grant("hall.halls")
+    .about("A room in a place.")
+    .fields(&[
         link("place_id", "hall.places").required(),
         link("inside_id", "hall.halls"),
         link("keeper_id", "accounts.users"),

@@ -117,7 +117,10 @@ fn test() -> impl Strategy<Value = Test> {
                 .prop_map(move |values| Test::Tags(op, values))
         }),
         any::<bool>().prop_map(Test::Open),
-        (prop::sample::select(vec!["seats", "kind", "rent", "opened_on", "tags", "name"]), any::<bool>())
+        (
+            prop::sample::select(vec!["seats", "kind", "rent", "opened_on", "tags", "name"]),
+            any::<bool>()
+        )
             .prop_map(|(field, yes)| Test::Null(field, yes)),
         any::<bool>().prop_map(Test::Empty),
     ]
@@ -218,7 +221,8 @@ impl Test {
             Self::Seats(op, many) => compares(op, place.seats.as_ref(), many),
             Self::Kind(op, many) => compares(op, place.kind.as_ref(), many),
             Self::Rent(op, many, currency) => {
-                let amount = place.rent.filter(|(_, own)| own == currency).map(|(amount, _)| amount);
+                let amount =
+                    place.rent.filter(|(_, own)| own == currency).map(|(amount, _)| amount);
                 compares(op, amount.as_ref(), many)
             }
             Self::Day(op, many) => compares(op, place.opened_on.as_ref(), many),
@@ -254,10 +258,10 @@ async fn keys(house: &House, tree: &Value) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_filters_find_what_a_model_finds() {
     let house = House::open().await;
-    let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
-    let rows: Vec<Place> = (0..ROWS)
-        .map(|_| place().new_tree(&mut runner).unwrap().current())
-        .collect();
+    let mut runner =
+        TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
+    let rows: Vec<Place> =
+        (0..ROWS).map(|_| place().new_tree(&mut runner).unwrap().current()).collect();
     let mut cx = house.org.begin().await.unwrap();
     for (number, row) in rows.iter().enumerate() {
         cx.create(&PLACE, body(row, number)).await.unwrap();

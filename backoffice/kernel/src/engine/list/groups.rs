@@ -52,7 +52,8 @@ pub(super) async fn page(list: List<'_>, groups: &Groups) -> Result<Vec<u8>> {
     }
     let last = if found.len() > most { shown.last() } else { None };
     let key_place = first + width(groups) + 1;
-    let next = last.map(|row| query.cursor(key_values(row, key_place, &query.sort)?)).transpose()?;
+    let next =
+        last.map(|row| query.cursor(key_values(row, key_place, &query.sort)?)).transpose()?;
     let total = total.first().ok_or_else(|| Error::internal("totals gave no row"))?;
     let count = match query.count {
         Count::None => Value::Null,
@@ -103,12 +104,7 @@ fn key_names(groups: &Groups) -> String {
 }
 
 /// Columns: keys, figures, `@key`, the keys of the order.
-fn groups_sql(
-    list: List<'_>,
-    groups: &Groups,
-    base: &str,
-    params: &mut Vec<Bound>,
-) -> String {
+fn groups_sql(list: List<'_>, groups: &Groups, base: &str, params: &mut Vec<Bound>) -> String {
     let names = key_names(groups);
     let mut inside = String::new();
     let mut outside = String::new();

@@ -29,9 +29,8 @@ pub(super) async fn page(list: List<'_>, branch: &Branch) -> Result<Vec<u8>> {
     let sql = sql(list, branch, &rows, &mut params);
     let found = list.cx.query_typed(&sql, &params).await?;
     if i64::try_from(found.len()).is_ok_and(|count| count > TREE_NODES_MAX) {
-        let text = format!(
-            "the tree has more than {TREE_NODES_MAX} rows: say a root, a depth or filters"
-        );
+        let text =
+            format!("the tree has more than {TREE_NODES_MAX} rows: say a root, a depth or filters");
         return Err(Error::field(Code::InvalidRequest, "view", text));
     }
     rows.tell(&found).await?;
