@@ -64,6 +64,57 @@ begin
 end
 $$;
 
+-- === Search ===
+
+-- Search by words: what a word is, for the columns that hold them and for what is asked. Neither
+-- passes row-level security; the functions that do are generated, one for each searched column.
+
+-- A text as its words: lower case, without accents, punctuation between words only. So `Zürich` is
+-- found by `zurich`, and the parts of `ATL-2026/7` are words. Longer texts are searched up to here.
+create or replace function search_fold(p_text text) returns text
+language sql immutable strict parallel safe
+as $$
+    select pg_catalog.left(pg_catalog.translate(
+        case when pg_catalog.octet_length(p_text) = pg_catalog.char_length(p_text)
+             then pg_catalog.lower(p_text)
+             else pg_catalog.replace(pg_catalog.translate(
+                 pg_catalog.regexp_replace(pg_catalog.normalize(pg_catalog.lower(p_text), 'NFKD'),
+                                           '[\u0300-\u036f]', '', 'g'),
+                 'øłđıħ', 'oldih'), 'ß', 'ss') end,
+        '-_./\@#:;,+*&%$!?()[]{}<>=|^~`''"', '                                   '), 20000)
+$$;
+
+-- What the caller's words ask for: all words, the last one as a beginning; `"a phrase"` as it stands;
+-- `-word` not. Any text is a query; one without words is null.
+create or replace function search_query(p_words text) returns tsquery
+language plpgsql immutable parallel safe
+set search_path = pg_catalog, public
+as $$
+declare
+    v_query tsquery;
+    v_one tsquery;
+    r record;
+begin
+    for r in
+        select m[1] = '-' as negated, m[2] is null as plain, coalesce(m[2], m[3]) as term,
+               n = count(*) over () as last
+          from (select m, n from regexp_matches(p_words, '(-?)(?:"([^"]*)"|([^\s"]+))', 'g')
+                               with ordinality as found (m, n) limit 16) terms
+         order by n
+    loop
+        v_one := phraseto_tsquery('simple', search_fold(r.term));
+        continue when numnode(v_one) = 0;
+        if r.negated then
+            v_one := !! v_one;
+        elsif r.last and r.plain then
+            v_one := (v_one::text || ':*')::tsquery;
+        end if;
+        v_query := coalesce(v_query && v_one, v_one);
+    end loop;
+    return v_query;
+end
+$$;
+
 -- === Change log and outbox ===
 
 -- The change log and the outbox. One trigger writes both; no product role writes the log.
