@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["contracts", "events", "identity", "kernel", "migrations", "seeds", "ticketing"],
     ),
     ("system", &["inventory", "keys"]),
+    ("benches", &["kernel"]),
 ];
 
 /// Outside crates that only the named ones may use, whatever for.

@@ -38,7 +38,7 @@ pub(crate) fn pool(url: &Secret, name: &str, connections_max: usize) -> Result<P
         .map_err(|cause| Error::internal(format!("the pool {name} cannot be built: {cause}")))
 }
 
-fn config(url: &Secret, name: &str) -> Result<Config> {
+pub(crate) fn config(url: &Secret, name: &str) -> Result<Config> {
     // The driver's message may quote the URL, which holds a password.
     let mut config = Config::from_str(url.expose())
         .map_err(|_| Error::internal(format!("the database URL for {name} cannot be read")))?;

@@ -3,6 +3,7 @@
 
 mod client;
 mod database;
+mod direct;
 mod environment;
 mod organization;
 mod plant;
@@ -11,6 +12,7 @@ mod server;
 
 pub use client::{Client, Reply};
 pub use database::TestDb;
+pub use direct::{Bare, direct};
 pub use environment::setting;
 pub use organization::{PASSWORD, TestOrg};
 pub use plant::{Hint, Planter, plant};
