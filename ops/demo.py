@@ -23,7 +23,7 @@ def show(path):
     print(f"""
 gate         {demo['gate_url']}      shop, scans     {demo['gate_url']}/openapi.json
 back office  {demo['backoffice_url']}      staff API       {demo['backoffice_url']}/openapi.json
-sign in as   {demo['admin_email']}   (password, tokens and ids: {path})
+sign in as   {demo['admin_email']}   (password, tokens, ids, and a person for each role: {path})
 
 try next:
   curl -s {demo['gate_url']}/api/v1/shop/events/{demo['event_id']}

@@ -4,6 +4,7 @@
 
 mod event;
 mod ledger;
+mod people;
 
 use kernel::accounts::{
     NewMember, NewOrganization, NewToken, Owner, add_member, find_organization, issue_token,
@@ -39,6 +40,7 @@ pub async fn run(service: &Service, before: Option<&Value>) -> Result<Value> {
     cx.query("select pg_advisory_xact_lock(hashtextextended('seed', 0))", &[]).await?;
     let admin = admin(&mut cx, owner, &mut out).await?;
     token(&mut cx, admin, &mut out).await?;
+    people::seed(&mut cx, owner.is_some(), &mut out).await?;
     event::seed(&mut cx, &mut out).await?;
     cx.commit().await?;
     Ok(Value::Object(out))

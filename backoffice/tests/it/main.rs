@@ -13,6 +13,8 @@ mod journal;
 mod judges;
 mod kill;
 mod meta;
+mod reach;
+mod roles;
 mod rules;
 mod sale;
 mod scopes;

@@ -24,6 +24,7 @@ pub static DOMAIN: Domain = Domain {
         &parties::PARTY_PHONES,
         &parties::PARTY_TAX_IDS,
         &structure::UNITS,
+        &structure::UNIT_MEMBERS,
         &structure::LOCATIONS,
         &structure::LEGAL_ENTITIES,
         &numbers::NUMBER_SERIES,
@@ -31,6 +32,7 @@ pub static DOMAIN: Domain = Domain {
     ],
     actions: &[references::CREATE_EXTERNAL_REF, numbers::TAKE_NUMBER],
     sql: &[
+        ("identity_units.sql", include_str!("../sql/units.sql")),
         ("identity_trees.sql", include_str!("../sql/trees.sql")),
         ("identity_currencies.sql", include_str!("../sql/currencies.sql")),
     ],

@@ -23,6 +23,20 @@ pub(crate) static UNITS: Entity = Entity::new("units")
     .constraints(&[("units_parent_acyclic", Code::Cycle)])
     .views(&[View::Tree("parent_id")]);
 
+pub(crate) static UNIT_MEMBERS: Entity = Entity::new("unit_members")
+    .grant("identity.structure")
+    .group(Group::Organizations)
+    .about("A person in a unit: the scope unit reaches what belongs to it and to the units below.")
+    .fields(&[
+        link("unit_id", "identity.units").required().once().cascade(),
+        link("user_id", "accounts.users").required().once(),
+    ])
+    .uniques(&[Unique {
+        name: "unit_members_user_key",
+        fields: &["user_id", "unit_id"],
+        code: Code::AlreadyExists,
+    }]);
+
 pub(crate) static LOCATIONS: Entity = Entity::new("locations")
     .grant("identity.structure")
     .group(Group::Organizations)

@@ -55,9 +55,10 @@ async fn fill(cx: &mut Cx, new: NewOrganization<'_>, hash: Option<String>) -> Re
             people::prove(cx, person).await?.user
         }
     };
-    for (key, name, grants) in builtin::roles() {
-        let role = object(json!({"key": key, "name": name, "built_in": true, "grants": grants}));
-        let role = cx.insert(&ROLE, role).await?;
+    for role in builtin::ROLES {
+        let (key, grants) = (role.key, role.grants());
+        let body = json!({"key": key, "name": role.name, "built_in": true, "grants": grants});
+        let role = cx.insert(&ROLE, object(body)).await?;
         if key == "owner" {
             cx.insert(&MEMBERSHIP, object(json!({"user_id": owner, "role_id": role}))).await?;
         }
