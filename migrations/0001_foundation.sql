@@ -1015,6 +1015,24 @@ create table units (
 create unique index units_code_key on units (org_id, code) where deleted_at is null;
 create index units_parent_id_idx on units (org_id, parent_id);
 
+-- === identity.unit_members ===
+
+create table unit_members (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    unit_id uuid not null,
+    user_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint unit_members_pkey primary key (org_id, id)
+);
+create unique index unit_members_user_key on unit_members (org_id, user_id, unit_id) where deleted_at is null;
+create index unit_members_unit_id_idx on unit_members (org_id, unit_id);
+create index unit_members_user_id_idx on unit_members (org_id, user_id);
+
 -- === identity.locations ===
 
 create table locations (
@@ -1705,6 +1723,8 @@ alter table party_emails add constraint party_emails_party_id_fkey foreign key (
 alter table party_phones add constraint party_phones_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
 alter table party_tax_ids add constraint party_tax_ids_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id) on delete cascade;
 alter table units add constraint units_parent_id_fkey foreign key (org_id, parent_id) references units (org_id, id);
+alter table unit_members add constraint unit_members_unit_id_fkey foreign key (org_id, unit_id) references units (org_id, id) on delete cascade;
+alter table unit_members add constraint unit_members_user_id_fkey foreign key (user_id) references users (id);
 alter table locations add constraint locations_parent_id_fkey foreign key (org_id, parent_id) references locations (org_id, id);
 alter table locations add constraint locations_calendar_id_fkey foreign key (org_id, calendar_id) references calendars (org_id, id);
 alter table legal_entities add constraint legal_entities_party_id_fkey foreign key (org_id, party_id) references parties (org_id, id);
@@ -1872,6 +1892,11 @@ alter table units force row level security;
 create policy units_tenant on units using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on units to atlvs_app;
 grant select on units to atlvs_definer;
+alter table unit_members enable row level security;
+alter table unit_members force row level security;
+create policy unit_members_tenant on unit_members using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on unit_members to atlvs_app;
+grant select on unit_members to atlvs_definer;
 alter table locations enable row level security;
 alter table locations force row level security;
 create policy locations_tenant on locations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2813,6 +2838,25 @@ as $$
        and deleted_at is null and (expires_at is null or expires_at > p_now)
 $$;
 
+-- === identity/identity_units.sql ===
+
+-- The person's units and all below them: what the scope `unit` reaches. Replaces the kernel's answer;
+-- the functions that prove who somebody is call it, as the definer.
+create or replace function account_units(p_org uuid, p_user uuid)
+returns uuid[]
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with recursive mine(id) as (
+        select unit_id from unit_members
+         where org_id = p_org and user_id = p_user and deleted_at is null
+        union
+        select u.id from units u join mine on u.parent_id = mine.id
+         where u.org_id = p_org and u.deleted_at is null
+    )
+    select coalesce(array_agg(id), '{}') from mine
+$$;
+
 -- === identity/identity_trees.sql ===
 
 -- Refuses a row whose chain of parents comes back to it. Writers of one organization's tree wait
@@ -3322,6 +3366,10 @@ create trigger party_tax_ids_change after insert or update or delete on party_ta
 create trigger units_touch before update on units
     for each row execute function touch();
 create trigger units_change after insert or update or delete on units
+    for each row execute function record_change();
+create trigger unit_members_touch before update on unit_members
+    for each row execute function touch();
+create trigger unit_members_change after insert or update or delete on unit_members
     for each row execute function record_change();
 create trigger locations_touch before update on locations
     for each row execute function touch();
