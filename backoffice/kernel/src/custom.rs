@@ -12,7 +12,7 @@ mod value;
 
 pub(crate) use entities::CUSTOM_FIELD;
 pub(crate) use entities::RULES;
-pub(crate) use model::{CustomField, Model, load};
+pub(crate) use model::{CustomField, Model, load, shown_sql};
 pub(crate) use value::{Custom, body};
 
 /// Definitions of one entity, retired ones with them; more are refused.

@@ -89,6 +89,8 @@ pub(crate) struct Answer {
     /// `ETag` of what is no row.
     pub(crate) tag: Option<String>,
     pub(crate) location: Option<String>,
+    /// Holds what is shown once: it may not be kept for a repeated request.
+    pub(crate) secret: bool,
     pub(crate) cookie: Option<Cookie>,
     /// Cookie that lets this browser be known when it signs in again.
     pub(crate) browser: Option<String>,

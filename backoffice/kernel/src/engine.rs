@@ -52,12 +52,19 @@ pub(crate) struct Column {
     pub(crate) kind: Kind,
     /// Shown on rows within this reach of the caller only; absent from the others.
     pub(crate) only: Option<Reach>,
+    /// Table whose custom fields these are, of the column that holds them.
+    pub(crate) custom_of: Option<&'static str>,
+}
+
+impl Column {
+    pub(crate) const fn standard(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind, only: None, custom_of: None }
+    }
 }
 
 /// What a row shows under this right to read, in order. Secret fields are not among it.
 pub(crate) fn shown(entity: &'static Entity, access: &Access) -> Vec<Column> {
-    let standard = |name, kind| Column { name, kind, only: None };
-    let mut all = vec![standard("id", Kind::Id)];
+    let mut all = vec![Column::standard("id", Kind::Id)];
     let fields = entity.fields.iter().filter(|field| !field.secret);
     all.extend(fields.filter_map(|field| {
         let only = match access.shows(field) {
@@ -65,14 +72,18 @@ pub(crate) fn shown(entity: &'static Entity, access: &Access) -> Vec<Column> {
             Shows::Within(reach) => Some(reach),
             Shows::Never => return None,
         };
-        Some(Column { name: field.name, kind: field.kind, only })
+        Some(Column { only, ..Column::standard(field.name, field.kind) })
     }));
-    if ddl::is_versioned(entity) {
-        all.push(standard("version", VERSION));
+    if ddl::has_custom_fields(entity) {
+        let custom = Column::standard("custom", Kind::Json);
+        all.push(Column { custom_of: Some(entity.name), ..custom });
     }
-    all.push(standard("created_at", Kind::Instant));
     if ddl::is_versioned(entity) {
-        all.push(standard("updated_at", Kind::Instant));
+        all.push(Column::standard("version", VERSION));
+    }
+    all.push(Column::standard("created_at", Kind::Instant));
+    if ddl::is_versioned(entity) {
+        all.push(Column::standard("updated_at", Kind::Instant));
     }
     all
 }
@@ -96,7 +107,11 @@ fn select_list(
     let within = |reach| access.within_sql(reach, alias, params);
     let mut list: Vec<String> = reaches(columns).into_iter().map(within).collect();
     let of = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
-    for Column { name, kind, .. } in columns {
+    for Column { name, kind, custom_of, .. } in columns {
+        if let Some(table) = custom_of {
+            list.push(crate::custom::shown_sql(table, access, alias, params));
+            continue;
+        }
         list.push(format!("{of}\"{name}\""));
         if let Some(second) = second_column(*kind, name) {
             list.push(format!("{of}\"{second}\""));
@@ -142,7 +157,7 @@ fn write_members(row: &Row, start: usize, columns: &[Column], out: &mut Vec<u8>)
     let reaches = reaches(columns);
     let mut index = start + reaches.len();
     let mut first = true;
-    for Column { name, kind, only } in columns {
+    for Column { name, kind, only, .. } in columns {
         let place = only.and_then(|only| reaches.iter().position(|reach| *reach == only));
         if let Some(place) = place
             && !row.try_get::<_, bool>(start + place)?

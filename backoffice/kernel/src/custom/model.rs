@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
+use tokio_postgres::types::Type;
+
 use crate::cx::Cx;
 use crate::entity::{Entity, Kind, Level};
 use crate::error::{Error, Result};
+use crate::param::{Bound, Param};
+use crate::rights::Access;
 
 use super::TEXT_CHARS_MAX;
 
@@ -62,6 +66,25 @@ impl CustomField {
         }
         format!("({place} ->> ${n})::{}", crate::kind_sql::sql_type(self.kind))
     }
+}
+
+/// The column `custom` without what is retired and what the caller may not read. The definitions are
+/// read once a statement, in the statement itself: its answer is never older than they are.
+pub(crate) fn shown_sql(
+    table: &'static str,
+    access: &Access,
+    alias: Option<&str>,
+    params: &mut Vec<Bound>,
+) -> String {
+    let levels = Level::ALL.iter().filter(|level| access.shows_level(**level));
+    let levels = levels.map(|level| Param::Text(level.name().to_owned())).collect();
+    params.push(Bound { value: Param::List(levels), ty: Type::TEXT_ARRAY });
+    let of = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
+    format!(
+        "{of}\"custom\" - array(select d.key from custom_fields d where d.entity = '{table}' \
+         and (d.status = 'retired' or d.level <> all(${}))) as \"custom\"",
+        params.len()
+    )
 }
 
 /// The kind behind its name; the names are those of `KINDS`.

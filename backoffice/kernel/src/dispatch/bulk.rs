@@ -29,6 +29,7 @@ pub(super) async fn bulk(
     let (mode, operations) = read(cx.registry(), entity, body)?;
     let mut out = b"{\"results\":[".to_vec();
     let mut faults = Vec::new();
+    let mut secret = false;
     for (index, operation) in operations.into_iter().enumerate() {
         if index > 0 {
             out.push(b',');
@@ -38,6 +39,7 @@ pub(super) async fn bulk(
         match one(cx, entity, operation).await {
             Ok(answer) => {
                 cx.release_savepoint().await?;
+                secret |= answer.secret;
                 shown(&answer, &mut out);
             }
             // About the whole transaction: it runs again or ends.
@@ -57,7 +59,7 @@ pub(super) async fn bulk(
         return Err(Error::fields(Code::BulkRefused, faults));
     }
     out.extend_from_slice(b"]}");
-    Ok(Answer { status: 200, body: Some(out), ..Answer::default() })
+    Ok(Answer { status: 200, body: Some(out), secret, ..Answer::default() })
 }
 
 async fn one(cx: &mut Cx, entity: &'static Entity, operation: Operation) -> Result<Answer> {

@@ -12,8 +12,7 @@ use uuid::Uuid;
 
 use super::route::Target;
 use super::run::Done;
-use super::{Answer, Body, Call, Method, route};
-use crate::action::{Answers, Verb};
+use super::{Answer, Body, Call, Method};
 use crate::cx::Cx;
 use crate::error::{Code, Error, Result};
 
@@ -113,12 +112,12 @@ pub(super) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<
 }
 
 /// Keeps what was done, in the transaction that did it.
-pub(super) async fn keep(cx: &Cx, key: &Key, target: &Target, done: &Done) -> Result<()> {
+pub(super) async fn keep(cx: &Cx, key: &Key, done: &Done) -> Result<()> {
     let sql = "select idempotency_keep($1, $2, $3, $4, $5, $6, $7, $8)";
     match done {
         Done::Answer(answer) => {
             let size = answer.body.as_ref().map_or(0, Vec::len);
-            let kept = size <= BODY_BYTES_MAX && !holds_secret(cx, target);
+            let kept = size <= BODY_BYTES_MAX && !answer.secret;
             let body = answer.body.as_deref().filter(|_| kept);
             let status = i64::from(answer.status);
             let nothing: Option<Uuid> = None;
@@ -135,20 +134,5 @@ pub(super) async fn keep(cx: &Cx, key: &Key, target: &Target, done: &Done) -> Re
                 .await
                 .map(drop)
         }
-    }
-}
-
-/// An action may answer what is shown once and never stored.
-fn holds_secret(cx: &Cx, target: &Target) -> bool {
-    let secret = |answers: Answers| match answers {
-        Answers::Object(fields) => fields.iter().any(|field| field.secret),
-        Answers::Row | Answers::Nothing => false,
-    };
-    match target {
-        Target::Act { verb: Verb::Listed(action), .. } => secret(action.answers),
-        Target::Bulk { entity } => {
-            route::actions(cx.registry(), entity).any(|action| secret(action.answers))
-        }
-        _ => false,
     }
 }

@@ -30,6 +30,8 @@ pub(super) enum Outcome {
     Json {
         status: u16,
         value: Value,
+        /// Shown once: nothing may keep it.
+        secret: bool,
     },
     Nothing,
     /// Another service finishes.
@@ -109,7 +111,13 @@ async fn act(
     let status = if verb.on() == On::Create { 201 } else { 200 };
     Ok(match verb.run(cx, entity, id, input, version).await? {
         Reply::Row(id) => Outcome::Row { id, status },
-        Reply::Json(value) => Outcome::Json { status, value },
+        Reply::Json(value) => {
+            let secret = match verb.answers() {
+                Answers::Object(fields) => fields.iter().any(|field| field.secret),
+                Answers::Row | Answers::Nothing => false,
+            };
+            Outcome::Json { status, value, secret }
+        }
         Reply::Nothing => match (verb.answers(), id) {
             (Answers::Row, Some(id)) => Outcome::Row { id, status },
             _ => Outcome::Nothing,

@@ -46,7 +46,7 @@ async fn once_a_key(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         return Ok(done);
     }
     let done = inside(cx, call, target).await?;
-    idempotency::keep(cx, &key, target, &done).await?;
+    idempotency::keep(cx, &key, &done).await?;
     Ok(done)
 }
 
@@ -106,7 +106,9 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
 pub(super) async fn answer(cx: &Cx, entity: &'static Entity, outcome: Outcome) -> Result<Done> {
     Ok(Done::Answer(match outcome {
         Outcome::Row { id, status } => written(cx, entity, id, status).await?,
-        Outcome::Json { status, value } => Answer::json(status, &value),
+        Outcome::Json { status, value, secret } => {
+            Answer { secret, ..Answer::json(status, &value) }
+        }
         Outcome::Nothing => Answer::nothing(),
         Outcome::Await { operation, row, status } => {
             return Ok(Done::Await { operation, entity, row, status });

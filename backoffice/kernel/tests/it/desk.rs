@@ -1,8 +1,14 @@
 //! A help desk for the tests of writing: labels with a natural key, cases with a flow, a rule that
 //! counts, and actions that fail where they are told to.
 
+mod bulk;
+mod custom;
 mod flows;
+mod history;
+mod idempotency;
+mod model;
 mod rules;
+mod single;
 
 use std::sync::OnceLock;
 

@@ -39,7 +39,7 @@ impl<'a> Rows<'a> {
             columns.retain(|one| always.contains(&one.name) || names.iter().any(|n| n == one.name));
         }
         if !matches!(list.query.deleted, Deleted::Hidden) {
-            columns.push(Column { name: "deleted_at", kind: Kind::Instant, only: None });
+            columns.push(Column::standard("deleted_at", Kind::Instant));
         }
         let includes = list.query.includes.iter().map(|include| {
             let columns = shown(include.target, &include.access);
