@@ -2,6 +2,7 @@
 //! rooms, writes what they answer; decides nothing.
 
 mod logging;
+mod people;
 mod seed;
 
 use std::fmt;
@@ -24,6 +25,10 @@ usage: backoffice COMMAND
   work                run the background loops
   migrate             bring the database up to this version
   seed [--out FILE]   make the demonstration organization; FILE keeps ids and tokens
+  user add|password|disable|enable --email ADDRESS …
+                      people, as operators decide; passwords come from standard input
+  organization plan|trust --organization SLUG …
+                      an organization's plan, and the issuer it trusts
   schema diff         what the next migration has to say (empty: nothing)
   schema print        the whole schema as SQL
   openapi             the API's description as JSON
@@ -67,6 +72,7 @@ enum Command {
     Work,
     Migrate,
     Seed { out: Option<std::path::PathBuf> },
+    People(people::Order),
     SchemaDiff,
     SchemaPrint,
     OpenApi,
@@ -95,6 +101,7 @@ async fn run(command: Command) -> Outcome {
         Command::Work => work().await,
         Command::Migrate => migrate().await,
         Command::Seed { out } => seed::seed(&service()?, out.as_deref()).await,
+        Command::People(order) => people::run(&service()?, &order).await,
         Command::SchemaDiff => {
             let settings = settings()?;
             let scripts = migrations::scripts();
@@ -216,6 +223,10 @@ fn command() -> Result<Command, Failure> {
     let (mut with_work, mut out) = (false, None);
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
+            Value(word) if words.is_empty() && (word == "user" || word == "organization") => {
+                let word = word.to_string_lossy().into_owned();
+                return people::order(word, &mut parser).map(Command::People).map_err(usage);
+            }
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             Long("work") => with_work = true,
             Long("out") => out = Some(parser.value().map_err(usage)?.into()),

@@ -41,15 +41,15 @@ $$;
 -- A living session with every membership of its person: one row a role, one with nulls without any.
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
-               organization_id uuid, organization_name text, organization_slug text, grants jsonb,
-               units uuid[])
+               organization_id uuid, organization_name text, organization_slug text, plan text,
+               grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     -- Seen is written once a minute at most, so that reading stays cheap.
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
-    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
            case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
@@ -66,16 +66,17 @@ $$;
 -- person or service account without a role there, or one that is shut out, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
 returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
-               token_grants jsonb, grants jsonb, units uuid[])
+               plan text, token_grants jsonb, grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, a.id, t.org_id, t.grants, r.grants,
+    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
            case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
       from api_tokens t
+      join organizations o on o.id = t.org_id
       left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
       left join service_accounts a
              on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null

@@ -1,4 +1,4 @@
--- Identities at outside issuers. Each function is the definer's (list in
+-- Identities at outside issuers, and what operators say of an organization. Each function is the definer's (list in
 -- kernel/src/ddl/definers.rs).
 
 -- The living person behind an identity, and whether they linked it themselves.
@@ -59,11 +59,26 @@ as $$
     select exists (select from gone);
 $$;
 
-create or replace function organization_trust(p_organization uuid, p_issuer text) returns boolean
+-- The active organization trusts this issuer, or with null nobody; false when there is no such
+-- organization.
+create or replace function organization_trust(p_issuer text) returns boolean
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     with changed as (
-        update organizations set sso_issuer = p_issuer where id = p_organization returning id)
+        update organizations set sso_issuer = p_issuer
+         where id = nullif(current_setting('app.org_id', true), '')::uuid
+        returning id)
+    select exists (select from changed)
+$$;
+
+create or replace function organization_set_plan(p_plan text) returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with changed as (
+        update organizations set plan = p_plan
+         where id = nullif(current_setting('app.org_id', true), '')::uuid
+        returning id)
     select exists (select from changed)
 $$;

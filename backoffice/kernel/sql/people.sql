@@ -247,15 +247,17 @@ $$;
 
 -- A device by its token.
 create or replace function account_device(p_hash bytea, p_now timestamptz)
-returns table (device_id uuid, organization_id uuid, grants jsonb)
+returns table (device_id uuid, organization_id uuid, plan text, grants jsonb)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update devices set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select id, org_id, grants from devices
-     where token_hash = p_hash and deleted_at is null and (expires_at is null or expires_at > p_now);
+    select d.id, d.org_id, o.plan, d.grants from devices d
+      join organizations o on o.id = d.org_id
+     where d.token_hash = p_hash and d.deleted_at is null
+       and (d.expires_at is null or d.expires_at > p_now);
 $$;
 
 -- A revoked token takes along what it issued, however deep.

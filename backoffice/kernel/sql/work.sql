@@ -167,13 +167,15 @@ $$;
 -- What whoever wanted a job may do in the active organization now, found by token, by person or by
 -- device: one row a role. Nothing when there is no such one any more, or no role.
 create or replace function job_actor(p_token uuid, p_user uuid, p_device uuid, p_now timestamptz)
-returns table (user_id uuid, service_account_id uuid, token_grants jsonb, grants jsonb, units uuid[])
+returns table (user_id uuid, service_account_id uuid, plan text, token_grants jsonb, grants jsonb,
+               units uuid[])
 language sql stable security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    select u.id, a.id, t.grants, r.grants,
+    select u.id, a.id, o.plan, t.grants, r.grants,
            case when u.id is not null then account_units(o.id, u.id) else '{}' end
-      from (select nullif(current_setting('app.org_id', true), '')::uuid) as o (id)
+      from (select id, plan from organizations
+             where id = nullif(current_setting('app.org_id', true), '')::uuid) as o
       left join api_tokens t on t.org_id = o.id and t.id = p_token and t.deleted_at is null
                             and (t.expires_at is null or t.expires_at > p_now)
       left join users u on u.id = case when p_token is null then p_user else t.user_id end
@@ -185,7 +187,8 @@ as $$
                         and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
     union all
-    select null, null, null, grants, '{}' from devices
-     where org_id = nullif(current_setting('app.org_id', true), '')::uuid and id = p_device
-       and deleted_at is null and (expires_at is null or expires_at > p_now)
+    select null, null, o.plan, null, d.grants, '{}'
+      from devices d join organizations o on o.id = d.org_id
+     where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
+       and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
 $$;

@@ -10,14 +10,16 @@ mod entities;
 pub(crate) mod external;
 mod introspect;
 pub(crate) mod invitations;
+mod links;
 pub(crate) mod members;
 pub(crate) mod organizations;
 pub(crate) mod passwords;
 pub(crate) mod people;
+pub(crate) mod portals;
 mod programs;
 pub(crate) mod recover;
 pub(crate) mod sessions;
-mod throttle;
+pub(crate) mod throttle;
 pub(crate) mod tokens;
 
 use crate::entity::Domain;
@@ -28,8 +30,13 @@ pub use entities::{MEMBERSHIP, OPERATION, ROLE, TEAM, TEAM_MEMBER};
 pub use external::{
     External, link_identity, operator_trust_issuer, sign_in_external, unlink_identity,
 };
+pub use links::LINK;
 pub use organizations::{NewOrganization, Owner, find_organization, open_organization};
-pub use people::{NewMember, add_member, operator_disable, operator_enable, operator_set_password};
+pub use people::{
+    NewMember, add_member, operator_disable, operator_enable, operator_set_password,
+    operator_set_plan,
+};
+pub use portals::PORTAL_ACCOUNT;
 pub use programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
 pub use sessions::Opened;
 pub use tokens::{NewToken, issue_token};
@@ -45,6 +52,7 @@ pub static DOMAIN: Domain = Domain {
         ("people.sql", include_str!("../sql/people.sql")),
         ("external.sql", include_str!("../sql/external.sql")),
         ("writing.sql", include_str!("../sql/writing.sql")),
+        ("portals.sql", include_str!("../sql/portals.sql")),
     ],
     internal: &[introspect::ROUTE],
     loops: &[crate::partitions::KEEP, crate::mail::SEND],

@@ -27,6 +27,8 @@ pub enum Actor {
         kind: PortalKind,
         /// The party whose rows they are.
         party: Uuid,
+        /// None, in the form that the one answer takes.
+        rights: Arc<Rights>,
     },
     /// Whoever holds a link: one right on one row.
     Link {
@@ -37,6 +39,8 @@ pub enum Actor {
         row: Uuid,
         /// `read`, or the name of an action.
         right: Arc<str>,
+        /// None, in the form that the one answer takes.
+        rights: Arc<Rights>,
     },
     /// A part of the house itself.
     Service(&'static str),

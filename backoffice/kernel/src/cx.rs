@@ -72,6 +72,10 @@ impl Cx {
             request_id: request_id.to_string(),
             reason: String::new(),
             causation: causation.to_string(),
+            portal: match &actor {
+                Actor::Portal { kind, party, .. } => Some((kind.name(), party.to_string())),
+                _ => None,
+            },
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
         let now = service.now();

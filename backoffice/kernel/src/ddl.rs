@@ -9,6 +9,7 @@ use crate::registry::{Link, Member, Registry};
 
 pub mod definers;
 pub mod names;
+mod portal;
 pub mod search;
 #[cfg(test)]
 mod tests;
@@ -291,8 +292,9 @@ fn rights(member: &Member) -> String {
             let app = if entity.log { "select, insert" } else { "select, insert, update" };
             format!(
                 "{forced}create policy {policy} on {name} using ({TENANT}) with check ({TENANT});\n\
-                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n{}",
-                unlogged_rights(entity)
+                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n{}{}",
+                unlogged_rights(entity),
+                portal::rights(entity)
             )
         }
         Scope::Global => {

@@ -1,6 +1,7 @@
 //! What a table is: descriptors, as data. Everything else (DDL, engine, OpenAPI, rights, views)
 //! reads these; nothing here knows SQL, HTTP or a connection.
 
+use crate::actor::PortalKind;
 use crate::error::Code;
 
 mod field;
@@ -38,6 +39,10 @@ pub struct Entity {
     pub constraints: &'static [(&'static str, Code)],
     pub flow: Option<&'static Flow>,
     pub views: &'static [View],
+    /// What people from outside see of their own rows.
+    pub portals: &'static [Portal],
+    /// The least plan that an organization needs for it.
+    pub plan: Plan,
     /// Operations that the generic engine offers over HTTP.
     pub operations: Operations,
     /// Append-only record: no patch, no delete, no version, no change log.
@@ -115,6 +120,40 @@ impl Operations {
     pub const ALL: Self = Self { read: true, create: true, patch: true, delete: true };
     pub const READ: Self = Self { read: true, create: false, patch: false, delete: false };
     pub const NONE: Self = Self { read: false, create: false, patch: false, delete: false };
+}
+
+/// A kind of portal that shows an entity: rows whose `field` is the signed-in party.
+#[derive(Debug)]
+pub struct Portal {
+    pub kind: PortalKind,
+    pub field: &'static str,
+    pub read: &'static [&'static str],
+    /// Fields that may be changed; none of them a link, since a portal reaches no other table.
+    pub write: &'static [&'static str],
+}
+
+/// What an organization has bought; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plan {
+    Core,
+    Pro,
+    Enterprise,
+}
+
+impl Plan {
+    pub const NAMES: &'static [&'static str] = &["core", "pro", "enterprise"];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Pro => "pro",
+            Self::Enterprise => "enterprise",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Core, Self::Pro, Self::Enterprise].into_iter().find(|plan| plan.name() == name)
+    }
 }
 
 #[derive(Debug)]
@@ -209,6 +248,8 @@ impl Entity {
             constraints: &[],
             flow: None,
             views: &[],
+            portals: &[],
+            plan: Plan::Core,
             operations: Operations::ALL,
             log: false,
             readable: false,
@@ -286,6 +327,14 @@ impl Entity {
     }
     pub const fn views(mut self, views: &'static [View]) -> Self {
         self.views = views;
+        self
+    }
+    pub const fn portal(mut self, portals: &'static [Portal]) -> Self {
+        self.portals = portals;
+        self
+    }
+    pub const fn plan(mut self, plan: Plan) -> Self {
+        self.plan = plan;
         self
     }
     pub const fn operations(mut self, operations: Operations) -> Self {

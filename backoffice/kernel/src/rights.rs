@@ -5,6 +5,7 @@ mod access;
 pub(crate) mod compile;
 mod cover;
 mod grant;
+mod outside;
 mod parse;
 
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::cx::Actor;
-use crate::entity::Entity;
+use crate::entity::{Entity, Plan};
 use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
 
@@ -38,6 +39,7 @@ pub struct Rights {
     layers: Vec<Vec<Grant>>,
     person: Arc<Person>,
     registry: &'static Registry,
+    plan: Plan,
 }
 
 impl std::fmt::Debug for Rights {
@@ -48,7 +50,13 @@ impl std::fmt::Debug for Rights {
 
 impl Rights {
     pub fn new(registry: &'static Registry, person: Person, layers: Vec<Vec<Grant>>) -> Self {
-        Self { layers, person: Arc::new(person), registry }
+        Self { layers, person: Arc::new(person), registry, plan: Plan::Core }
+    }
+
+    /// What the organization has bought: beside the grants it says what may be used.
+    #[must_use]
+    pub fn with_plan(self, plan: Plan) -> Self {
+        Self { plan, ..self }
     }
 
     /// The narrowest reach over all layers; `None` when a layer does not give the right.
@@ -88,10 +96,18 @@ pub(crate) fn may(actor: &Actor, entity: &'static Entity, right: &str) -> Result
             return Err(Error::new(Code::Unauthenticated, "sign in or send a valid token"));
         }
         (_, Some(rights)) => rights,
-        // No role gives a portal or a link anything.
-        (_, None) => return Err(Error::new(Code::Forbidden, "the caller may not do this")),
+        // No role gives a portal or a link anything: the descriptor or the link says what.
+        (_, None) => {
+            let access = outside::access(actor, entity, right);
+            return access.ok_or_else(|| missing(entity.grant, right));
+        }
     };
-    rights.access(entity, right).ok_or_else(|| missing(entity.grant, right))
+    let access = rights.access(entity, right).ok_or_else(|| missing(entity.grant, right))?;
+    if rights.plan < entity.plan {
+        let text = format!("{} needs the plan {}", entity.route(), entity.plan.name());
+        return Err(Error::new(Code::PlanRequired, text));
+    }
+    Ok(access)
 }
 
 /// Like `may`, for what is not about a row: only a reach of all rows is an answer there.

@@ -36,6 +36,8 @@ struct Inner {
     /// Short transactions beside a unit of work. Their own connections: a request that holds one of
     /// `app` and waits for a second could wait for another that does the same.
     apart: Pool,
+    /// Absent when no URL for the portals' role was given.
+    portal: Option<Pool>,
     /// Absent when no URL for the work role was given.
     work: Option<Pool>,
     http: HttpClient,
@@ -70,6 +72,11 @@ impl Service {
         }
         let app = db::pool(&database.app_url, "app", database.connections_max)?;
         let apart = db::pool(&database.app_url, "apart", APART_CONNECTIONS_MAX)?;
+        let portal = if database.portal_url.is_empty() {
+            None
+        } else {
+            Some(db::pool(&database.portal_url, "portal", database.connections_max)?)
+        };
         let work = if database.work_url.is_empty() {
             None
         } else {
@@ -85,6 +92,7 @@ impl Service {
             clock,
             app,
             apart,
+            portal,
             work,
             http,
             accounts,
@@ -131,7 +139,7 @@ impl Service {
         &self.0.accounts
     }
 
-    /// A unit of work in an organization: role app, READ COMMITTED, opened with its first query.
+    /// A unit of work in an organization: role app (portal for a portal's caller), READ COMMITTED, opened with its first query.
     pub async fn begin(&self, actor: Actor, org: Uuid) -> Result<Cx> {
         self.open(actor, org, self.new_id(), Mode::Write).await
     }
@@ -152,7 +160,14 @@ impl Service {
     }
 
     pub(crate) async fn open_with(&self, begin: Begin) -> Result<Cx> {
-        let client = db::take(&self.0.app).await?;
+        let pool = match &begin.actor {
+            Actor::Portal { .. } => self.0.portal.as_ref().ok_or_else(|| {
+                Error::new(Code::Unavailable, "portals are not served here")
+                    .with_context("DATABASE_PORTAL_URL is not set")
+            })?,
+            _ => &self.0.app,
+        };
+        let client = db::take(pool).await?;
         // Some reads leave an entry behind.
         let mode = if begin.actor.is_logged() { Mode::Write } else { begin.mode };
         Ok(Cx::new(self.clone(), client, Begin { mode, ..begin }))
@@ -187,6 +202,7 @@ impl Service {
             (name, status.size.saturating_sub(status.available), status.size)
         };
         let mut all = vec![figures("app", &self.0.app)];
+        all.extend(self.0.portal.as_ref().map(|pool| figures("portal", pool)));
         all.extend(self.0.work.as_ref().map(|pool| figures("work", pool)));
         all
     }

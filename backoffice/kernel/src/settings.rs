@@ -88,6 +88,8 @@ pub struct ListenSettings {
 pub struct DatabaseSettings {
     /// `DATABASE_URL`: role app.
     pub app_url: Secret,
+    /// `DATABASE_PORTAL_URL`: role portal; without it portals answer 503.
+    pub portal_url: Secret,
     /// `DATABASE_WORK_URL`: role work; needed by loops and feeds.
     pub work_url: Secret,
     /// `DATABASE_MIGRATE_URL`: role migrate; only for migrations, schema and seed.
@@ -179,6 +181,7 @@ impl Settings {
             http: HttpSettings::read(&mut reader),
             database: DatabaseSettings {
                 app_url: reader.secret("DATABASE_URL"),
+                portal_url: reader.secret("DATABASE_PORTAL_URL"),
                 work_url: reader.secret("DATABASE_WORK_URL"),
                 migrate_url: reader.secret("DATABASE_MIGRATE_URL"),
                 connections_max: reader

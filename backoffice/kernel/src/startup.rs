@@ -145,11 +145,24 @@ fn row_security(entity: &Entity, catalog: &Catalog, missing: &mut Vec<String>) {
     if catalog.get(ObjectKind::Policy, entity.name, &policy).is_none() {
         missing.push(format!("policy {policy} of table {} is missing", entity.name));
     }
+    if !entity.portals.is_empty() {
+        let name = names::portal_policy(entity);
+        let policy = catalog.get(ObjectKind::Policy, entity.name, &name).map(crate::schema::text);
+        let narrows = |text: &String| {
+            text.starts_with("as RESTRICTIVE for ALL to atlvs_portal ")
+                && text.contains("'app.portal_party'")
+        };
+        if !policy.is_some_and(|text| narrows(&text)) {
+            missing.push(format!("policy {name} of table {} is missing", entity.name));
+        }
+    }
     // Policies add up: one that is wider than the organization opens the table.
     for (key, object) in catalog.of(ObjectKind::Policy).filter(|(key, _)| key.on == entity.name) {
         let text = crate::schema::text(object);
         let workers = entity.scope == Scope::Machine && text.contains(" to atlvs_work ");
-        if !workers && !text.contains(TENANT_AS_PRINTED) {
+        // Restrictive ones only take away.
+        let narrows = text.starts_with("as RESTRICTIVE ");
+        if !workers && !narrows && !text.contains(TENANT_AS_PRINTED) {
             missing.push(format!("policy {} of table {} is too wide", key.name, entity.name));
         }
     }

@@ -22,6 +22,13 @@ const SETTINGS: &str = "select set_config('app.org_id', $1, true), \
      set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
      set_config('app.causation', $6, true)";
 
+/// The same, and whose rows a portal shows.
+const PORTAL_SETTINGS: &str = "select set_config('app.org_id', $1, true), \
+     set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
+     set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
+     set_config('app.causation', $6, true), \
+     set_config('app.portal_kind', $7, true), set_config('app.portal_party', $8, true)";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     Write,
@@ -39,6 +46,8 @@ pub(crate) struct TxSettings {
     pub(crate) reason: String,
     /// Links of the outbox that led here, as a number.
     pub(crate) causation: String,
+    /// Kind and party of a portal's caller.
+    pub(crate) portal: Option<(&'static str, String)>,
 }
 
 /// What runs statements in the transaction that owns it. Texts are constants of the caller: each is
@@ -122,19 +131,30 @@ impl Tx {
             Mode::Read => BEGIN_READ,
         };
         let set = &self.settings;
-        let values = [
+        let (kind, party) = match &set.portal {
+            Some((kind, party)) => (*kind, party.as_str()),
+            None => ("", ""),
+        };
+        let values: [&str; 8] = [
             &set.org_id,
             &set.actor_kind,
             &set.actor_id,
             &set.request_id,
             &set.reason,
             &set.causation,
+            kind,
+            party,
         ];
-        let settings = values.map(|text| (text as &(dyn ToSql + Sync), Type::TEXT));
+        let (sql, values) = match set.portal {
+            Some(_) => (PORTAL_SETTINGS, &values[..]),
+            None => (SETTINGS, &values[..6]),
+        };
+        let settings: Vec<(&(dyn ToSql + Sync), Type)> =
+            values.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
         let all = tokio::try_join!(
             biased;
             client.batch_execute(begin),
-            client.query_typed(SETTINGS, &settings),
+            client.query_typed(sql, &settings),
             statement,
         );
         self.noted(all.map(|((), _, answer)| answer))

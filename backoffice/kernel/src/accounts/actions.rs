@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{MEMBERSHIP, ROLE, invitations, tokens};
+use super::{MEMBERSHIP, ROLE, invitations, links, tokens};
 use crate::action::{Action, Answers, Args, BoxFuture, On, Reply};
 use crate::cx::{Actor, Cx};
 use crate::entity::{Field, instant, json as json_field, link, slug, text};
@@ -18,6 +18,7 @@ pub(super) const ALL: &[Action] = &[
     tokens::ISSUE_FOR_ACCOUNT,
     tokens::ADD_DEVICE,
     tokens::RENEW_DEVICE,
+    links::MAKE,
     Action {
         name: "create",
         entity: &ROLE,

@@ -7,8 +7,12 @@ use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::links::LINK_PREFIX;
+use super::portals::PORTAL_PREFIX;
 use super::tokens::{DEVICE_PREFIX, SESSION_PREFIX, TOKEN_PREFIX, hash, stored};
+use crate::actor::PortalKind;
 use crate::cx::Actor;
+use crate::entity::Plan;
 use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
 use crate::rights::{Grant, Person, Rights};
@@ -39,6 +43,7 @@ pub(crate) struct Member {
     pub(crate) slug: String,
     grants: Vec<Grant>,
     units: Vec<Uuid>,
+    plan: Plan,
     registry: &'static Registry,
 }
 
@@ -76,7 +81,7 @@ impl Caller {
 impl Member {
     fn rights(&self, user: Uuid) -> Rights {
         let person = Person { org: self.id, user, units: self.units.clone() };
-        Rights::new(self.registry, person, vec![self.grants.clone()])
+        Rights::new(self.registry, person, vec![self.grants.clone()]).with_plan(self.plan)
     }
 }
 
@@ -89,7 +94,8 @@ impl SessionCaller {
             "organizations": self.organizations.iter().map(|member| {
                 let grants: Vec<Value> = member.grants.iter().map(Grant::show).collect();
                 json!({
-                    "id": member.id, "name": member.name, "slug": member.slug, "grants": grants,
+                    "id": member.id, "name": member.name, "slug": member.slug,
+                    "plan": member.plan.name(), "grants": grants,
                 })
             }).collect::<Vec<_>>(),
         })
@@ -113,6 +119,10 @@ pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Call
         ("select * from account_token($1, $2)", token)
     } else if shaped(DEVICE_PREFIX) {
         ("select * from account_device($1, $2)", device)
+    } else if shaped(PORTAL_PREFIX) {
+        ("select * from account_portal($1, $2)", portal)
+    } else if shaped(LINK_PREFIX) {
+        ("select * from account_link($1, $2)", link)
     } else {
         return Err(refused());
     };
@@ -144,6 +154,7 @@ fn session(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>
                 slug: row.try_get("organization_slug")?,
                 grants,
                 units: row.try_get("units")?,
+                plan: plan(row)?,
                 registry,
             }),
         }
@@ -164,7 +175,7 @@ fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> 
     let account: Option<Uuid> = first.try_get("service_account_id")?;
     let Some(holder) = user.or(account) else { return Ok(None) };
     let person = Person { org: organization, user: holder, units: first.try_get("units")? };
-    let rights = Arc::new(Rights::new(registry, person, vec![maker, own]));
+    let rights = Arc::new(Rights::new(registry, person, vec![maker, own]).with_plan(plan(first)?));
     let actor = match user {
         Some(user) => Actor::Token { id, user, rights },
         None => Actor::ServiceAccount { id: holder, token: id, rights },
@@ -177,7 +188,7 @@ fn device(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>>
     let lines = stored(&row.try_get("grants")?)?;
     let (id, organization) = (row.try_get("device_id")?, row.try_get("organization_id")?);
     let person = Person { org: organization, user: id, units: Vec::new() };
-    let rights = Arc::new(Rights::new(registry, person, vec![lines]));
+    let rights = Arc::new(Rights::new(registry, person, vec![lines]).with_plan(plan(row)?));
     Ok(Some(Caller::Token { actor: Actor::Device { id, rights }, organization }))
 }
 
@@ -219,7 +230,7 @@ pub(crate) async fn acting(service: &Service, org: Uuid, wanted: Wanted<'_>) -> 
         layers.push(stored(&own)?);
     }
     let person = Person { org, user: holder, units: first.try_get("units")? };
-    let rights = Arc::new(Rights::new(service.registry(), person, layers));
+    let rights = Arc::new(Rights::new(service.registry(), person, layers).with_plan(plan(first)?));
     match (wanted.kind, wanted.token) {
         ("user", None) => Ok(Actor::User { id: holder, session: Uuid::nil(), rights }),
         ("token", Some(id)) => Ok(Actor::Token { id, user: holder, rights }),
@@ -227,4 +238,32 @@ pub(crate) async fn acting(service: &Service, org: Uuid, wanted: Wanted<'_>) -> 
         ("device", None) => Ok(Actor::Device { id: holder, rights }),
         (kind, _) => Err(Error::internal(format!("a job of an actor of kind {kind}"))),
     }
+}
+
+fn portal(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    let (id, organization) = (row.try_get("account_id")?, row.try_get("organization_id")?);
+    let kind = PortalKind::parse(row.try_get("kind")?)
+        .ok_or_else(|| Error::internal("a portal of an unknown kind"))?;
+    let person = Person { org: organization, user: id, units: Vec::new() };
+    let rights = Arc::new(Rights::new(registry, person, Vec::new()));
+    let (session, party) = (row.try_get("session_id")?, row.try_get("party_id")?);
+    let actor = Actor::Portal { id, session, kind, party, rights };
+    Ok(Some(Caller::Token { actor, organization }))
+}
+
+fn link(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    // A table that this release no longer has: nothing is left to do with the link.
+    let Some(entity) = registry.entity(row.try_get("table_name")?) else { return Ok(None) };
+    let (id, organization) = (row.try_get("link_id")?, row.try_get("organization_id")?);
+    let person = Person { org: organization, user: id, units: Vec::new() };
+    let rights = Arc::new(Rights::new(registry, person, Vec::new()));
+    let right = Arc::from(row.try_get::<_, &str>("purpose")?);
+    let actor = Actor::Link { id, table: entity.name, row: row.try_get("row_id")?, right, rights };
+    Ok(Some(Caller::Token { actor, organization }))
+}
+
+fn plan(row: &Row) -> Result<Plan> {
+    Plan::parse(row.try_get("plan")?).ok_or_else(|| Error::internal("an unknown plan"))
 }

@@ -1,11 +1,13 @@
 //! Descriptors of accounts. Global ones have no route of the engine's.
 
 use super::invitations::INVITATION;
+use super::links::LINK;
+use super::portals::{PORTAL_ACCOUNT, PORTAL_SESSION};
 use super::programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
 use crate::engine;
 use crate::entity::{
-    Check, Entity, Group, Operations, Unique, boolean, bytes, choice, email, id, instant, integer,
-    json, link, slug, text, text_list,
+    Check, Entity, Group, Operations, Plan, Unique, boolean, bytes, choice, email, id, instant,
+    integer, json, link, slug, text, text_list,
 };
 use crate::error::Code;
 use crate::mail::MESSAGE;
@@ -22,6 +24,9 @@ pub(super) const ALL: &[&Entity] = &[
     &INVITATION,
     &API_TOKEN,
     &DEVICE,
+    &PORTAL_ACCOUNT,
+    &PORTAL_SESSION,
+    &LINK,
     &TEAM,
     &TEAM_MEMBER,
     &PERSONAL_READ,
@@ -38,6 +43,11 @@ static ORGANIZATION: Entity = Entity::new("organizations")
     .fields(&[
         text("name").required(),
         slug("slug").required(),
+        choice("plan", Plan::NAMES)
+            .required()
+            .default("'core'")
+            .by_action()
+            .about("What was bought; set by operators."),
         text("sso_issuer").by_action().about(
             "Issuer whose word on a verified address signs its members in; set by operators.",
         ),

@@ -96,8 +96,5 @@ pub async fn operator_trust_issuer(
     organization: Uuid,
     issuer: Option<&str>,
 ) -> Result<()> {
-    let client = service.app_client().await?;
-    let statement = client.prepare_cached("select organization_trust($1, $2)").await?;
-    let row = client.query_one(&statement, &[&organization, &issuer]).await?;
-    if row.try_get::<_, bool>(0)? { Ok(()) } else { Err(Error::not_found("organization")) }
+    super::people::operate(service, organization, "select organization_trust($1)", &[&issuer]).await
 }

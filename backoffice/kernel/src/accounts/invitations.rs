@@ -15,6 +15,7 @@ use crate::entity::{Entity, Field, Group, Operations, bytes, email, instant, lin
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::mail::{self, Letter};
+use crate::rights::{self, Rights};
 use crate::service::Service;
 use crate::settings::Secret;
 
@@ -227,6 +228,7 @@ pub(crate) async fn accept(service: &Service, with: Acceptance<'_>) -> Result<Va
         table: INVITATION.name,
         row: open.id,
         right: Arc::from("accept"),
+        rights: Arc::new(no_rights(service, open.org, open.id)),
     };
     let mut cx = service.begin(actor, open.org).await?;
     let person = Person { email: &open.email, name: &name, password_hash: hash.as_deref() };
@@ -259,6 +261,11 @@ async fn join(cx: &mut Cx, open: &Open, secret: &str, person: Person<'_>) -> Res
         "email": open.email,
         "organization": {"id": open.org, "name": open.organization},
     }))
+}
+
+fn no_rights(service: &Service, org: Uuid, id: Uuid) -> Rights {
+    let nobody = rights::Person { org, user: id, units: Vec::new() };
+    Rights::new(service.registry(), nobody, Vec::new())
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{MEMBERSHIP, actions};
 use crate::cx::{Actor, Cx};
 use crate::db::Row;
-use crate::entity::Kind;
+use crate::entity::{Kind, Plan};
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::service::Service;
@@ -84,6 +84,26 @@ pub async fn operator_disable(service: &Service, email: &str) -> Result<Uuid> {
 pub async fn operator_enable(service: &Service, email: &str) -> Result<Uuid> {
     let sql = "select account_operator_enable($1) as user_id";
     changed(service, sql, &[&email]).await
+}
+
+/// Says what an organization has bought.
+pub async fn operator_set_plan(service: &Service, organization: Uuid, plan: Plan) -> Result<()> {
+    operate(service, organization, "select organization_set_plan($1)", &[&plan.name()]).await
+}
+
+/// Runs an operator's statement on one organization; 404 when it answers false.
+pub(super) async fn operate(
+    service: &Service,
+    organization: Uuid,
+    sql: &str,
+    params: &[&(dyn crate::db::ToSql + Sync)],
+) -> Result<()> {
+    let cx = service.begin(Actor::Service("operator"), organization).await?;
+    let outcome = cx.query_one(sql, params).await.and_then(|row| Ok(row.try_get::<_, bool>(0)?));
+    match cx.finish(outcome).await? {
+        true => Ok(()),
+        false => Err(Error::not_found("organization")),
+    }
 }
 
 async fn changed(

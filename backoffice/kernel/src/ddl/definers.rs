@@ -163,7 +163,27 @@ pub const DEFINERS: &[Definer] = &[
     Definer {
         name: "organization_trust",
         callers: APP,
-        why: "sets an organization's issuer from the command line",
+        why: "sets the active organization's issuer from the command line",
+    },
+    Definer {
+        name: "portal_link",
+        callers: APP,
+        why: "finds a mailed way into a portal before an organization is active",
+    },
+    Definer {
+        name: "account_portal",
+        callers: APP,
+        why: "finds the portal account behind a session's hash",
+    },
+    Definer {
+        name: "account_link",
+        callers: APP,
+        why: "finds what a link allows before an organization is active",
+    },
+    Definer {
+        name: "organization_set_plan",
+        callers: APP,
+        why: "sets the active organization's plan from the command line",
     },
     Definer {
         name: "idempotency_claim",

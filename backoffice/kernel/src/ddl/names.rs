@@ -25,6 +25,11 @@ pub fn lookup(entity: &Entity, field: &str) -> String {
     format!("{}_{field}_lookup", entity.name)
 }
 
+/// What keeps a portal to its own rows.
+pub fn portal_policy(entity: &Entity) -> String {
+    format!("{}_portal", entity.name)
+}
+
 /// Tenant tables: the policy of the organization; machine tables: that of enqueueing.
 pub fn policy(entity: &Entity) -> String {
     match entity.scope {

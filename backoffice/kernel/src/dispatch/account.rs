@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::run::object;
 use super::{Answer, Call, Method, caller, charge};
 use crate::accounts::authenticate::{Caller, SessionCaller};
-use crate::accounts::invitations;
+use crate::accounts::{invitations, portals};
 use crate::action::BoxFuture;
 use crate::entity::{Field, Group, email, slug, text};
 use crate::error::{Code, Error, Result};
@@ -82,6 +82,16 @@ pub(crate) static ROUTES: &[Route] = &[
         .public()
         .takes(RESET)
         .about("Sets a new password by the mailed secret; every session of the person ends."),
+    route(Post, "portal/sign-ins", 202, |s, c, i| Box::pin(public::ask_portal(s, c, i)))
+        .public()
+        .takes(portals::ASK)
+        .about("Mails a link into a portal, if the organization knows the address there."),
+    route(Post, "portal/sessions", 201, |s, c, i| Box::pin(public::open_portal(s, c, i)))
+        .public()
+        .takes(portals::OPEN)
+        .about("Signs in to a portal by the mailed secret: a cookie and a bearer token."),
+    route(Delete, "portal/sessions/current", 204, |s, c, _| Box::pin(own::leave_portal(s, c)))
+        .about("Signs out of a portal."),
     route(Get, "sessions", 200, |s, c, _| Box::pin(own::sessions(s, c)))
         .about("Lists the caller's own sessions."),
     route(Delete, "sessions/current", 204, |s, c, _| Box::pin(own::sign_out(s, c)))

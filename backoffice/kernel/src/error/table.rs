@@ -40,6 +40,7 @@ codes! {
     FieldNotPermitted        403 "field_not_permitted"       "The caller may not read or write the field",
     Forbidden                403 "forbidden"                 "The caller may not do this",
     OrganizationRequired     403 "organization_required"     "Say for which organization",
+    PlanRequired             403 "plan_required"             "The organization's plan does not hold this",
     NotFound                 404 "not_found"                 "There is no such thing here",
     MethodNotAllowed         405 "method_not_allowed"        "The method is not allowed here",
     NotAcceptable            406 "not_acceptable"            "No form of the answer suits the caller",

@@ -37,6 +37,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         natural(member.entity, &mut report);
         served_names(registry, member, &mut report);
         links(member, &mut report);
+        portals(member.entity, &mut report);
     }
     actions(registry, faults);
     jobs(registry, faults);
@@ -327,6 +328,39 @@ fn rules(registry: &Registry, faults: &mut Vec<String>) {
             }
             if !domain.entities.iter().any(|entity| entity.name == rule.entity.name) {
                 faults.push(format!("rule {}: the entity belongs to another domain", rule.name));
+            }
+        }
+    }
+}
+
+fn portals(entity: &Entity, report: &mut dyn FnMut(String)) {
+    if !entity.portals.is_empty() && entity.scope != Scope::Tenant {
+        report("only tenant entities are shown in portals".to_owned());
+    }
+    let mut kinds = BTreeSet::new();
+    for portal in entity.portals {
+        let kind = portal.kind.name();
+        if !kinds.insert(kind) {
+            report(format!("portal {kind} stands there twice"));
+        }
+        match entity.field(portal.field).map(|field| field.kind) {
+            Some(Kind::Link { .. } | Kind::Id) => {}
+            _ => report(format!("portal {kind}: {} holds no party", portal.field)),
+        }
+        for name in portal.read.iter().chain(portal.write) {
+            if entity.field(name).is_none_or(|field| field.secret) {
+                report(format!("portal {kind} names {name}, which it cannot show"));
+            }
+        }
+        for name in portal.write {
+            let field = entity.field(name);
+            let plain = field.is_some_and(|field| {
+                field.access == Access::Writable
+                    && !matches!(field.kind, Kind::Link { .. })
+                    && field.name != portal.field
+            });
+            if !plain || !entity.operations.patch {
+                report(format!("portal {kind} cannot change {name}: patch takes no such field"));
             }
         }
     }

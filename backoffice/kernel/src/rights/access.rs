@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::compile::{self, Predicate};
 use super::grant::Named;
@@ -30,6 +31,16 @@ struct Limits {
     logged: bool,
     /// Levels of custom fields in reach on every row.
     levels: Vec<Level>,
+    pin: Option<Pin>,
+}
+
+/// One column decides which rows: the party of a portal, the row of a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pin {
+    pub(super) column: &'static str,
+    pub(super) id: Uuid,
+    /// Other columns are not the database role's to read, for the house's own use either.
+    pub(super) strict: bool,
 }
 
 /// On which rows a field may be read.
@@ -74,18 +85,40 @@ impl Access {
         };
         let levels = Level::ALL.iter().copied().filter(level).collect();
         let (registry, person) = (rights.registry, Arc::clone(&rights.person));
-        Self(Some(Limits { registry, person, entity, reach, narrower, logged, levels }))
+        Self(Some(Limits { registry, person, entity, reach, narrower, logged, levels, pin: None }))
+    }
+
+    /// Rows of one party, or one row; of its fields those that `visible` says, of custom ones none.
+    pub(super) fn pinned(
+        rights: &Rights,
+        entity: &'static Entity,
+        pin: Pin,
+        visible: impl Fn(&Field) -> bool,
+    ) -> Self {
+        let hidden = entity.fields.iter().filter(|field| !visible(field));
+        let narrower = hidden.map(|field| (field.name, None)).collect();
+        let (registry, person) = (rights.registry, Arc::clone(&rights.person));
+        let (reach, logged, levels) = (Reach::All, false, Vec::new());
+        let pin = Some(pin);
+        Self(Some(Limits { registry, person, entity, reach, narrower, logged, levels, pin }))
     }
 
     /// The same rows without limits on fields: what an action sees of the row it works on. Nothing
     /// of it is an answer, so nothing is told.
     pub(crate) fn whole_rows(&self) -> Self {
-        let whole = |limits| Limits { narrower: Vec::new(), logged: false, ..limits };
+        let whole = |limits: Limits| match limits.pin {
+            Some(pin) if pin.strict => limits,
+            _ => Limits { narrower: Vec::new(), logged: false, ..limits },
+        };
         Self(self.0.clone().map(whole))
     }
 
     pub(crate) fn is_everywhere(&self) -> bool {
-        self.reach() == Reach::All
+        self.reach() == Reach::All && self.pin().is_none()
+    }
+
+    fn pin(&self) -> Option<Pin> {
+        self.0.as_ref().and_then(|limits| limits.pin)
     }
 
     fn reach(&self) -> Reach {
@@ -100,9 +133,14 @@ impl Access {
     /// Appends ` and …` for the rows in reach. `alias` names the table where the statement gives
     /// it another name.
     pub(crate) fn rows_sql(&self, alias: Option<&str>, sql: &mut String, params: &mut Vec<Bound>) {
-        if !self.is_everywhere() {
+        if self.reach() != Reach::All {
             sql.push_str(" and ");
             sql.push_str(&self.condition(self.reach(), alias, params));
+        }
+        if let Some(pin) = self.pin() {
+            let table = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
+            params.push(Bound::uuid(pin.id));
+            sql.push_str(&format!(" and {table}\"{}\" = ${}", pin.column, params.len()));
         }
     }
 
@@ -212,7 +250,10 @@ impl Access {
     /// Fields that put a row into reach or out of it.
     pub(crate) fn hands(&self) -> Vec<&'static str> {
         match &self.0 {
-            Some(limits) => compile::hands(limits.entity),
+            Some(limits) => {
+                let pin = limits.pin.map(|pin| pin.column);
+                compile::hands(limits.entity).into_iter().chain(pin).collect()
+            }
             None => Vec::new(),
         }
     }

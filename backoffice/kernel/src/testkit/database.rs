@@ -25,6 +25,7 @@ pub struct TestDb {
     pub superuser_url: Secret,
     pub migrate_url: Secret,
     pub app_url: Secret,
+    pub portal_url: Secret,
     pub work_url: Secret,
 }
 
@@ -49,6 +50,7 @@ impl TestDb {
             superuser_url: with_database(&server, &name),
             migrate_url: role_url(&server, "atlvs_migrate", &name)?,
             app_url: role_url(&server, "atlvs_app", &name)?,
+            portal_url: role_url(&server, "atlvs_portal", &name)?,
             work_url: role_url(&server, "atlvs_work", &name)?,
             name,
         };
@@ -67,6 +69,13 @@ impl TestDb {
     /// A connection that passes every policy, to arrange and to look.
     pub async fn superuser(&self) -> Result<Admin> {
         Admin::connect(&self.superuser_url).await
+    }
+
+    /// A connection of the portals' role outside the engine, to prove what the database refuses.
+    pub async fn portal(&self) -> Result<Admin> {
+        let portal = Admin::connect(&self.portal_url).await?;
+        portal.batch("set row_security = on").await?;
+        Ok(portal)
     }
 
     /// A connection of role app outside the engine, to prove what the database refuses.
@@ -89,7 +98,7 @@ fn server() -> Result<Secret> {
 async fn prepare(admin: &Admin, name: &str) -> Result<()> {
     admin.query("select pg_advisory_lock($1)", &[&CLUSTER_LOCK]).await?;
     admin.batch(crate::ddl::ROLES).await?;
-    for role in ["atlvs_migrate", "atlvs_app", "atlvs_work"] {
+    for role in ["atlvs_migrate", "atlvs_app", "atlvs_portal", "atlvs_work"] {
         admin.batch(&format!("alter role {role} password '{PASSWORD}'")).await?;
     }
     let rows = admin

@@ -86,6 +86,7 @@ pub fn settings(db: &TestDb) -> Settings {
         http: HttpSettings { rate_percent: RATE_PERCENT, ..HttpSettings::default() },
         database: DatabaseSettings {
             app_url: db.app_url.clone(),
+            portal_url: db.portal_url.clone(),
             work_url: db.work_url.clone(),
             migrate_url: db.migrate_url.clone(),
             connections_max: CONNECTIONS_MAX,

@@ -10,13 +10,15 @@ use kernel::accounts::OPERATION;
 use kernel::action::{
     Action, Answers, Args, BoxFuture, InternalReply, InternalRoute, Loop, On, Reply,
 };
+use kernel::actor::PortalKind;
 use kernel::clock::{Clock, SystemClock};
 use kernel::cx::Cx;
 use kernel::ddl;
 use kernel::entity::{
-    Check, Domain, Entity, Flow, Move, Operations, Unique, View, Weight, boolean, bytes, choice,
-    country, currency, date, decimal, email, id, instant, integer, json as json_field, language,
-    link, long_text, money, phone, slug, text, text_list, time_zone, url,
+    Check, Domain, Entity, Flow, Move, Operations, Plan, Portal, Unique, View, Weight, boolean,
+    bytes, choice, country, currency, date, decimal, email, id, instant, integer,
+    json as json_field, language, link, long_text, money, phone, slug, text, text_list, time_zone,
+    url,
 };
 use kernel::error::{Code, Error, Result};
 use kernel::http::Listeners;
@@ -94,14 +96,30 @@ pub(crate) static BOOKING: Entity = Entity::new("hall_bookings")
     .about("A hall for somebody.")
     .operations(Operations { read: true, create: false, patch: true, delete: true })
     .flow(&BOOKING_FLOW)
+    .portal(&[Portal {
+        kind: PortalKind::Attendee,
+        field: "party_id",
+        read: &["title", "status", "wishes", "deposit"],
+        write: &["wishes"],
+    }])
     .fields(&[
         link("hall_id", "hall.halls").required().once().cascade(),
         text("title").required(),
+        id("party_id").by_action(),
+        text("wishes"),
+        money("deposit"),
+        text("remarks").personal(),
         choice("status", &["draft", "confirmed", "canceled"])
             .required()
             .default("'draft'")
             .by_action(),
     ]);
+
+pub(crate) static SEASON: Entity = Entity::new("seasons")
+    .grant("hall.seasons")
+    .plan(Plan::Pro)
+    .about("What only some plans hold.")
+    .fields(&[text("name").required()]);
 
 pub(crate) static VISIT: Entity = Entity::new("hall_visits")
     .path("visits")
@@ -311,7 +329,7 @@ async fn touch(cx: &mut Cx, args: Args) -> Result<Reply> {
 
 pub(crate) static DOMAIN: Domain = Domain {
     name: "hall",
-    entities: &[&PLACE, &HALL, &BOOKING, &VISIT, &crate::kinds::SPECIMEN],
+    entities: &[&PLACE, &HALL, &BOOKING, &SEASON, &VISIT, &crate::kinds::SPECIMEN],
     actions: ACTIONS,
     internal: &[InternalRoute {
         method: "POST",
@@ -358,7 +376,7 @@ pub(crate) fn registry() -> &'static Registry {
     })
 }
 
-async fn database() -> &'static TestDb {
+pub(crate) async fn database() -> &'static TestDb {
     static DATABASE: OnceCell<TestDb> = OnceCell::const_new();
     DATABASE
         .get_or_init(|| async {
@@ -409,6 +427,7 @@ impl House {
         let lookup = |name: &str| match name {
             _ if own(name).is_some() => own(name).map(|(_, value)| (*value).to_owned()),
             "DATABASE_URL" => Some(database.app_url.expose().to_owned()),
+            "DATABASE_PORTAL_URL" => Some(database.portal_url.expose().to_owned()),
             "DATABASE_WORK_URL" => Some(database.work_url.expose().to_owned()),
             "DATABASE_CONNECTIONS" => Some("4".to_owned()),
             "BACKOFFICE_PORT" | "BACKOFFICE_INTERNAL_PORT" => Some("0".to_owned()),

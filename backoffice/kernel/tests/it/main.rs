@@ -13,6 +13,7 @@ mod joining;
 mod kinds;
 mod lists;
 mod meta;
+mod outside;
 mod people;
 mod post;
 mod programs;

@@ -6,10 +6,10 @@ use super::{path_id, person, secret, string};
 use crate::accounts::authenticate::Caller;
 use crate::accounts::organizations::Owner;
 use crate::accounts::recover::{self, Own};
-use crate::accounts::{NewOrganization, members, open_organization as open_new, sessions};
-use crate::cx::Mode;
+use crate::accounts::{NewOrganization, members, open_organization as open_new, portals, sessions};
+use crate::cx::{Actor, Mode};
 use crate::dispatch::{Answer, Call, Cookie, asked, caller};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::service::Service;
 
 type Input = Map<String, Value>;
@@ -97,4 +97,14 @@ pub(super) async fn members(service: &Service, call: &Call) -> Result<Answer> {
     let cx = service.open(actor, org, call.request_id, Mode::Read).await?;
     let outcome = members::list(&cx).await;
     cx.finish(outcome).await.map(|list| Answer::json(200, &list))
+}
+
+pub(super) async fn leave_portal(service: &Service, call: &Call) -> Result<Answer> {
+    match caller(service, call).await? {
+        Caller::Token { actor: Actor::Portal { session, .. }, organization } => {
+            portals::end(service, organization, session).await?;
+            Ok(Answer { cookie: Some(Cookie::Clear), ..Answer::nothing() })
+        }
+        _ => Err(Error::new(Code::Forbidden, "only who is signed in to a portal may")),
+    }
 }

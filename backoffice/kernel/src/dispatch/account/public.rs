@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{person, secret, string};
+use crate::accounts::portals::{self, PORTAL_SESSION_TIME};
 use crate::accounts::sessions::{self, SESSION_TIME, SignIn};
+use crate::accounts::throttle::Attempt;
 use crate::accounts::{browser, invitations, recover};
 use crate::dispatch::{Answer, Call, Cookie};
 use crate::error::Result;
@@ -62,4 +64,19 @@ pub(super) async fn reset(service: &Service, _: &Call, input: Input) -> Result<A
     let email = recover::reset(service, string(&input, "secret"), &password).await?;
     // Whoever reads the mail is not to wait behind those who guess.
     Ok(Answer { browser: browser::cookie(service, &email), ..Answer::nothing() })
+}
+
+pub(super) async fn ask_portal(service: &Service, call: &Call, input: Input) -> Result<Answer> {
+    let email = string(&input, "email");
+    let with = Attempt { address: call.address, email, browser: None };
+    portals::ask(service, string(&input, "organization"), string(&input, "kind"), with).await?;
+    Ok(Answer::json(202, &json!({"sent_to": email})))
+}
+
+pub(super) async fn open_portal(service: &Service, call: &Call, input: Input) -> Result<Answer> {
+    let opened = portals::open(service, string(&input, "secret"), &call.user_agent).await?;
+    let token = opened.token.expose().to_owned();
+    let body = json!({"id": opened.id, "token": token, "expires_at": opened.expires_at});
+    let cookie = Cookie::Set { token, seconds: PORTAL_SESSION_TIME.as_secs() };
+    Ok(Answer { cookie: Some(cookie), ..Answer::json(201, &body) })
 }
