@@ -45,7 +45,7 @@ pub(super) const MAKE: Action = Action {
         slug("purpose").required().about("`read`, or the name of an action on the row."),
         instant("expires_at").required().about("At most 90 days from now."),
     ],
-    answers: Answers::Object(&[id("id").required(), text("token").required()]),
+    answers: Answers::Object(&[id("id").required(), text("token").required().secret()]),
     about: "Makes a link to one thing that the caller may do with a row; shown this once.",
     run: |cx, args| Box::pin(make(cx, args)),
 };

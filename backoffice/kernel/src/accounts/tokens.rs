@@ -25,7 +25,7 @@ const HINT_CHARS: usize = 12;
 
 const INPUT: &[Field] =
     &[text("name").required(), json_field("grants").required(), instant("expires_at")];
-const SHOWN: Answers = Answers::Object(&[id("id").required(), text("token").required()]);
+const SHOWN: Answers = Answers::Object(&[id("id").required(), text("token").required().secret()]);
 
 pub(super) const ISSUE: Action = Action {
     name: "create",

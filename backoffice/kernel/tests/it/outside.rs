@@ -125,6 +125,10 @@ async fn a_portal_shows_own_rows_and_named_fields() {
     let patched = call("PATCH", &own, json!({"wishes": "Vegan"})).await.is(200);
     assert_eq!(patched.body["wishes"], "Vegan");
     call("PATCH", &other, json!({"wishes": "Vegan"})).await.refuses(Code::NotFound, &[]);
+    let keyed = front.house.plain("PATCH", &format!("/api/v1{own}")).bearer_auth(&token);
+    let keyed = keyed.header("idempotency-key", "once").json(&json!({"wishes": "x"}));
+    Seen::of(keyed).await.refuses(Code::InvalidRequest, &["Idempotency-Key"]);
+    call("PATCH", &own, json!({"custom": {"size": 1}})).await.is(403);
     let seen = call("PATCH", &own, json!({"title": "Mine"})).await;
     seen.refuses(Code::FieldNotPermitted, &["title"]);
     // What is not shown is not sorted or filtered by.
