@@ -55,7 +55,8 @@ pub static DOMAIN: Domain = Domain {
         ("portals.sql", include_str!("../sql/portals.sql")),
     ],
     internal: &[introspect::ROUTE],
-    loops: &[crate::partitions::KEEP, crate::mail::SEND],
+    loops: &[crate::partitions::KEEP],
+    jobs: &[crate::mail::SEND],
     ..Domain::EMPTY
 };
 

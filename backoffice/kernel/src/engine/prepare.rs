@@ -4,9 +4,9 @@ use serde_json::{Map, Value};
 
 use super::{Writer, links};
 use crate::custom::{self, Model};
-use crate::cx::Cx;
+use crate::cx::{Actor, Cx};
 use crate::entity::Entity;
-use crate::error::{Error, Fault, Result};
+use crate::error::{Code, Error, Fault, Result};
 use crate::validate::{self, Columns, Purpose};
 
 pub(super) async fn columns(
@@ -17,6 +17,11 @@ pub(super) async fn columns(
     writer: Writer,
 ) -> Result<Columns> {
     let (columns, faults) = if validate::needs_model(entity, body, purpose, writer) {
+        if matches!(cx.actor, Actor::Portal { .. }) {
+            // What an organization adds for its staff is no business of its portals.
+            let text = "portals show no custom fields";
+            return Err(Error::field(Code::FieldNotPermitted, "custom", text));
+        }
         let model = custom::load(cx, entity).await?;
         validate::read(entity, body, purpose, writer, &model)
     } else {

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use data_encoding::BASE64;
-use kernel::mail::send_due;
+use kernel::jobs::{SYSTEM, drain};
 
 use crate::hall::House;
 
@@ -44,7 +44,10 @@ pub(crate) async fn letters(house: &House, address: &str) -> Vec<String> {
 async fn sent(house: &House, address: &str) {
     let all = async {
         loop {
-            send_due(&house.service).await.unwrap();
+            // Mail about a person alone belongs to no organization.
+            for org in [house.org.id, SYSTEM] {
+                drain(&house.service, org).await.unwrap();
+            }
             let work = house.service.work().await.unwrap();
             let sql = "select count(*) from messages where recipient = $1 and status = 'queued'";
             let waiting: i64 = work.query_one(sql, &[&address]).await.unwrap().get(0);
