@@ -329,10 +329,12 @@ create table organizations (
     updated_at timestamp with time zone default now() not null,
     name text not null,
     slug text not null,
+    plan text default 'core' not null,
     sso_issuer text,
     constraint organizations_pkey primary key (id),
     constraint organizations_name_check check (char_length(name) <= 300),
     constraint organizations_slug_check check (slug ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint organizations_plan_check check (plan in ('core', 'pro', 'enterprise')),
     constraint organizations_sso_issuer_check check (char_length(sso_issuer) <= 300)
 );
 create unique index organizations_slug_key on organizations (slug);
@@ -565,6 +567,83 @@ create table devices (
 create unique index devices_name_key on devices (org_id, name) where deleted_at is null;
 create index devices_token_hash_lookup on devices (token_hash);
 
+-- === accounts.portal_accounts ===
+
+create table portal_accounts (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    kind text not null,
+    party_id uuid not null,
+    email text not null,
+    email_key text generated always as (lower(email)) stored,
+    name text,
+    last_used_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint portal_accounts_pkey primary key (org_id, id),
+    constraint portal_accounts_kind_check check (kind in ('talent', 'partner', 'vendor', 'attendee')),
+    constraint portal_accounts_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
+    constraint portal_accounts_email_key_check check (char_length(email_key) <= 300),
+    constraint portal_accounts_name_check check (char_length(name) <= 300)
+);
+create unique index portal_accounts_email_key on portal_accounts (org_id, email_key, kind) where deleted_at is null;
+create index portal_accounts_party_id_idx on portal_accounts (org_id, party_id);
+
+-- === accounts.portal_sessions ===
+
+create table portal_sessions (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    portal_account_id uuid not null,
+    link_hash bytea not null,
+    link_expires_at timestamp with time zone not null,
+    token_hash bytea,
+    opened_at timestamp with time zone,
+    expires_at timestamp with time zone,
+    user_agent text,
+    custom jsonb default '{}'::jsonb not null,
+    constraint portal_sessions_pkey primary key (org_id, id),
+    constraint portal_sessions_link_hash_check check (octet_length(link_hash) <= 32),
+    constraint portal_sessions_token_hash_check check (octet_length(token_hash) <= 32),
+    constraint portal_sessions_user_agent_check check (char_length(user_agent) <= 300)
+);
+create index portal_sessions_link_hash_lookup on portal_sessions (link_hash);
+create index portal_sessions_token_hash_lookup on portal_sessions (token_hash);
+create index portal_sessions_portal_account_id_idx on portal_sessions (org_id, portal_account_id);
+
+-- === accounts.links ===
+
+create table links (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    table_name text not null,
+    row_id uuid not null,
+    purpose text not null,
+    token_hash bytea not null,
+    expires_at timestamp with time zone not null,
+    made_by_id uuid,
+    last_used_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint links_pkey primary key (org_id, id),
+    constraint links_table_name_check check (char_length(table_name) <= 300),
+    constraint links_purpose_check check (char_length(purpose) <= 300),
+    constraint links_token_hash_check check (octet_length(token_hash) <= 32)
+);
+create index links_row_id_idx on links (org_id, row_id);
+create index links_token_hash_lookup on links (token_hash);
+create index links_made_by_id_idx on links (org_id, made_by_id);
+
 -- === accounts.teams ===
 
 create table teams (
@@ -656,21 +735,16 @@ create table messages (
     body text not null,
     sealed_secret bytea,
     status text default 'queued' not null,
-    attempts bigint default 0 not null,
-    next_attempt_at timestamp with time zone default now() not null,
-    finished_at timestamp with time zone,
-    error text,
+    sent_at timestamp with time zone,
     constraint messages_pkey primary key (id),
     constraint messages_purpose_check check (char_length(purpose) <= 300),
     constraint messages_recipient_check check (char_length(recipient) <= 254 and position('@' in recipient) > 1),
     constraint messages_subject_check check (char_length(subject) <= 300),
     constraint messages_body_check check (char_length(body) <= 20000),
     constraint messages_sealed_secret_check check (octet_length(sealed_secret) <= 512),
-    constraint messages_status_check check (status in ('queued', 'sent', 'failed', 'dropped')),
-    constraint messages_attempts_check check (attempts between 0 and 1000),
-    constraint messages_error_check check (char_length(error) <= 300)
+    constraint messages_status_check check (status in ('queued', 'sent', 'dropped'))
 );
-create index messages_status_next_attempt_at_idx on messages (status, next_attempt_at);
+create index messages_status_sent_at_idx on messages (status, sent_at);
 
 -- === accounts.custom_fields ===
 
@@ -1714,6 +1788,8 @@ alter table invitations add constraint invitations_invited_by_id_fkey foreign ke
 alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id);
 alter table api_tokens add constraint api_tokens_service_account_id_fkey foreign key (org_id, service_account_id) references service_accounts (org_id, id) on delete cascade;
 alter table api_tokens add constraint api_tokens_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
+alter table portal_sessions add constraint portal_sessions_portal_account_id_fkey foreign key (org_id, portal_account_id) references portal_accounts (org_id, id) on delete cascade;
+alter table links add constraint links_made_by_id_fkey foreign key (made_by_id) references users (id);
 alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
 alter table jobs add constraint jobs_user_id_fkey foreign key (user_id) references users (id);
@@ -1800,6 +1876,23 @@ create policy devices_tenant on devices using (org_id = (select nullif(current_s
 grant select, insert, update on devices to atlvs_app;
 grant select on devices to atlvs_definer;
 grant update (last_used_at) on devices to atlvs_definer;
+alter table portal_accounts enable row level security;
+alter table portal_accounts force row level security;
+create policy portal_accounts_tenant on portal_accounts using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on portal_accounts to atlvs_app;
+grant select on portal_accounts to atlvs_definer;
+grant update (last_used_at) on portal_accounts to atlvs_definer;
+alter table portal_sessions enable row level security;
+alter table portal_sessions force row level security;
+create policy portal_sessions_tenant on portal_sessions using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on portal_sessions to atlvs_app;
+grant select on portal_sessions to atlvs_definer;
+alter table links enable row level security;
+alter table links force row level security;
+create policy links_tenant on links using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on links to atlvs_app;
+grant select on links to atlvs_definer;
+grant update (last_used_at) on links to atlvs_definer;
 alter table teams enable row level security;
 alter table teams force row level security;
 create policy teams_tenant on teams using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2064,15 +2157,15 @@ $$;
 -- A living session with every membership of its person: one row a role, one with nulls without any.
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
-               organization_id uuid, organization_name text, organization_slug text, grants jsonb,
-               units uuid[])
+               organization_id uuid, organization_name text, organization_slug text, plan text,
+               grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     -- Seen is written once a minute at most, so that reading stays cheap.
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
-    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, r.grants,
+    select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
            case when o.id is not null then account_units(o.id, u.id) end
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
@@ -2089,16 +2182,17 @@ $$;
 -- person or service account without a role there, or one that is shut out, leaves nothing.
 create or replace function account_token(p_hash bytea, p_now timestamptz)
 returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
-               token_grants jsonb, grants jsonb, units uuid[])
+               plan text, token_grants jsonb, grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, a.id, t.org_id, t.grants, r.grants,
+    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
            case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
       from api_tokens t
+      join organizations o on o.id = t.org_id
       left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
       left join service_accounts a
              on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
@@ -2470,15 +2564,17 @@ $$;
 
 -- A device by its token.
 create or replace function account_device(p_hash bytea, p_now timestamptz)
-returns table (device_id uuid, organization_id uuid, grants jsonb)
+returns table (device_id uuid, organization_id uuid, plan text, grants jsonb)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update devices set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select id, org_id, grants from devices
-     where token_hash = p_hash and deleted_at is null and (expires_at is null or expires_at > p_now);
+    select d.id, d.org_id, o.plan, d.grants from devices d
+      join organizations o on o.id = d.org_id
+     where d.token_hash = p_hash and d.deleted_at is null
+       and (d.expires_at is null or d.expires_at > p_now);
 $$;
 
 -- A revoked token takes along what it issued, however deep.
@@ -2508,7 +2604,7 @@ grant update (deleted_at, version, updated_at) on api_tokens to atlvs_definer;
 
 -- === accounts/external.sql ===
 
--- Identities at outside issuers. Each function is the definer's (list in
+-- Identities at outside issuers, and what operators say of an organization. Each function is the definer's (list in
 -- kernel/src/ddl/definers.rs).
 
 -- The living person behind an identity, and whether they linked it themselves.
@@ -2569,12 +2665,27 @@ as $$
     select exists (select from gone);
 $$;
 
-create or replace function organization_trust(p_organization uuid, p_issuer text) returns boolean
+-- The active organization trusts this issuer, or with null nobody; false when there is no such
+-- organization.
+create or replace function organization_trust(p_issuer text) returns boolean
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     with changed as (
-        update organizations set sso_issuer = p_issuer where id = p_organization returning id)
+        update organizations set sso_issuer = p_issuer
+         where id = nullif(current_setting('app.org_id', true), '')::uuid
+        returning id)
+    select exists (select from changed)
+$$;
+
+create or replace function organization_set_plan(p_plan text) returns boolean
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with changed as (
+        update organizations set plan = p_plan
+         where id = nullif(current_setting('app.org_id', true), '')::uuid
+        returning id)
     select exists (select from changed)
 $$;
 
@@ -2642,6 +2753,56 @@ as $$
     union all
     select t.id, t.name from api_tokens t
      where t.id = any(p_ids) and t.org_id = nullif(current_setting('app.org_id', true), '')::uuid
+$$;
+
+-- === accounts/portals.sql ===
+
+-- Portals and links, found before an organization is active. Each function is the definer's (list in
+-- kernel/src/ddl/definers.rs).
+
+-- A mailed way into a portal that nobody took yet.
+create or replace function portal_link(p_hash bytea, p_now timestamptz)
+returns table (org_id uuid, id uuid)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select s.org_id, s.id from portal_sessions s
+      join portal_accounts a
+        on a.org_id = s.org_id and a.id = s.portal_account_id and a.deleted_at is null
+     where s.link_hash = p_hash and s.opened_at is null and s.deleted_at is null
+       and s.link_expires_at > p_now
+$$;
+
+-- The account behind a portal's session.
+create or replace function account_portal(p_hash bytea, p_now timestamptz)
+returns table (session_id uuid, account_id uuid, organization_id uuid, kind text, party_id uuid)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    with found as (
+        select s.id as session_id, a.id as account_id, a.org_id, a.kind, a.party_id, a.last_used_at
+          from portal_sessions s
+          join portal_accounts a
+            on a.org_id = s.org_id and a.id = s.portal_account_id and a.deleted_at is null
+         where s.token_hash = p_hash and s.deleted_at is null and s.expires_at > p_now),
+    used as (
+        update portal_accounts a set last_used_at = p_now from found
+         where a.org_id = found.org_id and a.id = found.account_id
+           and (found.last_used_at is null or found.last_used_at < p_now - interval '1 minute'))
+    select session_id, account_id, org_id, kind, party_id from found
+$$;
+
+-- What a link allows.
+create or replace function account_link(p_hash bytea, p_now timestamptz)
+returns table (link_id uuid, organization_id uuid, table_name text, row_id uuid, purpose text)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update links set last_used_at = p_now
+     where token_hash = p_hash and deleted_at is null
+       and (last_used_at is null or last_used_at < p_now - interval '1 minute');
+    select id, org_id, table_name, row_id, purpose from links
+     where token_hash = p_hash and deleted_at is null and expires_at > p_now
 $$;
 
 -- === work/work.sql ===
@@ -2815,13 +2976,15 @@ $$;
 -- What whoever wanted a job may do in the active organization now, found by token, by person or by
 -- device: one row a role. Nothing when there is no such one any more, or no role.
 create or replace function job_actor(p_token uuid, p_user uuid, p_device uuid, p_now timestamptz)
-returns table (user_id uuid, service_account_id uuid, token_grants jsonb, grants jsonb, units uuid[])
+returns table (user_id uuid, service_account_id uuid, plan text, token_grants jsonb, grants jsonb,
+               units uuid[])
 language sql stable security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-    select u.id, a.id, t.grants, r.grants,
+    select u.id, a.id, o.plan, t.grants, r.grants,
            case when u.id is not null then account_units(o.id, u.id) else '{}' end
-      from (select nullif(current_setting('app.org_id', true), '')::uuid) as o (id)
+      from (select id, plan from organizations
+             where id = nullif(current_setting('app.org_id', true), '')::uuid) as o
       left join api_tokens t on t.org_id = o.id and t.id = p_token and t.deleted_at is null
                             and (t.expires_at is null or t.expires_at > p_now)
       left join users u on u.id = case when p_token is null then p_user else t.user_id end
@@ -2833,9 +2996,10 @@ as $$
                         and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
     union all
-    select null, null, null, grants, '{}' from devices
-     where org_id = nullif(current_setting('app.org_id', true), '')::uuid and id = p_device
-       and deleted_at is null and (expires_at is null or expires_at > p_now)
+    select null, null, o.plan, null, d.grants, '{}'
+      from devices d join organizations o on o.id = d.org_id
+     where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
+       and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
 $$;
 
 -- === identity/identity_units.sql ===
@@ -3315,6 +3479,18 @@ create trigger devices_touch before update of org_id, id, version, created_at, u
     for each row execute function touch();
 create trigger devices_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom or delete on devices
     for each row execute function record_change('token_hash');
+create trigger portal_accounts_touch before update of org_id, id, version, created_at, updated_at, deleted_at, kind, party_id, email, name, custom on portal_accounts
+    for each row execute function touch();
+create trigger portal_accounts_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, kind, party_id, email, name, custom or delete on portal_accounts
+    for each row execute function record_change();
+create trigger portal_sessions_touch before update on portal_sessions
+    for each row execute function touch();
+create trigger portal_sessions_change after insert or update or delete on portal_sessions
+    for each row execute function record_change('link_hash', 'token_hash');
+create trigger links_touch before update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, custom on links
+    for each row execute function touch();
+create trigger links_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, custom or delete on links
+    for each row execute function record_change('token_hash');
 create trigger teams_touch before update on teams
     for each row execute function touch();
 create trigger teams_change after insert or update or delete on teams
@@ -3589,10 +3765,26 @@ grant execute on function identity_link to atlvs_app;
 alter function identity_unlink owner to atlvs_definer;
 revoke execute on function identity_unlink from public;
 grant execute on function identity_unlink to atlvs_app;
--- organization_trust sets an organization's issuer from the command line
+-- organization_trust sets the active organization's issuer from the command line
 alter function organization_trust owner to atlvs_definer;
 revoke execute on function organization_trust from public;
 grant execute on function organization_trust to atlvs_app;
+-- portal_link finds a mailed way into a portal before an organization is active
+alter function portal_link owner to atlvs_definer;
+revoke execute on function portal_link from public;
+grant execute on function portal_link to atlvs_app;
+-- account_portal finds the portal account behind a session's hash
+alter function account_portal owner to atlvs_definer;
+revoke execute on function account_portal from public;
+grant execute on function account_portal to atlvs_app;
+-- account_link finds what a link allows before an organization is active
+alter function account_link owner to atlvs_definer;
+revoke execute on function account_link from public;
+grant execute on function account_link to atlvs_app;
+-- organization_set_plan sets the active organization's plan from the command line
+alter function organization_set_plan owner to atlvs_definer;
+revoke execute on function organization_set_plan from public;
+grant execute on function organization_set_plan to atlvs_app;
 -- idempotency_claim takes a key in a machine table, which requests do not read
 alter function idempotency_claim owner to atlvs_definer;
 revoke execute on function idempotency_claim from public;
