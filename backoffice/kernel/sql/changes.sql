@@ -41,17 +41,10 @@ create table outbox (
     change_id uuid,
     body jsonb not null default '{}'::jsonb,
     created_at timestamptz not null default now(),
-    -- Lease of the process that works on it, and the end of the work.
-    taken_at timestamptz,
-    taken_by uuid,
-    attempts integer not null default 0,
-    error text,
-    done_at timestamptz,
+    -- Links of the outbox that led to this change: consumers stop a chain that goes on for too long.
+    causation bigint not null default 0,
     constraint outbox_pkey primary key (id)
 );
--- Claims read only what is open.
-create index outbox_open_idx on outbox (id) where done_at is null;
-create index outbox_done_idx on outbox (done_at) where done_at is not null;
 alter table outbox enable row level security;
 alter table outbox force row level security;
 create policy outbox_enqueue on outbox for insert to atlvs_app
@@ -118,8 +111,9 @@ begin
     c.salt := uuid_send(gen_random_uuid());
     c.digest := change_digest(c);
     insert into changes values (c.*);
-    insert into outbox (org_id, topic, row_id, change_id, body)
+    insert into outbox (org_id, topic, row_id, change_id, causation, body)
     values (c.org_id, c.table_name || '.' || c.op, c.row_id, c.id,
+            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint,
             jsonb_build_object('version', c.version, 'fields',
                 (select coalesce(jsonb_agg(key order by key), '[]')
                    from jsonb_object_keys(coalesce(c.before, '{}') || coalesce(c.after, '{}')) key)));

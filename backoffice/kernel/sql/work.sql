@@ -17,6 +17,18 @@ alter table jobs set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, au
 alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
+alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+-- A consumer reads what is open in the order of events.
+create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+
+grant select, delete on outbox_deliveries to atlvs_definer;
+grant select, insert on change_seals to atlvs_definer;
+-- Seals stay as they were made, whoever asks.
+create or replace trigger change_seals_append_only before update or delete on change_seals
+    for each row execute function append_only();
+
 grant select, insert, update, delete on job_queue to atlvs_definer;
 grant update on jobs to atlvs_definer;
 
@@ -191,4 +203,60 @@ as $$
       from devices d join organizations o on o.id = d.org_id
      where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
        and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
+$$;
+
+-- Ends deliveries to a consumer in the transaction of its effects; answers how many were open.
+create or replace function delivered(p_consumer text, p_events bigint[])
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+begin
+    delete from outbox_deliveries
+     where org_id = nullif(current_setting('app.org_id', true), '')::uuid
+       and consumer = p_consumer and event = any(p_events);
+    get diagnostics v_count = row_count;
+    return v_count;
+end
+$$;
+
+-- What a seal proves: its number and organization, the seal before it, and each change's id and digest.
+create or replace function seal_digest(p_org uuid, p_number bigint, p_previous bytea, p_changes bytea)
+returns bytea
+language sql immutable parallel safe
+set search_path = pg_catalog
+as $$
+    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || p_changes)
+$$;
+
+-- Chains changes of the active organization, in the order given, to its last seal. A change that is gone
+-- already has a digest of zeros, which no change has: the verification names it.
+create or replace function seal_changes(p_ids uuid[], p_now timestamptz)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_zeros constant bytea := decode(repeat('00', 32), 'hex');
+    v_number bigint;
+    v_previous bytea;
+    v_members bytea;
+    v_changes bytea;
+begin
+    select number, digest into v_number, v_previous from change_seals
+     where org_id = v_org order by number desc limit 1;
+    v_number := coalesce(v_number, 0) + 1;
+    v_previous := coalesce(v_previous, v_zeros);
+    select string_agg(uuid_send(given.id), ''::bytea order by given.place),
+           string_agg(uuid_send(given.id) || coalesce(c.digest, v_zeros), ''::bytea order by given.place)
+      into v_members, v_changes
+      from unnest(p_ids) with ordinality as given (id, place)
+      left join changes c on c.org_id = v_org and c.id = given.id;
+    insert into change_seals (org_id, created_at, number, members, previous, digest)
+    values (v_org, p_now, v_number, v_members, v_previous,
+            seal_digest(v_org, v_number, v_previous, v_changes));
+end
 $$;

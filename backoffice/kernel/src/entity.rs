@@ -413,6 +413,10 @@ pub struct Domain {
     pub loops: &'static [crate::action::Loop],
     /// Work in the background, enqueued by name.
     pub jobs: &'static [crate::jobs::Job],
+    /// Jobs of the house itself that come again and again.
+    pub crons: &'static [crate::cron::Cron],
+    /// Who hears of changes, from the outbox.
+    pub consumers: &'static [crate::outbox::Consumer],
 }
 
 impl Domain {
@@ -426,5 +430,7 @@ impl Domain {
         internal: &[],
         loops: &[],
         jobs: &[],
+        crons: &[],
+        consumers: &[],
     };
 }

@@ -23,6 +23,7 @@ use crate::action::BoxFuture;
 use crate::error::Result;
 
 pub(crate) use actions::ACTIONS;
+pub(crate) use backoff::pause as pause_after;
 pub use enqueue::{Enqueue, KEY_CHARS_MAX, Priority};
 pub use entities::JOB;
 pub(crate) use entities::JOB_QUEUE;

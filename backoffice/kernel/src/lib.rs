@@ -8,8 +8,10 @@
 pub mod accounts;
 pub mod action;
 pub mod actor;
+pub mod audit;
 pub mod catalog;
 pub mod clock;
+pub mod cron;
 mod custom;
 pub mod cx;
 pub mod db;
@@ -34,6 +36,7 @@ mod meta;
 pub mod metrics;
 pub mod money;
 pub mod openapi;
+pub mod outbox;
 pub mod page;
 mod param;
 mod partitions;

@@ -13,6 +13,15 @@ use crate::error::{Error, Result};
 
 type Labels = Vec<(&'static str, String)>;
 
+/// A queue of the database.
+pub(crate) struct Queue {
+    /// `jobs`, `deliveries`, `parked` or `outbox`.
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) waiting: i64,
+    pub(crate) oldest_s: i64,
+}
+
 pub struct Metrics {
     figures: Mutex<Figures>,
     requests: Family<Labels, Counter>,
@@ -23,6 +32,10 @@ pub struct Metrics {
     counters: Family<Labels, Counter>,
     job_runs: Family<Labels, Counter>,
     job_seconds: Family<Labels, Histogram>,
+    delivery_failures: Family<Labels, Counter>,
+    cron_looked: Gauge,
+    waiting: Family<Labels, Gauge>,
+    oldest: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -50,6 +63,30 @@ impl Metrics {
             Histogram::new(exponential_buckets(0.004, 4.0, 11))
         });
         figures.register("job_seconds", "Time of a job's run", job_seconds.clone());
+        let delivery_failures = Family::<Labels, Counter>::default();
+        figures.register(
+            "delivery_failures",
+            "Events that a consumer could not hear",
+            delivery_failures.clone(),
+        );
+        let cron_looked = Gauge::default();
+        figures.register(
+            "cron_look_timestamp_seconds",
+            "When this process last looked at the schedules",
+            cron_looked.clone(),
+        );
+        let waiting = Family::<Labels, Gauge>::default();
+        figures.register(
+            "queue_waiting",
+            "Rows that wait: jobs by name, deliveries by consumer, changes before their seal",
+            waiting.clone(),
+        );
+        let oldest = Family::<Labels, Gauge>::default();
+        figures.register(
+            "queue_oldest_seconds",
+            "How long the oldest of them has been due",
+            oldest.clone(),
+        );
         Self {
             figures: Mutex::new(figures),
             requests,
@@ -60,6 +97,10 @@ impl Metrics {
             counters,
             job_runs,
             job_seconds,
+            delivery_failures,
+            cron_looked,
+            waiting,
+            oldest,
         }
     }
 
@@ -89,6 +130,25 @@ impl Metrics {
         self.job_seconds.get_or_create(&name).observe(time.as_secs_f64());
         let labels = vec![("job", job.to_owned()), ("outcome", outcome.to_owned())];
         self.job_runs.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn delivery_failed(&self, consumer: &'static str) {
+        self.delivery_failures.get_or_create(&vec![("consumer", consumer.to_owned())]).inc();
+    }
+
+    pub(crate) fn cron_looked(&self, at_s: i64) {
+        self.cron_looked.set(at_s);
+    }
+
+    /// Depth and age of the queues as they are now; those that are not named are empty.
+    pub(crate) fn queues(&self, queues: &[Queue]) {
+        self.waiting.clear();
+        self.oldest.clear();
+        for queue in queues {
+            let labels = vec![("queue", queue.kind.to_owned()), ("name", queue.name.clone())];
+            self.waiting.get_or_create(&labels).set(queue.waiting);
+            self.oldest.get_or_create(&labels).set(queue.oldest_s);
+        }
     }
 
     /// OpenMetrics text.

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::action::{Action, On};
+use crate::cron::Cron;
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
 use crate::jobs::Job;
+use crate::outbox::Consumer;
 use crate::rule::Rule;
 
 mod check;
@@ -162,6 +164,14 @@ impl Registry {
 
     pub fn job(&self, name: &str) -> Option<&'static Job> {
         self.jobs().find(|job| job.name == name)
+    }
+
+    pub fn crons(&self) -> impl Iterator<Item = &'static Cron> + '_ {
+        self.domains.iter().flat_map(|domain| domain.crons.iter())
+    }
+
+    pub fn consumers(&self) -> impl Iterator<Item = &'static Consumer> + '_ {
+        self.domains.iter().flat_map(|domain| domain.consumers.iter())
     }
 
     /// What a constraint of the database means, by its name.

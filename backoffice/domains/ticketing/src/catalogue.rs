@@ -4,5 +4,5 @@ mod documents;
 mod publisher;
 mod route;
 
-pub(crate) use publisher::publish;
+pub(crate) use publisher::{CONSUMER, sweep};
 pub(crate) use route::ROUTES;

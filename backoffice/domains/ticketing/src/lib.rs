@@ -21,7 +21,9 @@ mod tables;
 pub use journal::{Page, Progress, Stored, project, store};
 
 use kernel::action::Loop;
+use kernel::cron::{Cron, Every};
 use kernel::entity::Domain;
+use kernel::jobs::Job;
 
 pub static DOMAIN: Domain = Domain {
     name: "ticketing",
@@ -29,9 +31,11 @@ pub static DOMAIN: Domain = Domain {
     actions: actions::ACTIONS,
     sql: tables::SQL,
     internal: catalogue::ROUTES,
-    loops: &[
-        Loop { name: "catalogue", run: |service, end| Box::pin(catalogue::publish(service, end)) },
-        Loop { name: "journal", run: |service, end| Box::pin(journal::follow(service, end)) },
-    ],
+    loops: &[Loop { name: "journal", run: |service, end| Box::pin(journal::follow(service, end)) }],
+    jobs: &[Job::new(CATALOGUE_SWEEP, |run| Box::pin(catalogue::sweep(run)))],
+    crons: &[Cron { name: CATALOGUE_SWEEP, every: Every::Minutes(10), job: CATALOGUE_SWEEP }],
+    consumers: &[catalogue::CONSUMER],
     ..Domain::EMPTY
 };
+
+const CATALOGUE_SWEEP: &str = "catalogue.sweep";

@@ -236,6 +236,16 @@ pub const DEFINERS: &[Definer] = &[
         why: "puts ended jobs of the active organization back on the queue",
     },
     Definer {
+        name: "delivered",
+        callers: APP,
+        why: "ends deliveries in the transaction of their effects",
+    },
+    Definer {
+        name: "seal_changes",
+        callers: WORK,
+        why: "reads digests of the change log for its chain of seals",
+    },
+    Definer {
         name: "job_actor",
         callers: APP,
         why: "finds what whoever enqueued a job may do now",

@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::SYSTEM;
 use super::claim::{self, Claim, Want};
 use super::outcome::{self, Outcome};
 use super::run::Signals;
@@ -25,6 +26,8 @@ const RENEW_EVERY: Duration = Duration::from_secs(10);
 const END_WAIT: Duration = Duration::from_secs(7);
 /// Finished jobs are shown this long.
 const FINISHED_KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Jobs of the house that went well, which nobody looks at.
+const SYSTEM_KEPT: SignedDuration = SignedDuration::from_hours(1);
 /// Between two sweeps of finished jobs.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Rows that one sweep removes.
@@ -171,10 +174,12 @@ async fn observed(service: Service, claim: Claim, signals: Arc<Signals>) {
 async fn sweep(service: &Service) -> Result<()> {
     let tx = service.work().await?;
     let sql = "delete from jobs where id in ( \
-                 select id from jobs where finished_at < $1 \
-                  order by finished_at limit $2 for update skip locked)";
-    let until = tx.now.checked_sub(FINISHED_KEPT).unwrap_or(tx.now);
-    tx.execute(sql, &[&until, &SWEEP_ROWS_MAX]).await?;
+                 select id from jobs \
+                  where finished_at < $1 or (finished_at < $2 and org_id = $3 and state = 'done') \
+                  order by finished_at limit $4 for update skip locked)";
+    let before = |kept| tx.now.checked_sub(kept).unwrap_or(tx.now);
+    let (ours, theirs) = (before(SYSTEM_KEPT), before(FINISHED_KEPT));
+    tx.execute(sql, &[&theirs, &ours, &SYSTEM, &SWEEP_ROWS_MAX]).await?;
     tx.commit().await
 }
 

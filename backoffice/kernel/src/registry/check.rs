@@ -42,6 +42,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
     actions(registry, faults);
     jobs(registry, faults);
     rules(registry, faults);
+    background(registry, faults);
     object_names(registry, faults);
 }
 
@@ -418,6 +419,37 @@ fn jobs(registry: &Registry, faults: &mut Vec<String>) {
         }
         if job.attempts_max == 0 || !job.time_max.is_positive() {
             faults.push(format!("job {name} needs an attempt and time for it"));
+        }
+    }
+}
+
+/// What is named elsewhere must be there: jobs of crons, tables of topics.
+fn background(registry: &Registry, faults: &mut Vec<String>) {
+    let mut taken = BTreeSet::new();
+    for cron in registry.crons() {
+        if registry.job(cron.job).is_none() {
+            faults.push(format!("cron {} names {}, which is no job", cron.name, cron.job));
+        }
+        if let Err(fault) = cron.every.check() {
+            faults.push(format!("cron {}: {fault}", cron.name));
+        }
+        if !taken.insert(cron.name) {
+            faults.push(format!("cron {} exists twice", cron.name));
+        }
+    }
+    let mut taken = BTreeSet::new();
+    for consumer in registry.consumers() {
+        for topic in consumer.topics.iter().filter(|topic| **topic != "*") {
+            let (table, op) = topic.split_once('.').unwrap_or((topic, ""));
+            let logged = |entity: &Entity| entity.scope == Scope::Tenant && !entity.log;
+            let known = registry.entity(table).is_some_and(logged)
+                && ["*", "insert", "update", "delete", "restore"].contains(&op);
+            if !known {
+                faults.push(format!("consumer {}: no table tells {topic}", consumer.name));
+            }
+        }
+        if !taken.insert(consumer.name) {
+            faults.push(format!("consumer {} exists twice", consumer.name));
         }
     }
 }

@@ -59,4 +59,10 @@ impl TestOrg {
     pub async fn work(&self) -> Result<usize> {
         crate::jobs::drain(&self.service, self.id).await
     }
+
+    /// Seals and delivers what the organization's changes left in the outbox; how many deliveries
+    /// were tried.
+    pub async fn hear(&self) -> Result<usize> {
+        crate::outbox::settle(&self.service, self.id).await
+    }
 }

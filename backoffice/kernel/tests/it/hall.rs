@@ -337,6 +337,8 @@ pub(crate) static DOMAIN: Domain = Domain {
         run: |_, call| Box::pin(async move { Ok(InternalReply { status: 200, body: call.body }) }),
     }],
     jobs: crate::jobs::JOBS,
+    crons: crate::background::CRONS,
+    consumers: crate::background::CONSUMERS,
     loops: &[Loop { name: "beat", run: |_, shutdown| Box::pin(beat(shutdown)) }],
     ..Domain::EMPTY
 };

@@ -1,32 +1,21 @@
-//! The loop that turns changes into documents: claims rows of the outbox, makes the documents that
-//! they touch anew, numbers those that differ. One publisher works at a time, under an advisory
-//! lock held until its commit, so that the order of cursors is the order of commits.
-
-use std::time::Duration;
+//! The consumer that turns changes into documents: makes the documents that they touch anew and
+//! numbers those that differ. One process at a time works for a consumer, under a lock held until its
+//! commit, so that the order of cursors is the order of commits.
 
 use kernel::cx::{Actor, Cx, WorkTx};
-use kernel::db::Row;
 use kernel::error::{Error, Result};
-use kernel::service::{Service, Shutdown};
+use kernel::jobs::JobRun;
+use kernel::outbox::{Consumer, Event, Hear};
+use kernel::service::Service;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::documents;
 use crate::tables::feeds::DOCUMENT_CHARS_MAX;
 
-/// Changes taken at once.
-const BATCH_ROWS: i64 = 200;
-/// Between two looks at an empty outbox.
-const IDLE_PAUSE: Duration = Duration::from_millis(50);
-/// Key of the advisory lock.
-const LOCK: i64 = 4_146_010;
-/// Done rows of the outbox are kept this long, and what says that an instruction is gone: a gate
-/// that was away longer has it from the journal, which ended the instruction.
-const DONE_KEPT: &str = "1 day";
-/// Between two clean-ups.
-const SWEEP_EVERY_S: i64 = 60;
-/// A change whose document cannot be made is tried again after attempts² seconds, at most these.
-const RETRY_S_MAX: i32 = 300;
+/// What says that an instruction is gone is kept this long: a gate that was away longer has it from
+/// the journal, which ended the instruction.
+const GONE_KEPT: &str = "1 day";
 
 /// What a change of a table touches: the kind of document, and the query from row to document.
 struct Touches {
@@ -101,100 +90,55 @@ static TOUCHES: &[Touches] = &[
     Touches { table: "gate_instructions", kind: Kind::Instruction, sql: "select $1::uuid" },
 ];
 
-/// A claimed row of the outbox.
-struct Change {
-    id: i64,
-    org: Uuid,
-    touches: Option<&'static Touches>,
-    row: Uuid,
-}
+pub(crate) const CONSUMER: Consumer = Consumer {
+    name: "ticketing.catalogue",
+    topics: &[
+        "events.*",
+        "ticket_types.*",
+        "quotas.*",
+        "quota_ticket_types.*",
+        "check_in_zones.*",
+        "ticket_type_zones.*",
+        "event_keys.*",
+        "event_secrets.*",
+        "check_in_devices.*",
+        "check_in_device_events.*",
+        "gate_instructions.*",
+    ],
+    run: Hear::Work(|tx, events| Box::pin(publish(tx, events))),
+};
 
-pub(crate) async fn publish(service: Service, end: Shutdown) -> Result<()> {
-    let mut swept_at = i64::MIN;
-    while !end.requested() {
-        let published = publish_batch(&service).await?;
-        let now = service.now().as_second();
-        if now.saturating_sub(swept_at) >= SWEEP_EVERY_S {
-            swept_at = now;
-            sweep(&service).await?;
-        }
-        if published == 0 && !end.pause(IDLE_PAUSE).await {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// One batch: how many changes were taken.
-async fn publish_batch(service: &Service) -> Result<usize> {
-    let tx = service.work().await?;
-    let locked = tx.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await?;
-    if !locked.try_get::<_, bool>(0)? {
-        tx.rollback().await?;
-        return Ok(0);
-    }
-    let changes = claim(&tx).await?;
-    if changes.is_empty() {
-        tx.rollback().await?;
-        return Ok(0);
-    }
-    let mut done = Vec::new();
+/// Makes the documents that the events touch anew; answers the events whose document could not be
+/// made: one of them holds nobody else up.
+async fn publish(tx: &WorkTx, events: &[Event]) -> Result<Vec<(i64, Error)>> {
+    let service = tx.service();
+    let mut failed = Vec::new();
     // Several changes of one thing in a batch are one document, made or not made once.
-    let mut tried: Vec<((Uuid, Kind, Uuid), Option<Error>)> = Vec::new();
-    for change in &changes {
-        let document = match subject(service, change).await {
+    let mut tried: Vec<((Uuid, Kind, Uuid), Option<String>)> = Vec::new();
+    for event in events {
+        let document = match subject(service, event).await {
             Ok(Some(document)) => document,
-            Ok(None) => {
-                done.push(change.id);
-                continue;
-            }
+            Ok(None) => continue,
             Err(cause) => {
-                put_off(&tx, change, &cause).await?;
+                failed.push((event.id, cause));
                 continue;
             }
         };
         if !tried.iter().any(|(known, _)| *known == document) {
-            tried.push((document, renew(service, &tx, document).await.err()));
+            let made = renew(service, tx, document).await;
+            tried.push((document, made.err().map(|cause| cause.log_text())));
         }
-        match tried.iter().find(|(known, _)| *known == document) {
-            Some((_, Some(cause))) => put_off(&tx, change, cause).await?,
-            _ => done.push(change.id),
+        if let Some((_, Some(cause))) = tried.iter().find(|(known, _)| *known == document) {
+            failed.push((event.id, Error::internal(cause)));
         }
     }
-    tx.execute("update outbox set done_at = now() where id = any($1)", &[&done]).await?;
-    tx.commit().await?;
-    Ok(changes.len())
-}
-
-/// Every open row is taken, in order: those that touch no document are done by being seen, since
-/// the catalogue is the outbox's one consumer.
-async fn claim(tx: &WorkTx) -> Result<Vec<Change>> {
-    let rows = tx
-        .query(
-            "select id, org_id, topic, row_id from outbox \
-              where done_at is null and (taken_at is null or taken_at < now() - \
-                    least(attempts * attempts, $2) * interval '1 second') \
-              order by id limit $1 for update skip locked",
-            &[&BATCH_ROWS, &RETRY_S_MAX],
-        )
-        .await?;
-    rows.iter().map(change).collect()
-}
-
-fn change(row: &Row) -> Result<Change> {
-    let topic: String = row.try_get(2)?;
-    let table = topic.split_once('.').map_or(topic.as_str(), |(table, _)| table);
-    Ok(Change {
-        id: row.try_get(0)?,
-        org: row.try_get(1)?,
-        touches: TOUCHES.iter().find(|touches| touches.table == table),
-        row: row.try_get(3)?,
-    })
+    Ok(failed)
 }
 
 /// The document that a change touches.
-async fn subject(service: &Service, change: &Change) -> Result<Option<(Uuid, Kind, Uuid)>> {
-    let Some(touches) = change.touches else { return Ok(None) };
+async fn subject(service: &Service, change: &Event) -> Result<Option<(Uuid, Kind, Uuid)>> {
+    let touches = TOUCHES.iter().find(|touches| touches.table == change.table());
+    let Some(touches) = touches else { return Ok(None) };
     let cx = open(service, change.org).await?;
     let row = cx.query_opt(touches.sql, &[&change.row]).await?;
     cx.rollback().await?;
@@ -242,30 +186,18 @@ async fn open(service: &Service, org: Uuid) -> Result<Cx> {
     service.begin(Actor::Service("catalogue"), org).await
 }
 
-/// One document that cannot be made holds nobody else up.
-async fn put_off(tx: &WorkTx, change: &Change, cause: &Error) -> Result<()> {
-    tracing::error!(outbox = change.id, row = %change.row, cause = %cause.log_text(),
-        "a document of the catalogue could not be made");
-    tx.execute(
-        "update outbox set taken_at = now(), attempts = attempts + 1, error = $2 where id = $1",
-        &[&change.id, &cause.log_text()],
-    )
-    .await?;
-    Ok(())
-}
-
-async fn sweep(service: &Service) -> Result<()> {
-    let tx = service.work().await?;
-    let sql = format!("delete from outbox where done_at < now() - interval '{DONE_KEPT}'");
-    tx.execute(&sql, &[]).await?;
+/// The job that forgets instructions which are gone.
+pub(crate) async fn sweep(run: JobRun) -> Result<Value> {
+    let tx = run.service().work().await?;
     // The newest row stays in any case: the cursor is read from it.
     let sql = format!(
         "delete from catalogue_documents where kind = 'instruction' \
-            and gone_at < now() - interval '{DONE_KEPT}' \
+            and gone_at < now() - interval '{GONE_KEPT}' \
             and cursor < (select max(cursor) from catalogue_documents)"
     );
-    tx.execute(&sql, &[]).await?;
-    tx.commit().await
+    let swept = tx.execute(&sql, &[]).await?;
+    tx.commit().await?;
+    Ok(serde_json::json!({"swept": swept}))
 }
 
 #[cfg(test)]
