@@ -85,12 +85,15 @@ const OF_GLOBAL_TABLES: &[Question] = &[Question {
 const OF_MACHINE_TABLES: &[Question] = &[
     Question {
         about: "requests may read or change a table of the workers",
+        // What an organization sees of its background work is the one that requests may read.
         sql: "select c.relname || ' to ' || role from pg_class c,
-                  unnest(array['atlvs_app', 'atlvs_portal', 'public']) role
+                  unnest(array['atlvs_app', 'atlvs_portal', 'public']) role,
+                  lateral (select c.relname = 'jobs' and role = 'atlvs_app') shown (read)
               where c.relname::text = any($1) and c.relnamespace = 'public'::regnamespace
                   and $2::text <> ''
-                  and (has_table_privilege(role, c.oid, 'select,update,delete,truncate')
-                      or has_any_column_privilege(role, c.oid, 'select,update'))",
+                  and (has_table_privilege(role, c.oid, 'update,delete,truncate')
+                      or has_any_column_privilege(role, c.oid, 'update')
+                      or not shown.read and has_any_column_privilege(role, c.oid, 'select'))",
     },
     Question {
         about: "a row for another organization may be put in",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::{CAUSATION_MAX, Consumer, Event, Hear, dispatch};
+use super::{CAUSATION_MAX, Consumer, Event, Hear, HearByWork, dispatch};
 use crate::clock::after;
 use crate::cx::{Actor, Begin, Mode, WorkTx};
 use crate::error::{Code, Error, Result};
@@ -100,13 +100,10 @@ pub(crate) async fn deliver(
     Ok(count)
 }
 
-type ByWork =
-    for<'a> fn(&'a WorkTx, &'a [Event]) -> crate::action::BoxFuture<'a, Result<Vec<(i64, Error)>>>;
-
 async fn by_work(
     tx: WorkTx,
     consumer: &'static Consumer,
-    run: ByWork,
+    run: HearByWork,
     events: Vec<Event>,
 ) -> Result<()> {
     let failed = match limited(run(&tx, &events)).await {
