@@ -160,17 +160,10 @@ create table outbox (
     change_id uuid,
     body jsonb not null default '{}'::jsonb,
     created_at timestamptz not null default now(),
-    -- Lease of the process that works on it, and the end of the work.
-    taken_at timestamptz,
-    taken_by uuid,
-    attempts integer not null default 0,
-    error text,
-    done_at timestamptz,
+    -- Links of the outbox that led to this change: consumers stop a chain that goes on for too long.
+    causation bigint not null default 0,
     constraint outbox_pkey primary key (id)
 );
--- Claims read only what is open.
-create index outbox_open_idx on outbox (id) where done_at is null;
-create index outbox_done_idx on outbox (done_at) where done_at is not null;
 alter table outbox enable row level security;
 alter table outbox force row level security;
 create policy outbox_enqueue on outbox for insert to atlvs_app
@@ -237,8 +230,9 @@ begin
     c.salt := uuid_send(gen_random_uuid());
     c.digest := change_digest(c);
     insert into changes values (c.*);
-    insert into outbox (org_id, topic, row_id, change_id, body)
+    insert into outbox (org_id, topic, row_id, change_id, causation, body)
     values (c.org_id, c.table_name || '.' || c.op, c.row_id, c.id,
+            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint,
             jsonb_build_object('version', c.version, 'fields',
                 (select coalesce(jsonb_agg(key order by key), '[]')
                    from jsonb_object_keys(coalesce(c.before, '{}') || coalesce(c.after, '{}')) key)));
@@ -860,6 +854,69 @@ create table job_queue (
     constraint job_queue_priority_check check (priority between 0 and 2),
     constraint job_queue_attempts_check check (attempts >= 0)
 );
+
+-- === work.cron_ticks ===
+
+create table cron_ticks (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    name text not null,
+    spec text not null,
+    next_at timestamp with time zone not null,
+    last_at timestamp with time zone,
+    constraint cron_ticks_pkey primary key (id),
+    constraint cron_ticks_name_check check (char_length(name) <= 300),
+    constraint cron_ticks_spec_check check (char_length(spec) <= 300)
+);
+create unique index cron_ticks_name_key on cron_ticks (name);
+
+-- === work.outbox_deliveries ===
+
+create table outbox_deliveries (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    consumer text not null,
+    event bigint not null,
+    topic text not null,
+    row_id uuid not null,
+    change_id uuid,
+    body jsonb not null,
+    at timestamp with time zone not null,
+    causation bigint not null,
+    due_at timestamp with time zone not null,
+    attempts bigint default 0 not null,
+    error text,
+    parked_at timestamp with time zone,
+    constraint outbox_deliveries_pkey primary key (id),
+    constraint outbox_deliveries_consumer_check check (char_length(consumer) <= 300),
+    constraint outbox_deliveries_event_check check (event >= 1),
+    constraint outbox_deliveries_topic_check check (char_length(topic) <= 300),
+    constraint outbox_deliveries_body_check check (octet_length(body::text) <= 65536),
+    constraint outbox_deliveries_causation_check check (causation >= 0),
+    constraint outbox_deliveries_attempts_check check (attempts >= 0),
+    constraint outbox_deliveries_error_check check (char_length(error) <= 20000)
+);
+create unique index outbox_deliveries_key on outbox_deliveries (consumer, event);
+
+-- === work.change_seals ===
+
+create table change_seals (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    number bigint not null,
+    members bytea not null,
+    previous bytea not null,
+    digest bytea not null,
+    constraint change_seals_pkey primary key (id),
+    constraint change_seals_number_check check (number >= 1),
+    constraint change_seals_members_check check (octet_length(members) <= 8000),
+    constraint change_seals_previous_check check (octet_length(previous) <= 32),
+    constraint change_seals_digest_check check (octet_length(digest) <= 32)
+);
+create unique index change_seals_number_key on change_seals (org_id, number);
 
 -- === identity.currencies ===
 
@@ -1944,6 +2001,24 @@ create policy job_queue_enqueue on job_queue for insert to atlvs_app with check 
 create policy job_queue_work on job_queue to atlvs_work using (true) with check (true);
 grant insert on job_queue to atlvs_app, atlvs_definer;
 grant select, insert, update, delete on job_queue to atlvs_work;
+alter table cron_ticks enable row level security;
+alter table cron_ticks force row level security;
+create policy cron_ticks_enqueue on cron_ticks for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy cron_ticks_work on cron_ticks to atlvs_work using (true) with check (true);
+grant insert on cron_ticks to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on cron_ticks to atlvs_work;
+alter table outbox_deliveries enable row level security;
+alter table outbox_deliveries force row level security;
+create policy outbox_deliveries_enqueue on outbox_deliveries for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy outbox_deliveries_work on outbox_deliveries to atlvs_work using (true) with check (true);
+grant insert on outbox_deliveries to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on outbox_deliveries to atlvs_work;
+alter table change_seals enable row level security;
+alter table change_seals force row level security;
+create policy change_seals_enqueue on change_seals for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+create policy change_seals_work on change_seals to atlvs_work using (true) with check (true);
+grant insert on change_seals to atlvs_app, atlvs_definer;
+grant select, insert, update, delete on change_seals to atlvs_work;
 grant select, insert, update, delete on currencies to atlvs_definer;
 alter table calendars enable row level security;
 alter table calendars force row level security;
@@ -2826,6 +2901,18 @@ alter table jobs set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, au
 alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
+alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+    autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
+
+-- A consumer reads what is open in the order of events.
+create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+
+grant select, delete on outbox_deliveries to atlvs_definer;
+grant select, insert on change_seals to atlvs_definer;
+-- Seals stay as they were made, whoever asks.
+create or replace trigger change_seals_append_only before update or delete on change_seals
+    for each row execute function append_only();
+
 grant select, insert, update, delete on job_queue to atlvs_definer;
 grant update on jobs to atlvs_definer;
 
@@ -3000,6 +3087,62 @@ as $$
       from devices d join organizations o on o.id = d.org_id
      where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
        and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
+$$;
+
+-- Ends deliveries to a consumer in the transaction of its effects; answers how many were open.
+create or replace function delivered(p_consumer text, p_events bigint[])
+returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+begin
+    delete from outbox_deliveries
+     where org_id = nullif(current_setting('app.org_id', true), '')::uuid
+       and consumer = p_consumer and event = any(p_events);
+    get diagnostics v_count = row_count;
+    return v_count;
+end
+$$;
+
+-- What a seal proves: its number and organization, the seal before it, and each change's id and digest.
+create or replace function seal_digest(p_org uuid, p_number bigint, p_previous bytea, p_changes bytea)
+returns bytea
+language sql immutable parallel safe
+set search_path = pg_catalog
+as $$
+    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || p_changes)
+$$;
+
+-- Chains changes of the active organization, in the order given, to its last seal. A change that is gone
+-- already has a digest of zeros, which no change has: the verification names it.
+create or replace function seal_changes(p_ids uuid[], p_now timestamptz)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_zeros constant bytea := decode(repeat('00', 32), 'hex');
+    v_number bigint;
+    v_previous bytea;
+    v_members bytea;
+    v_changes bytea;
+begin
+    select number, digest into v_number, v_previous from change_seals
+     where org_id = v_org order by number desc limit 1;
+    v_number := coalesce(v_number, 0) + 1;
+    v_previous := coalesce(v_previous, v_zeros);
+    select string_agg(uuid_send(given.id), ''::bytea order by given.place),
+           string_agg(uuid_send(given.id) || coalesce(c.digest, v_zeros), ''::bytea order by given.place)
+      into v_members, v_changes
+      from unnest(p_ids) with ordinality as given (id, place)
+      left join changes c on c.org_id = v_org and c.id = given.id;
+    insert into change_seals (org_id, created_at, number, members, previous, digest)
+    values (v_org, p_now, v_number, v_members, v_previous,
+            seal_digest(v_org, v_number, v_previous, v_changes));
+end
 $$;
 
 -- === identity/identity_units.sql ===
@@ -3825,6 +3968,14 @@ grant execute on function cancel_job_by_key to atlvs_app;
 alter function replay_jobs owner to atlvs_definer;
 revoke execute on function replay_jobs from public;
 grant execute on function replay_jobs to atlvs_app;
+-- delivered ends deliveries in the transaction of their effects
+alter function delivered owner to atlvs_definer;
+revoke execute on function delivered from public;
+grant execute on function delivered to atlvs_app;
+-- seal_changes reads digests of the change log for its chain of seals
+alter function seal_changes owner to atlvs_definer;
+revoke execute on function seal_changes from public;
+grant execute on function seal_changes to atlvs_work;
 -- job_actor finds what whoever enqueued a job may do now
 alter function job_actor owner to atlvs_definer;
 revoke execute on function job_actor from public;
