@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::dispatch::{Answer, Call, dispatch};
 use crate::error::{Code, Error, Result};
 use crate::limits::Charges;
+use crate::reference::Reference;
 use crate::service::{Service, Shutdown};
 
 pub use serve::Listeners;
@@ -43,7 +44,7 @@ pub const INTERNAL_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Front {
     pub(crate) service: Service,
     pub(crate) room: Arc<Semaphore>,
-    pub(crate) openapi: Arc<str>,
+    pub(crate) reference: Arc<Reference>,
 }
 
 /// Name of the route for metrics and the log, put into the response by who knows it.
@@ -59,7 +60,7 @@ pub fn router(service: &Service) -> Router {
     let front = Front {
         service: service.clone(),
         room: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        openapi: crate::openapi::document(service.registry()).to_string().into(),
+        reference: Arc::new(Reference::new(service.registry())),
     };
     let api = Router::new()
         .fallback(api)
@@ -69,11 +70,20 @@ pub fn router(service: &Service) -> Router {
         .layer(from_fn_with_state(REQUEST_WAIT, layers::time_out))
         // Refused before anything is read; health and readiness are asked outside of it.
         .layer(from_fn_with_state(front.clone(), layers::shed));
+    let reference = Router::new()
+        .route("/openapi.json", get(pages::openapi))
+        .route("/api/openapi.json", get(pages::openapi))
+        .route("/api/v1/openapi.json", get(pages::openapi))
+        .route("/docs", get(pages::docs))
+        .route("/docs/{resource}", get(pages::docs_of))
+        // For everybody, so by address.
+        .layer(from_fn_with_state(front.clone(), layers::charge_address));
     Router::new()
+        // Probes come from few addresses at a pace of their own: no limit stands before them.
         .route("/health", get(pages::health))
         .route("/ready", get(pages::ready))
         .route("/metrics", get(pages::metrics))
-        .route("/openapi.json", get(pages::openapi))
+        .merge(reference)
         .method_not_allowed_fallback(pages::method_not_allowed)
         .fallback_service(api.with_state(front.clone()))
         // Before any body is read, for pages and API alike.

@@ -40,6 +40,7 @@ pub mod outbox;
 pub mod page;
 mod param;
 mod partitions;
+mod reference;
 pub mod registry;
 pub mod rights;
 pub mod rule;

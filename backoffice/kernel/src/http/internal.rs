@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use super::{Front, INTERNAL_WAIT, REQUESTS_MAX, RouteName, layers, pages, request, respond};
 use crate::action::{InternalCall, InternalRoute};
 use crate::error::{Code, Error, Result};
+use crate::reference::Reference;
 use crate::service::{Service, Shutdown};
 use crate::settings::Secret;
 
@@ -32,7 +33,7 @@ pub(super) fn router(service: &Service, shutdown: Shutdown) -> Router {
     let front = Front {
         service: service.clone(),
         room: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        openapi: Arc::from(""),
+        reference: Arc::new(Reference::new(service.registry())),
     };
     let routes = Router::new()
         .fallback(serve)

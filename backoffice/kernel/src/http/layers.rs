@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 
 use super::{Front, RequestId, RouteName, overloaded, peer, respond};
 use crate::error::{Code, Error};
+use crate::limits::Charges;
 
 /// On every answer that does not say otherwise itself (OWASP secure headers; the pages of `/docs`
 /// have a content policy of their own).
@@ -80,6 +81,22 @@ pub(super) async fn secure(request: Request, next: Next) -> Response {
     if https {
         headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
+    response
+}
+
+/// Counts a request that needs no credential.
+pub(super) async fn charge_address(
+    State(front): State<Front>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let charges = Charges::default();
+    let address = peer::of(&request).address;
+    let mut response = match front.service.limits().charge_address(&charges, address) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => respond::problem(&refusal, respond::request_id(&request)),
+    };
+    respond::standings(response.headers_mut(), &charges.take());
     response
 }
 

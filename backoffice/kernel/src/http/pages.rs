@@ -1,13 +1,13 @@
 //! What operators and tools ask: alive, usable, figures, the API's description.
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use serde_json::json;
 
-use super::{Front, respond};
+use super::{Front, request, respond};
 use crate::error::{Code, Error};
-use crate::startup;
+use crate::{reference, startup};
 
 /// Alive: the process answers.
 pub(super) async fn health() -> Response {
@@ -40,8 +40,52 @@ pub(super) async fn metrics(State(front): State<Front>, request: Request) -> Res
     }
 }
 
-pub(super) async fn openapi(State(front): State<Front>) -> Response {
-    respond::with_type(StatusCode::OK, front.openapi.as_bytes().to_vec(), "application/json")
+pub(super) async fn openapi(State(front): State<Front>, request: Request) -> Response {
+    let reference = &front.reference;
+    let body = reference.json().to_vec();
+    let response = respond::with_type(StatusCode::OK, body, "application/json");
+    kept(response, reference.tag(), &request)
+}
+
+/// `GET /docs`, with `?q=` a search.
+pub(super) async fn docs(State(front): State<Front>, request: Request) -> Response {
+    let reference = &front.reference;
+    let query = match request::query(request.uri()) {
+        Ok(query) => query,
+        Err(error) => return respond::problem(&error, respond::request_id(&request)),
+    };
+    match query.iter().find(|(name, _)| name == "q").map(|(_, text)| text.trim()) {
+        None | Some("") => kept(html(reference.index().to_vec()), reference.tag(), &request),
+        Some(text) => html(reference.found(text)),
+    }
+}
+
+/// `GET /docs/{resource}`.
+pub(super) async fn docs_of(State(front): State<Front>, request: Request) -> Response {
+    let name = request.uri().path().rsplit('/').next().unwrap_or_default();
+    match front.reference.resource(name) {
+        Some(page) => kept(html(page), front.reference.tag(), &request),
+        None => respond::problem(&Error::not_found("page"), respond::request_id(&request)),
+    }
+}
+
+fn html(body: Vec<u8>) -> Response {
+    let mut response = respond::with_type(StatusCode::OK, body, "text/html; charset=utf-8");
+    if let Ok(policy) = HeaderValue::from_str(&reference::content_security_policy()) {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
+}
+
+/// The same for everybody until the next release: kept by who has it, asked for again by its tag.
+fn kept(mut response: Response, tag: &str, request: &Request) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, no-cache"));
+    if let Ok(tag) = HeaderValue::from_str(&format!("\"{tag}\"")) {
+        headers.insert(header::ETAG, tag);
+    }
+    respond::unless_known(&mut response, respond::known_tags(request).as_deref());
+    response
 }
 
 pub(super) async fn method_not_allowed(request: Request) -> Response {

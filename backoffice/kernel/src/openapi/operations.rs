@@ -10,13 +10,6 @@ use crate::registry::{Member, Registry};
 
 pub(super) type Paths = Map<String, Value>;
 
-pub(super) fn problem_response() -> Value {
-    json!({
-        "description": "The request was refused or failed.",
-        "content": {"application/problem+json": {"schema": reference("problem")}},
-    })
-}
-
 pub(super) fn entity(
     registry: &Registry,
     member: &Member,
@@ -90,6 +83,7 @@ fn collection(
         parameters.extend(lists::of(entity));
         let page = lists::page(entity);
         let mut operation = described(member, "GET", path, &format!("Lists {}.", spoken(entity)));
+        set(&mut operation, "x-right", json!("read"));
         set(&mut operation, "parameters", json!(parameters));
         set(&mut operation, "responses", responses(200, Some(page)));
         put(paths, path, "GET", operation);
@@ -103,6 +97,7 @@ fn collection(
     let about = creates
         .map_or_else(|| format!("Creates one of {}.", spoken(entity)), |a| a.about.to_owned());
     let mut operation = described(member, "POST", path, &about);
+    set(&mut operation, "x-right", json!("create"));
     if let Some(id) = above.first() {
         set(&mut operation, "parameters", json!([id]));
     }
@@ -122,7 +117,13 @@ fn one(member: &Member, paths: &mut Paths) {
         if !allowed {
             return;
         }
+        let right = match method {
+            "GET" => "read",
+            "PATCH" => "update",
+            _ => "delete",
+        };
         let mut operation = described(member, method, &path, about);
+        set(&mut operation, "x-right", json!(right));
         let mut parameters = vec![id_parameter()];
         if method == "GET" {
             parameters.extend(["fields", "include"].map(lists::shared));
@@ -162,6 +163,7 @@ fn act(member: &Member, action: &Action, paths: &mut Paths) {
         On::Create | On::Internal => return,
     };
     let mut operation = described(member, "POST", &path, action.about);
+    set(&mut operation, "x-right", json!(action.name));
     if !parameters.is_empty() {
         set(&mut operation, "parameters", json!(parameters));
     }

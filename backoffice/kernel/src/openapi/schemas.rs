@@ -19,6 +19,7 @@ pub(super) fn common() -> Map<String, Value> {
                 "amount": {"type": "string", "pattern": "^-?\\d{1,15}(\\.\\d{1,4})?$"},
                 "currency": {"type": "string", "pattern": "^[A-Z]{3}$"},
             },
+            "examples": [{"amount": "42.50", "currency": "EUR"}],
         }),
     );
     all.insert(
@@ -32,6 +33,7 @@ pub(super) fn common() -> Map<String, Value> {
                 "latitude": {"type": "string", "pattern": "^-?(90(\\.0{1,7})?|[0-8]?\\d(\\.\\d{1,7})?)$"},
                 "longitude": {"type": "string", "pattern": "^-?(180(\\.0{1,7})?|(1[0-7]\\d|\\d?\\d)(\\.\\d{1,7})?)$"},
             },
+            "examples": [{"latitude": "52.5200", "longitude": "13.4050"}],
         }),
     );
     all.insert(
@@ -172,6 +174,9 @@ enum Shape {
 
 fn property(field: &Field, shape: Shape) -> Value {
     let mut schema = kind(field.kind);
+    if let (Some(map), Some(example)) = (schema.as_object_mut(), example(field)) {
+        map.insert("examples".to_owned(), json!([example]));
+    }
     if !field.required {
         schema = nullable(schema);
     }
@@ -206,6 +211,42 @@ fn nullable(schema: Value) -> Value {
         }
         (_, other) => json!({"anyOf": [other, {"type": "null"}]}),
     }
+}
+
+/// A value that the API takes; of what a link leads to there is none to name.
+fn example(field: &Field) -> Option<Value> {
+    Some(match field.kind {
+        Kind::Text { max } => {
+            let text = crate::meta::labels::field(field);
+            json!(text.chars().take(max as usize).collect::<String>())
+        }
+        Kind::Slug => json!("main"),
+        Kind::Email => json!("ada@example.org"),
+        Kind::Phone => json!("+49301234567"),
+        Kind::Url => json!("https://example.org/"),
+        Kind::Bool => json!(true),
+        Kind::Integer { min, max } => json!(1_i64.clamp(min, max)),
+        Kind::Decimal { scale: 0 } | Kind::Quantity { scale: 0 } => json!("3"),
+        Kind::Decimal { .. } | Kind::Quantity { .. } => json!("2.5"),
+        Kind::Percent { .. } => json!("19"),
+        Kind::Rate => json!("1.0842"),
+        Kind::Duration => json!("PT1H30M"),
+        Kind::Rrule => json!("FREQ=WEEKLY;BYDAY=MO"),
+        Kind::Currency => json!("EUR"),
+        Kind::Country => json!("DE"),
+        Kind::Language => json!("de"),
+        Kind::TimeZone => json!("Europe/Berlin"),
+        Kind::Date => json!("2026-11-21"),
+        Kind::Instant => json!("2026-11-21T19:05:00Z"),
+        Kind::Link { .. } | Kind::Id | Kind::File => {
+            json!("0198c0de-0000-7000-8000-000000000001")
+        }
+        Kind::Bytes { .. } => json!("AQID"),
+        Kind::Json => json!({}),
+        Kind::TextList { .. } => json!(["one", "two"]),
+        // Options and shared schemas have theirs.
+        Kind::Choice(_) | Kind::Money | Kind::Price | Kind::Geo => return None,
+    })
 }
 
 fn kind(kind: Kind) -> Value {

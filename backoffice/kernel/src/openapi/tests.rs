@@ -29,7 +29,8 @@ fn references_lead_somewhere_and_operation_ids_are_unique() {
     }
     let mut ids = std::collections::BTreeSet::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        for (method, operation) in item.as_object().unwrap() {
+        let operations = item.as_object().unwrap().iter().filter(|(key, _)| *key != "servers");
+        for (method, operation) in operations {
             let id = operation["operationId"].as_str().unwrap();
             assert!(ids.insert(id.to_owned()), "{method} {path} has the id of another: {id}");
         }
@@ -45,4 +46,34 @@ fn secrets_are_not_described_and_personal_fields_say_so() {
         "/paths/~1invitations/post/requestBody/content/application~1json/schema/properties/email",
     );
     assert_eq!(user.unwrap()["x-personal"], true);
+}
+
+/// What every operation shares is there whoever described it.
+#[test]
+fn every_operation_is_complete() {
+    let document = kernel();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let outside = item.get("servers").is_some();
+        let operations = item.as_object().unwrap().iter().filter(|(key, _)| *key != "servers");
+        for (method, operation) in operations {
+            let place = format!("{method} {path}");
+            assert!(!operation["description"].as_str().unwrap().is_empty(), "{place}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.contains_key("default"), "{place}");
+            assert_eq!(responses.contains_key("429"), !outside, "{place}");
+            let good = responses.iter().find(|(status, _)| status.starts_with('2')).unwrap();
+            assert!(good.1["headers"]["X-Request-Id"].is_object(), "{place}");
+            if let Some(body) = operation.get("requestBody") {
+                assert!(!body["content"]["application/json"]["example"].is_null(), "{place}");
+                assert!(responses.contains_key("422"), "{place}");
+            }
+        }
+    }
+}
+
+#[test]
+fn examples_are_what_the_api_takes() {
+    let document = kernel();
+    let body = "/paths/~1organizations/post/requestBody/content/application~1json/example";
+    assert_eq!(document.pointer(body).unwrap(), &json!({"name": "Name", "slug": "main"}));
 }
