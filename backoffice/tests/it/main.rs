@@ -14,6 +14,7 @@ mod judges;
 mod kill;
 mod meta;
 mod reach;
+mod reference;
 mod roles;
 mod rules;
 mod sale;

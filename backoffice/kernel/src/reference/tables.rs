@@ -38,7 +38,7 @@ pub(super) fn parameters(document: &Value, operation: &Operation<'_>) -> String 
                 "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td><td>{}</td></tr>\n",
                 escaped(text(parameter, "name")),
                 escaped(text(parameter, "in")),
-                kind(document, schema),
+                kind(schema),
                 spans(&described(text(parameter, "description"), required)),
             )
         })
@@ -75,7 +75,7 @@ pub(super) fn schema(document: &Value, caption: &str, schema: &Value) -> String 
             format!(
                 "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>\n",
                 escaped(name),
-                kind(document, property),
+                kind(property),
                 spans(&described(text(property, "description"), is_required(name))),
             )
         })
@@ -113,12 +113,12 @@ pub(super) fn answers(document: &Value, operation: &Operation<'_>) -> String {
 }
 
 /// A type in few words: `string (date)`, `integer, 1 to 200`, `money or null`.
-fn kind(document: &Value, schema: &Value) -> String {
+fn kind(schema: &Value) -> String {
     if let Some(path) = schema.get("$ref").and_then(Value::as_str) {
         return escaped(path.rsplit('/').next().unwrap_or_default());
     }
     if let Some(options) = schema.get("anyOf").and_then(Value::as_array) {
-        let each: Vec<String> = options.iter().map(|one| kind(document, one)).collect();
+        let each: Vec<String> = options.iter().map(|one| kind(one)).collect();
         return each.join(" or ");
     }
     let mut words = match schema.get("type") {
@@ -129,7 +129,7 @@ fn kind(document: &Value, schema: &Value) -> String {
         _ => "any".to_owned(),
     };
     if let Some(items) = schema.get("items") {
-        words = format!("{words} of {}", kind(document, items));
+        words = format!("{words} of {}", kind(items));
     }
     if let Some(format) = schema.get("format").and_then(Value::as_str) {
         words.push_str(&format!(" ({format})"));

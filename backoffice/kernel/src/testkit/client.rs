@@ -77,6 +77,17 @@ impl Client {
         self.send("DELETE", path, None).await
     }
 
+    /// Status and text of a page.
+    pub async fn text(&self, path: &str) -> Result<(u16, String)> {
+        let failed = |cause: reqwest::Error| {
+            Error::internal(format!("GET {path} was not answered: {cause}"))
+        };
+        let response =
+            self.http.get(format!("{}{path}", self.base)).send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await.map_err(failed)?))
+    }
+
     /// `path` begins with a slash.
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
         self.send_with(method, path, &[], body).await

@@ -293,6 +293,31 @@ async fn what_the_caller_has_already_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn the_reference_is_for_everybody_within_the_limit_of_an_address() {
+    let (_, house) = limited().await;
+    for path in ["/openapi.json", "/api/openapi.json", "/api/v1/openapi.json"] {
+        let seen = Seen::of(house.plain("GET", path)).await.is(200);
+        assert_eq!(seen.body["openapi"], "3.1.0", "{path}");
+    }
+    let first = Seen::of(house.plain("GET", "/docs")).await.is(200);
+    assert_eq!(first.header("content-type"), "text/html; charset=utf-8");
+    let policy = first.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("script") && !policy.contains("unsafe"), "{policy}");
+    let tag = first.header("etag");
+    let again = Seen::of(house.plain("GET", "/docs").header("if-none-match", tag)).await;
+    assert_eq!((again.status, again.header("etag")), (304, tag));
+    Seen::of(house.plain("GET", "/docs/places")).await.is(200);
+    Seen::of(house.plain("GET", "/docs/nothing")).await.refuses(Code::NotFound, &[]);
+    Seen::of(house.plain("POST", "/docs")).await.refuses(Code::MethodNotAllowed, &[]);
+    for _ in 0..300 {
+        Seen::of(house.plain("GET", "/docs?q=place")).await;
+    }
+    let refused = Seen::of(house.plain("GET", "/docs")).await;
+    refused.refuses(Code::TooManyRequests, &[]);
+}
+
+#[tokio::test]
 async fn requests_beyond_bounds_are_refused_in_words() {
     let house = house(&[]).await;
     let asks =
