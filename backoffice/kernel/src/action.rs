@@ -160,9 +160,10 @@ impl Verb {
         cx: &mut Cx,
         entity: &'static Entity,
         id: Option<Uuid>,
-        input: Map<String, Value>,
+        mut input: Map<String, Value>,
         version: Option<i64>,
     ) -> Result<Reply> {
+        let mut creating = None;
         let begun = match (self.on(), id) {
             (On::Internal, _) => None,
             (On::Row, Some(id)) => {
@@ -176,11 +177,15 @@ impl Verb {
             (On::Row, None) => {
                 return Err(Error::field(Code::Required, "id", "a value is required"));
             }
-            (on, _) => {
+            (On::Create, _) => {
+                let access = rights::may(&cx.actor, entity, self.name())?;
+                let access = access.for_body(entity, &input)?;
+                access.adopt(entity, self.input(), &mut input);
+                creating = Some((access, input.clone()));
+                None
+            }
+            (On::Collection, _) => {
                 rights::may_without_row(&cx.actor, entity, self.name())?;
-                if on == On::Create {
-                    rights::may(&cx.actor, entity, self.name())?.for_body(entity, &input)?;
-                }
                 None
             }
         };
@@ -192,7 +197,29 @@ impl Verb {
         if let (Some(begun), Some(id)) = (begun, id) {
             flow::end(cx, entity, id, &begun).await?;
         }
+        if let Some((access, input)) = creating {
+            made_in_reach(cx, entity, &reply, &input, &access).await?;
+        }
         Ok(reply)
+    }
+}
+
+/// Who reaches some rows only makes none outside of them: of an action that makes no row at once,
+/// that cannot be said.
+async fn made_in_reach(
+    cx: &Cx,
+    entity: &'static Entity,
+    reply: &Reply,
+    input: &Map<String, Value>,
+    access: &rights::Access,
+) -> Result<()> {
+    match reply {
+        Reply::Row(id) => engine::reach::demand(cx, entity, &[*id], input, access).await,
+        _ if access.is_everywhere() => Ok(()),
+        _ => {
+            let text = format!("create on {} needs a reach of every row", entity.grant);
+            Err(Error::new(Code::Forbidden, text))
+        }
     }
 }
 

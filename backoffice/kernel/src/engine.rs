@@ -28,7 +28,7 @@ use crate::kind_sql::second_column;
 use crate::param::Bound;
 use crate::rights::{Access, Reach, Shows};
 
-pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX};
+pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX, tell_fields};
 
 /// Who writes: a caller through create and patch, or code that may write any field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -22,7 +22,7 @@ pub(crate) async fn create(
     access: &Access,
 ) -> Result<Uuid> {
     let access = access.for_body(entity, &body)?;
-    access.adopt(entity, &mut body);
+    access.adopt(entity, entity.fields, &mut body);
     let id = insert(cx, entity, &body, Writer::Caller).await?;
     reach::demand(cx, entity, &[id], &body, &access).await?;
     Ok(id)

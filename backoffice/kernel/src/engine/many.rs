@@ -69,7 +69,7 @@ pub(crate) async fn insert(
     for body in &mut rows {
         let narrow = access.for_body(entity, body);
         if let Ok(narrow) = &narrow {
-            narrow.adopt(entity, body);
+            narrow.adopt(entity, entity.fields, body);
         }
         reach.push(narrow);
     }
@@ -110,10 +110,17 @@ pub(crate) async fn update(
             put(&mut outcomes, place, Err(error));
             continue;
         }
-        // What the one statement does not say is said row by row: nothing to change, and fields that
-        // are in reach on fewer rows than the row itself.
+        let narrow = match access.for_body(entity, &row.body) {
+            Ok(narrow) => narrow,
+            Err(error) => {
+                put(&mut outcomes, place, Err(error));
+                continue;
+            }
+        };
+        // What the one statement does not say is said row by row: nothing to change, and rows or
+        // fields that are not in reach everywhere.
         let empty = columns.names.is_empty() && columns.custom.is_empty();
-        if empty || !access.is_everywhere() {
+        if empty || !narrow.is_everywhere() {
             let outcome = alone(cx, entity, row, access).await?;
             put(&mut outcomes, place, outcome);
             continue;

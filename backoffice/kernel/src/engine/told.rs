@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Column, create};
 use crate::accounts::PERSONAL_READ;
 use crate::cx::Cx;
-use crate::entity::{Entity, Level};
+use crate::entity::{Entity, Field, Level};
 use crate::error::Result;
 use crate::rights::Access;
 
@@ -23,12 +23,24 @@ pub(super) async fn tell(
     columns: &[Column],
     access: &Access,
 ) -> Result<()> {
+    let fields: Vec<&Field> =
+        columns.iter().filter_map(|column| entity.field(column.name)).collect();
+    tell_fields(cx, entity, rows, &fields, access).await
+}
+
+/// Whoever shows rows by another way than a list or a get says so here.
+pub(crate) async fn tell_fields(
+    cx: &Cx,
+    entity: &'static Entity,
+    rows: &[Uuid],
+    fields: &[&Field],
+    access: &Access,
+) -> Result<()> {
     if !access.is_logged() || rows.is_empty() {
         return Ok(());
     }
-    let personal =
-        |column: &&Column| entity.field(column.name).is_some_and(|field| Level::Open < field.level);
-    let fields: Vec<&str> = columns.iter().filter(personal).map(|column| column.name).collect();
+    let personal = fields.iter().filter(|field| Level::Open < field.level);
+    let fields: Vec<&str> = personal.map(|field| field.name).collect();
     if fields.is_empty() {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::row::{self, ENTRY, Visible};
 use super::{ActivityQuery, is_kept};
 use crate::cx::Cx;
+use crate::engine;
 use crate::entity::Entity;
 use crate::error::Result;
 use crate::param::{Bound, Param};
@@ -52,6 +53,7 @@ pub(crate) async fn activity(cx: &Cx, query: &ActivityQuery) -> Result<Value> {
     let next = row::cut(&mut rows, query.page.limit)?.or(end);
     let names = row::names(cx, &rows).await?;
     let mut seen: BTreeMap<String, Visible> = BTreeMap::new();
+    let mut told: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
     let mut data = Vec::with_capacity(rows.len());
     for one in &rows {
         let table: &str = one.try_get("table_name")?;
@@ -65,11 +67,18 @@ pub(crate) async fn activity(cx: &Cx, query: &ActivityQuery) -> Result<Value> {
         }
         let Some(visible) = seen.get(table) else { continue };
         let mut entry = row::entry(one, visible, &names)?;
+        let row_id: Uuid = one.try_get("row_id")?;
         if let Value::Object(map) = &mut entry {
             map.insert("entity".to_owned(), json!(entity.route()));
-            map.insert("row_id".to_owned(), json!(one.try_get::<_, Uuid>("row_id")?));
+            map.insert("row_id".to_owned(), json!(row_id));
         }
         data.push(entry);
+        told.entry(table.to_owned()).or_default().push(row_id);
+    }
+    for (entity, access) in &readable {
+        if let (Some(rows), Some(visible)) = (told.get(entity.name), seen.get(entity.name)) {
+            engine::tell_fields(cx, entity, rows, &visible.fields, access).await?;
+        }
     }
     Ok(json!({"data": data, "page": {"next": next}}))
 }

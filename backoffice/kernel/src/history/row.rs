@@ -12,6 +12,7 @@ use crate::custom;
 use crate::cx::Cx;
 use crate::db::Row;
 use crate::ddl;
+use crate::engine;
 use crate::entity::{Entity, Field, Level};
 use crate::error::{Error, Result};
 use crate::param::Bound;
@@ -60,6 +61,8 @@ pub(crate) async fn history(
     );
     let mut rows = cx.query_typed(&sql, &params).await?;
     let next = cut(&mut rows, page.limit)?;
+    let told: &[Uuid] = if rows.is_empty() { &[] } else { &[id] };
+    engine::tell_fields(cx, entity, told, &visible.fields, &access).await?;
     let names = names(cx, &rows).await?;
     let data: Result<Vec<Value>> = rows.iter().map(|row| entry(row, &visible, &names)).collect();
     Ok(json!({"data": data?, "page": {"next": next}}))

@@ -236,12 +236,16 @@ impl Access {
     }
 
     /// A new row without an owner is the caller's, where only some rows are in reach.
-    pub(crate) fn adopt(&self, entity: &Entity, body: &mut Map<String, Value>) {
+    /// `fields` are those that the body may hold.
+    pub(crate) fn adopt(&self, entity: &Entity, fields: &[Field], body: &mut Map<String, Value>) {
         let Some(limits) = self.0.as_ref().filter(|limits| limits.reach != Reach::All) else {
             return;
         };
         let Some(owner) = compile::owner(entity) else { return };
-        let given = matches!(owner.access, entity::Access::Writable | entity::Access::WriteOnce);
+        let given = fields.iter().any(|field| {
+            field.name == owner.name
+                && matches!(field.access, entity::Access::Writable | entity::Access::WriteOnce)
+        });
         if given && !body.contains_key(owner.name) {
             body.insert(owner.name.to_owned(), Value::String(limits.person.user.to_string()));
         }

@@ -138,3 +138,87 @@ fn nobody_gives_what_they_do_not_have() {
     covers(&[&told], &told, true);
     covers(&[&one], &told, true);
 }
+
+mod held {
+    //! Whoever gives a role or a token gives nothing that they do not have: of two random sets of
+    //! lines, one that covers the other reaches no less on any entity, right and field.
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn line() -> impl Strategy<Value = Value> {
+        let grant = prop::sample::select(vec![
+            "*",
+            "accounts.*",
+            "accounts.t*",
+            "accounts.teams",
+            "accounts.memberships",
+            "accounts.personal_reads",
+        ]);
+        let right = prop::sample::select(vec!["*", "read", "create", "update", "set-end"]);
+        let reach = prop::sample::select(vec!["own", "team", "unit", "all"]);
+        let levels = prop::sample::subsequence(vec!["open", "personal", "confidential"], 0..=3);
+        let fields = || {
+            let names = vec!["name", "user_id", "who"];
+            prop_oneof![2 => Just(Vec::new()), 1 => prop::sample::subsequence(names, 1..=2)]
+        };
+        let logged = prop::bool::weighted(0.2);
+        let rights = prop::collection::vec(right, 1..3);
+        (grant, rights, reach, levels, fields(), fields(), logged).prop_map(
+            |(grant, rights, scope, levels, hidden, fixed, logged)| {
+                json!({"grant": grant, "rights": rights, "scope": scope, "levels": levels,
+                    "hidden": hidden, "fixed": fixed, "logged": logged})
+            },
+        )
+    }
+
+    fn lines() -> impl Strategy<Value = Value> {
+        prop::collection::vec(line(), 1..4).prop_map(Value::Array)
+    }
+
+    /// What the rights reach on a field, by the definition and not by the judgement under test.
+    fn reach_of(all: &Rights, entity: &'static Entity, right: &str, field: &str) -> Option<Reach> {
+        let access = all.access(entity, right)?;
+        match access.shows(entity.field(field)?) {
+            Shows::Always => all.reach(entity.grant, right),
+            Shows::Within(reach) => Some(reach),
+            Shows::Never => None,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_covered_reaches_no_further(held in lines(), cut in lines(), given in lines()) {
+            for layers in [vec![&held], vec![&held, &cut]] {
+                let (held, lines) = (rights(&layers), parse(&given, None).unwrap());
+                if !held.cover(&lines) {
+                    continue;
+                }
+                let given = rights(&[&given]);
+                for entity in registry().entities().filter(|entity| !entity.grant.is_empty()) {
+                    for right in registry().rights(entity) {
+                        let reach = |all: &Rights| all.reach(entity.grant, right);
+                        prop_assert!(reach(&given) <= reach(&held), "{} {right}", entity.name);
+                        for field in entity.fields {
+                            let reach = |all| reach_of(all, entity, right, field.name);
+                            prop_assert!(
+                                reach(&given) <= reach(&held),
+                                "{}.{} {right}", entity.name, field.name
+                            );
+                        }
+                    }
+                }
+            }
+        }
+
+        /// Everybody may give on what they have.
+        #[test]
+        fn everybody_covers_their_own(held in lines()) {
+            let lines = parse(&held, None).unwrap();
+            prop_assert!(rights(&[&held]).cover(&lines));
+        }
+    }
+}
