@@ -145,6 +145,11 @@ impl Cx {
         self.load(entity, id, "read").await
     }
 
+    /// Statements that this unit of work has sent, beside those that begin and end it.
+    pub fn statements(&self) -> u32 {
+        self.tx.statements()
+    }
+
     /// A list as the API answers it, from the parameters of its query: JSON text.
     pub async fn list(
         &mut self,
@@ -152,8 +157,7 @@ impl Cx {
         query: &[(String, String)],
     ) -> Result<Vec<u8>> {
         let access = rights::may(&self.actor, entity, "read")?;
-        let asking = page::Asking::of(self, entity, &access, None);
-        let query = page::parse(asking, query)?;
+        let query = page::read(self, entity, &access, None, query).await?;
         engine::list::page(self, entity, &query, &access).await
     }
 

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use uuid::Uuid;
 
 use crate::actor::Actor;
+use crate::custom::CustomField;
 use crate::entity::{Entity, Field, Kind};
 use crate::error::{Code, Error, Result};
 use crate::kind_sql::currency_column;
@@ -21,7 +22,7 @@ mod tests;
 mod value;
 
 pub(crate) use moment::Moment;
-pub(crate) use read::{Asked, bracket, tree};
+pub(crate) use read::{Asked, CUSTOM, bracket, tree};
 
 /// Tests in one list, those of `where` counted.
 pub(crate) const TESTS_MAX: usize = 50;
@@ -121,9 +122,33 @@ pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
 /// A column that lists can filter, sort and group by.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
-    /// In the table.
+    /// In the table; a custom field's key.
     pub(crate) name: String,
     pub(crate) kind: Kind,
+    /// Of a field that the organization added.
+    custom: Option<CustomField>,
+}
+
+impl Column {
+    pub(crate) fn own(name: &str, kind: Kind) -> Self {
+        Self { name: name.to_owned(), kind, custom: None }
+    }
+
+    /// Keys of custom fields are the organization's own words: parameters.
+    fn sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
+        let Some(custom) = &self.custom else { return format!("{alias}.\"{}\"", self.name) };
+        params.push(Bound::text(&custom.key));
+        custom.value_sql(&format!("{alias}."), params.len())
+    }
+
+    /// The currency of an amount.
+    fn currency_sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
+        let Some(custom) = &self.custom else {
+            return format!("{alias}.\"{}\"", currency_column(&self.name));
+        };
+        params.push(Bound::text(&custom.key));
+        format!("({alias}.\"custom\" -> ${} ->> 'currency')", params.len())
+    }
 }
 
 /// Standard columns and shown fields by name, and `<money>.currency`; with the field whose rights
@@ -131,7 +156,7 @@ pub(crate) struct Column {
 pub(crate) fn column(entity: &Entity, name: &str) -> Option<(Column, Option<&'static Field>)> {
     const WHOLE: Kind = Kind::Integer { min: i64::MIN, max: i64::MAX };
     let versioned = crate::ddl::is_versioned(entity);
-    let standard = |name: &str, kind| Some((Column { name: name.to_owned(), kind }, None));
+    let standard = |name: &str, kind| Some((Column::own(name, kind), None));
     match name {
         "id" => standard("id", Kind::Id),
         "created_at" => standard("created_at", Kind::Instant),
@@ -141,9 +166,9 @@ pub(crate) fn column(entity: &Entity, name: &str) -> Option<(Column, Option<&'st
             let (name, part) = name.split_once('.').map_or((name, None), |(a, b)| (a, Some(b)));
             let field = entity.field(name).filter(|field| !field.secret)?;
             let column = match (field.kind, part) {
-                (_, None) => Column { name: field.name.to_owned(), kind: field.kind },
+                (_, None) => Column::own(field.name, field.kind),
                 (Kind::Money | Kind::Price, Some(CURRENCY)) => {
-                    Column { name: currency_column(field.name), kind: Kind::Currency }
+                    Column::own(&currency_column(field.name), Kind::Currency)
                 }
                 _ => return None,
             };
@@ -301,7 +326,15 @@ impl Test {
 
 impl Check {
     fn sql(&self, alias: &str, column: &Column, sql: &mut String, params: &mut Vec<Bound>) {
-        let name = format!("{alias}.\"{}\"", column.name);
+        if let Self::Money(check, currency) = self {
+            let place = column.currency_sql(alias, params);
+            params.push(currency.clone());
+            push(sql, &format!("({place} = ${} and ", params.len()));
+            check.sql(alias, column, sql, params);
+            sql.push(')');
+            return;
+        }
+        let name = column.sql(alias, params);
         let mut bind = |value: &Bound| {
             params.push(value.clone());
             params.len()
@@ -318,13 +351,7 @@ impl Check {
             Self::Has(value) => format!("${} = any({name})", bind(value)),
             Self::HasAny(values) => format!("{name} && ${}", bind(values)),
             Self::HasAll(values) => format!("{name} @> ${}", bind(values)),
-            Self::Money(check, currency) => {
-                let n = bind(currency);
-                push(sql, &format!("({alias}.\"{}\" = ${n} and ", currency_column(&column.name)));
-                check.sql(alias, column, sql, params);
-                sql.push(')');
-                return;
-            }
+            Self::Money(..) => return,
         };
         sql.push_str(&text);
     }

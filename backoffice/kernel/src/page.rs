@@ -4,11 +4,14 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use crate::actor::Actor;
+use crate::custom::{self, Model};
 use crate::cx::Cx;
+use crate::ddl;
 use crate::entity::{Entity, Field, Kind, View};
 use crate::error::{Code, Error, Result};
 use crate::filter::{self, Asked, Moment, Tree};
@@ -51,6 +54,7 @@ pub(crate) struct Asking<'a> {
     pub(crate) entity: &'static Entity,
     pub(crate) access: &'a Access,
     pub(crate) parent: Parent,
+    pub(crate) custom: &'a Model,
 }
 
 impl<'a> Asking<'a> {
@@ -59,9 +63,26 @@ impl<'a> Asking<'a> {
         entity: &'static Entity,
         access: &'a Access,
         parent: Parent,
+        custom: &'a Model,
     ) -> Self {
-        Self { registry: cx.registry(), actor: &cx.actor, now: cx.now, entity, access, parent }
+        let (registry, actor, now) = (cx.registry(), &cx.actor, cx.now);
+        Self { registry, actor, now, entity, access, parent, custom }
     }
+}
+
+/// Reads the parameters of a list, with the organization's own fields where they are named.
+pub(crate) async fn read(
+    cx: &Cx,
+    entity: &'static Entity,
+    access: &Access,
+    parent: Parent,
+    query: &[(String, String)],
+) -> Result<ListQuery> {
+    let names = |text: &str| text.contains(filter::CUSTOM);
+    let needed = ddl::has_custom_fields(entity)
+        && query.iter().any(|(name, value)| names(name) || name == "where" && names(value));
+    let model = if needed { custom::load(cx, entity).await? } else { Arc::default() };
+    parse(Asking::of(cx, entity, access, parent, &model), query)
 }
 
 pub(crate) struct ListQuery {
@@ -161,8 +182,8 @@ const NOT_HASHED: &[&str] = &["limit", "cursor", "count", "fields", "include"];
 
 type Given<'a> = BTreeMap<&'static str, &'a str>;
 
-/// Reads the parameters of a list; unknown and repeated ones are refused.
-pub(crate) fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
+/// Unknown and repeated parameters are refused.
+fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
     let (given, filters) = gather(query)?;
     let zone = given.get("zone").map_or(Ok(TimeZone::UTC), |name| zone(name))?;
     let cursor = given.get("cursor").map(|text| Cursor::read(text)).transpose()?;
@@ -199,11 +220,16 @@ pub(crate) fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<Li
 }
 
 /// Reads the parameters of one row: fields and linked rows.
-pub(crate) fn parse_one(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
+pub(crate) fn parse_one(
+    cx: &Cx,
+    entity: &'static Entity,
+    access: &Access,
+    query: &[(String, String)],
+) -> Result<ListQuery> {
     const KNOWN: &[&str] = &["fields", "include"];
     match query.iter().find(|(name, _)| !KNOWN.contains(&name.as_str())) {
         Some((name, _)) => Err(unknown_parameter(name, &KNOWN.join(", "))),
-        None => parse(asking, query),
+        None => parse(Asking::of(cx, entity, access, None, &Model::default()), query),
     }
 }
 
@@ -256,8 +282,8 @@ fn tests(
     given: &Given<'_>,
     filters: &[(&str, &str)],
 ) -> Result<Tree> {
-    let Asking { registry, actor, entity, access, .. } = asking;
-    let asked = Asked { registry, actor, entity, access, moment };
+    let Asking { registry, actor, entity, access, custom, .. } = asking;
+    let asked = Asked { registry, actor, entity, access, moment, custom };
     let mut parts = Vec::with_capacity(filters.len() + 1);
     for (name, value) in filters {
         let part = filter::bracket(asked, name, value);

@@ -3,7 +3,7 @@
 //! the server rolls back and no half-used session returns to the pool. Knows no entity.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use deadpool_postgres::Object;
 
@@ -61,6 +61,8 @@ pub struct Tx {
     opened: AtomicBool,
     /// A statement failed: COMMIT would answer ROLLBACK without an error.
     failed: AtomicBool,
+    /// Statements sent, beside those that begin and end.
+    statements: AtomicU32,
 }
 
 impl Tx {
@@ -72,7 +74,8 @@ impl Tx {
     ) -> Self {
         let opened = AtomicBool::new(false);
         let failed = AtomicBool::new(false);
-        Self { client: Some(client), registry, mode, settings, opened, failed }
+        let statements = AtomicU32::new(0);
+        Self { client: Some(client), registry, mode, settings, opened, failed, statements }
     }
 
     fn client(&self) -> Result<&Pooled> {
@@ -123,6 +126,7 @@ impl Tx {
         client: &Pooled,
         statement: impl Future<Output = PgResult<T>>,
     ) -> Result<T> {
+        self.statements.fetch_add(1, Ordering::Relaxed);
         if self.opened.swap(true, Ordering::AcqRel) {
             return self.noted(statement.await);
         }
@@ -158,6 +162,10 @@ impl Tx {
             statement,
         );
         self.noted(all.map(|((), _, answer)| answer))
+    }
+
+    pub(crate) fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     fn noted<T>(&self, answer: PgResult<T>) -> Result<T> {

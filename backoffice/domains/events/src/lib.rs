@@ -4,8 +4,8 @@
 mod actions;
 
 use kernel::entity::{
-    Check, Domain, Entity, Flow, Group, Move, View, currency, instant, integer, link, long_text,
-    text, time_zone,
+    Check, Domain, Entity, Flow, Group, Move, View, Weight, currency, instant, integer, link,
+    long_text, text, time_zone,
 };
 use kernel::error::Code;
 
@@ -15,13 +15,13 @@ pub static EVENTS: Entity = Entity::new("events")
     .label("name")
     .about("An event: one occasion that people attend.")
     .fields(&[
-        text("name").required(),
+        text("name").required().search(Weight::A),
         integer("number", 0, 4_294_967_295)
             .required()
             .by_action()
             .default("0")
             .about("Unique over the installation; stands in every credential."),
-        long_text("description"),
+        long_text("description").search(Weight::C),
         instant("starts_at").required(),
         instant("ends_at").required(),
         instant("doors_at"),

@@ -1,8 +1,8 @@
 //! People and organizations, once each, with addresses, e-mails, phones and tax ids.
 
 use kernel::entity::{
-    Check, Entity, Group, Unique, boolean, choice, country, date, email, language, link, long_text,
-    phone, text, url,
+    Check, Entity, Group, Unique, Weight, boolean, choice, country, date, email, language, link,
+    long_text, phone, text, url,
 };
 use kernel::error::Code;
 
@@ -15,14 +15,18 @@ pub(crate) static PARTIES: Entity = Entity::new("parties")
     .about("A person or an organization that we deal with, whatever its roles.")
     .fields(&[
         choice("kind", &["person", "organization"]).required().once(),
-        text("name").required().personal().about("How the party is shown and sorted."),
-        text("given_name").personal(),
-        text("family_name").personal(),
-        text("legal_name").about("Registered name of an organization."),
+        text("name")
+            .required()
+            .personal()
+            .search(Weight::A)
+            .about("How the party is shown and sorted."),
+        text("given_name").personal().search(Weight::B),
+        text("family_name").personal().search(Weight::B),
+        text("legal_name").search(Weight::A).about("Registered name of an organization."),
         date("born_on").personal(),
         language("language").about("Language to write to the party in."),
         url("website"),
-        long_text("notes").personal(),
+        long_text("notes").personal().search(Weight::D),
     ])
     .indexes(&[&["name"]])
     .checks(&[
@@ -71,7 +75,7 @@ pub(crate) static PARTY_EMAILS: Entity = Entity::new("party_emails")
     .fields(&[
         link("party_id", "identity.parties").required().once().cascade(),
         choice("purpose", PURPOSES).required().default("'main'"),
-        email("email").required().personal(),
+        email("email").required().personal().search(Weight::A),
         text("email_key")
             .personal()
             .computed("lower(email)")

@@ -1,8 +1,8 @@
 //! How an organization is built: units as a tree, places as a tree, legal entities that keep books.
 
 use kernel::entity::{
-    Check, Entity, Group, Unique, View, choice, country, currency, decimal, integer, link, slug,
-    text, time_zone,
+    Check, Entity, Group, Unique, View, Weight, choice, country, currency, decimal, integer, link,
+    slug, text, time_zone,
 };
 use kernel::error::Code;
 
@@ -12,8 +12,8 @@ pub(crate) static UNITS: Entity = Entity::new("units")
     .label("name")
     .about("A part of the organization; rights and reports may follow the tree.")
     .fields(&[
-        text("name").required(),
-        slug("code").required(),
+        text("name").required().search(Weight::A),
+        slug("code").required().search(Weight::B),
         choice("kind", &["company", "division", "department", "team", "other"])
             .required()
             .default("'department'"),
@@ -43,15 +43,15 @@ pub(crate) static LOCATIONS: Entity = Entity::new("locations")
     .label("name")
     .about("A place: a venue, its halls and rooms, an office, a warehouse.")
     .fields(&[
-        text("name").required(),
+        text("name").required().search(Weight::A),
         choice("kind", &["venue", "hall", "room", "area", "office", "warehouse", "other"])
             .required()
             .default("'venue'"),
         link("parent_id", "identity.locations"),
-        text("line1"),
+        text("line1").search(Weight::D),
         text("line2"),
-        text("postal_code"),
-        text("city"),
+        text("postal_code").search(Weight::D),
+        text("city").search(Weight::B),
         text("region"),
         country("country"),
         decimal("latitude", 6),
@@ -84,7 +84,7 @@ pub(crate) static LEGAL_ENTITIES: Entity = Entity::new("legal_entities")
     .about("A company or person of ours that contracts, invoices and keeps books.")
     .fields(&[
         link("party_id", "identity.parties").required().once(),
-        text("name").required(),
+        text("name").required().search(Weight::A),
         country("country").required().about("Where it is registered and taxed."),
         currency("functional_currency").required().once().about("Currency of its books."),
         integer("fiscal_year_start_month", 1, 12).required().default("1"),

@@ -58,7 +58,6 @@ impl Model {
 impl CustomField {
     /// The value as SQL of its kind's type, for filters and sorts: `$n` is the key as a text, since
     /// keys are organizations' own words and stay parameters. Money gives its amount.
-    #[expect(dead_code, reason = "lists filter and sort by custom fields with it")]
     pub(crate) fn value_sql(&self, alias: &str, n: usize) -> String {
         let place = format!("{alias}\"custom\"");
         if self.kind == Kind::Money {

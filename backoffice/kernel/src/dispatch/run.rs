@@ -130,7 +130,7 @@ async fn list(
         }
         None => (None, call.query.clone()),
     };
-    let query = page::parse(page::Asking::of(cx, entity, &access, parent), &query)?;
+    let query = page::read(cx, entity, &access, parent, &query).await?;
     if let Some(above) = above {
         parent_is_there(cx, above).await?;
     }
@@ -169,7 +169,7 @@ async fn get(cx: &mut Cx, call: &Call, entity: &'static Entity, id: Uuid) -> Res
     if call.query.is_empty() {
         return row(cx, entity, id, &access, 200).await;
     }
-    let query = page::parse_one(page::Asking::of(cx, entity, &access, None), &call.query)?;
+    let query = page::parse_one(cx, entity, &access, &call.query)?;
     let (body, version) = engine::list::one(cx, entity, id, &query, &access).await?;
     Ok(Answer { status: 200, body: Some(body), version, ..Answer::default() })
 }

@@ -9,12 +9,15 @@ use super::{
     operators, readable, refuse,
 };
 use crate::actor::Actor;
+use crate::custom::Model;
 use crate::entity::{Entity, Kind};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::registry::Registry;
 use crate::rights::{self, Access};
 use crate::strict_json;
 
+/// How filters name the organization's own fields: `filter[custom.hue]=red`.
+pub(crate) const CUSTOM: &str = "custom.";
 /// Bytes of the text of `where`.
 const WHERE_BYTES_MAX: usize = 16 * 1024;
 
@@ -26,6 +29,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) entity: &'static Entity,
     pub(crate) access: &'a Access,
     pub(crate) moment: &'a Moment,
+    /// The organization's own fields of the entity.
+    pub(crate) custom: &'a Model,
 }
 
 /// A parameter `filter[…]`; `None` when it is another one.
@@ -167,6 +172,15 @@ impl Asked<'_> {
 
     fn path(self, name: &str, place: &str) -> Result<(Path, Column)> {
         let nothing = || refuse(place, "there is no such field");
+        if let Some(key) = name.strip_prefix(CUSTOM) {
+            let field = self.custom.find(key).ok_or_else(nothing)?;
+            if !self.access.shows_level(field.level) {
+                let text = format!("{name} may not be read on every row");
+                return Err(Error::field(Code::FieldNotPermitted, place, text));
+            }
+            let column = Column { custom: Some(field.clone()), ..Column::own(key, field.kind) };
+            return Ok((Path::Own(column.clone()), column));
+        }
         let link = name.split_once('.').and_then(|(link, rest)| {
             let field = self.entity.field(link)?;
             matches!(field.kind, Kind::Link { .. }).then_some((field, rest))

@@ -63,7 +63,7 @@ pub(super) fn keys(
         // Nobody asked for the label: one that has no order or is not readable everywhere is none.
         let column = match (column, fallback) {
             (Ok(column), _) if has_order(column.kind) => column,
-            (_, Some(_)) => Column { name: "id".to_owned(), kind: Kind::Id },
+            (_, Some(_)) => Column::own("id", Kind::Id),
             (column, None) => {
                 return Err(refuse(format!("{} has no order", column?.name)));
             }

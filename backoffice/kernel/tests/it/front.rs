@@ -336,6 +336,9 @@ async fn requests_beyond_bounds_are_refused_in_words() {
     let pairs: Vec<(String, &str)> = (0..51).map(|n| (format!("p{n}"), "1")).collect();
     Seen::of(house.asks("/places", &pairs)).await.refuses(Code::InvalidRequest, &[]);
     house.get("/places?limit=201").await.refuses(Code::InvalidRequest, &["limit"]);
+    let tests = vec![r#"{"open":true}"#; 51].join(",");
+    let tests = [("where", format!("{{\"or\":[{tests}]}}"))];
+    Seen::of(house.asks("/places", &tests)).await.refuses(Code::InvalidFilter, &["where"]);
     let deep = format!("{{\"extra\":{}1{}}}", "[".repeat(32), "]".repeat(32));
     let request = house.request("POST", "/places").header("content-type", "application/json");
     Seen::of(request.body(deep)).await.refuses(Code::MalformedJson, &[]);

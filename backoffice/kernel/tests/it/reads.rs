@@ -1,5 +1,5 @@
-//! What lists show beside plain pages: chosen fields, linked rows, trees, groups, what words find;
-//! and that none of it shows another organization's rows.
+//! What lists show beside plain pages: chosen fields, linked rows, child collections, filters over
+//! links; and that none of it shows what the caller may not see.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,21 @@ use kernel::settings::Secret;
 use serde_json::{Value, json};
 
 use crate::hall::{HALL, House, PLACE, Seen, object};
+use crate::views::{forest, shape, shop};
+use crate::words::library;
 
-async fn ask(house: &House, path: &str, query: &[(&str, &str)]) -> Value {
+/// The owner's list, or row.
+pub(crate) async fn ask(house: &House, path: &str, query: &[(&str, &str)]) -> Value {
     Seen::of(house.asks(path, query)).await.is(200).body
 }
 
 /// As somebody else than the owner.
-async fn ask_as(house: &House, token: &Secret, path: &str, query: &[(&str, &str)]) -> Seen {
+pub(crate) async fn ask_as(
+    house: &House,
+    token: &Secret,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Seen {
     let mut url = reqwest::Url::parse("http://x").unwrap();
     url.query_pairs_mut().extend_pairs(query);
     let path = format!("/api/v1{path}?{}", url.query().unwrap_or_default());
@@ -23,14 +31,14 @@ async fn ask_as(house: &House, token: &Secret, path: &str, query: &[(&str, &str)
 }
 
 /// Values of one member, by comma.
-fn each(list: &Value, member: &str) -> String {
+pub(crate) fn each(list: &Value, member: &str) -> String {
     let rows = list["data"].as_array().unwrap();
     let text =
         |row: &Value| row[member].as_str().map_or_else(|| row[member].to_string(), str::to_owned);
     rows.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
-async fn hall(house: &House, name: &str, place: &str, more: Value) -> String {
+pub(crate) async fn hall(house: &House, name: &str, place: &str, more: Value) -> String {
     let mut body = object(json!({"name": name, "place_id": place}));
     body.extend(object(more));
     house.post("/halls", Value::Object(body)).await.is(201).id()
@@ -228,326 +236,6 @@ async fn pages_of_a_relative_list_mean_one_moment() {
     assert_eq!(each(&ask(&house, "/places", &zone).await, "key"), "d22");
 }
 
-async fn forest(house: &House) -> [String; 5] {
-    let place = house.place("here").await;
-    let a = hall(house, "a", &place, json!({"level": 1})).await;
-    let b = hall(house, "b", &place, json!({"inside_id": a, "level": 2})).await;
-    let c = hall(house, "c", &place, json!({"inside_id": b, "level": 3})).await;
-    let d = hall(house, "d", &place, json!({"inside_id": a, "level": 2})).await;
-    let e = hall(house, "e", &place, json!({"level": 1})).await;
-    [a, b, c, d, e]
-}
-
-/// `a(b(c)d)e` from nested rows.
-fn shape(rows: &Value) -> String {
-    let one = |row: &Value| {
-        let inside = shape(&row["children"]);
-        let name = row["name"].as_str().unwrap();
-        let mark = if row["matches"] == false { "'" } else { "" };
-        if inside.is_empty() { format!("{name}{mark}") } else { format!("{name}{mark}({inside})") }
-    };
-    rows.as_array().into_iter().flatten().map(one).collect()
-}
-
-#[tokio::test]
-async fn trees_nest_and_keep_what_is_above_a_match() {
-    let house = House::open().await;
-    let [a, b, c, _, _] = forest(&house).await;
-    let cases: &[(&[(&str, &str)], &str)] = &[
-        (&[], "a(b(c)d)e"),
-        (&[("sort", "-name")], "ea(db(c))"),
-        (&[("root", b.as_str())], "b(c)"),
-        (&[("depth", "1")], "ae"),
-        (&[("depth", "2")], "a(bd)e"),
-        (&[("root", a.as_str()), ("depth", "2")], "a(bd)"),
-        (&[("filter[name]", "c")], "a'(b'(c))"),
-        (&[("filter[level]", "2")], "a'(bd)"),
-        (&[("filter[name]", "none")], ""),
-        (&[("root", b.as_str()), ("filter[name]", "c")], "b'(c)"),
-    ];
-    for (query, expected) in cases {
-        let query = [query, [("view", "tree")].as_slice()].concat();
-        let tree = ask(&house, "/halls", &query).await;
-        assert_eq!(shape(&tree["data"]), *expected, "{query:?}");
-    }
-    let flat = [("view", "tree"), ("shape", "flat"), ("fields", "name")];
-    let list = ask(&house, "/halls", &flat).await;
-    assert_eq!(
-        (each(&list, "name"), each(&list, "depth")),
-        ("a,b,c,d,e".into(), "0,1,2,1,0".into())
-    );
-    assert_eq!(list["data"][2]["path"], json!([a, b, c]));
-    for name in ["limit", "cursor", "include", "count", "group"] {
-        let seen = Seen::of(house.asks("/halls", &[("view", "tree"), (name, "1")])).await;
-        assert_eq!(seen.status, 400, "{name}: {}", seen.body);
-    }
-}
-
-#[tokio::test]
-async fn a_circle_ends_and_a_large_tree_is_refused() {
-    let house = House::open().await;
-    let [a, _, c, _, _] = forest(&house).await;
-    house.patch(&format!("/halls/{a}"), json!({"inside_id": c})).await.is(200);
-    let tree = ask(&house, "/halls", &[("view", "tree")]).await;
-    assert_eq!(shape(&tree["data"]), "e");
-    let tree = ask(&house, "/halls", &[("view", "tree"), ("root", &a)]).await;
-    assert_eq!(shape(&tree["data"]), "a(b(c)d)");
-    let place = house.place("large").await;
-    let cx = house.org.begin().await.unwrap();
-    let place: uuid::Uuid = place.parse().unwrap();
-    let sql = "insert into halls (name, place_id) select 'n', $1 from generate_series(1, 2000)";
-    cx.execute(sql, &[&place]).await.unwrap();
-    cx.commit().await.unwrap();
-    let seen = Seen::of(house.asks("/halls", &[("view", "tree")])).await;
-    seen.refuses(Code::InvalidRequest, &["view"]);
-    let few = [("view", "tree"), ("filter[name]", "c"), ("root", a.as_str())];
-    assert_eq!(shape(&ask(&house, "/halls", &few).await["data"]), "a'(b'(c))");
-}
-
-async fn shop(house: &House) {
-    let mut cx = house.org.begin().await.unwrap();
-    for (key, kind, seats, rent, day) in [
-        ("a", Some("arena"), Some(10), Some(("10", "EUR")), "2026-01-31T23:30:00Z"),
-        ("b", Some("arena"), None, Some(("5.50", "EUR")), "2026-02-10T10:00:00Z"),
-        ("c", Some("club"), Some(5), Some(("3", "JPY")), "2026-02-11T10:00:00Z"),
-        ("d", None, Some(1), None, "2026-04-01T10:00:00Z"),
-        ("e", Some("arena"), Some(4), Some(("100", "JPY")), "2026-04-02T10:00:00Z"),
-    ] {
-        let rent = rent.map(|(amount, currency)| json!({"amount": amount, "currency": currency}));
-        let body = json!({"name": key.to_uppercase(), "key": key, "kind": kind, "seats": seats,
-                          "rent": rent, "opened_at": day});
-        cx.create(&PLACE, object(body)).await.unwrap();
-    }
-    cx.commit().await.unwrap();
-}
-
-#[tokio::test]
-async fn groups_have_figures_and_totals() {
-    let house = House::open().await;
-    shop(&house).await;
-    let figures =
-        "count,sum:seats,avg:seats,min:opened_at,max:seats,sum:rent,avg:rent,count_distinct:seats";
-    let list = ask(&house, "/places", &[("group", "kind"), ("aggregate", figures)]).await;
-    assert_eq!(list["page"], json!({"next": null, "count": {"value": 3, "exact": true}}));
-    assert_eq!(
-        list["data"][0],
-        json!({
-            "group": {"kind": "arena"}, "count": 3,
-            "sum": {"seats": 14, "rent": [{"amount": "15.50", "currency": "EUR"},
-                                           {"amount": "100", "currency": "JPY"}]},
-            "avg": {"seats": "7", "rent": [{"amount": "7.75", "currency": "EUR"},
-                                            {"amount": "100", "currency": "JPY"}]},
-            "min": {"opened_at": "2026-01-31T23:30:00Z"}, "max": {"seats": 10},
-            "count_distinct": {"seats": 2},
-        })
-    );
-    assert_eq!(list["data"][2]["group"], json!({"kind": null}));
-    assert_eq!(list["data"][2]["sum"], json!({"seats": 1, "rent": []}));
-    assert_eq!(list["totals"]["count"], 5);
-    assert_eq!(list["totals"]["sum"]["seats"], 20);
-    assert_eq!(
-        list["totals"]["sum"]["rent"],
-        json!([{"amount": "15.50", "currency": "EUR"}, {"amount": "103", "currency": "JPY"}])
-    );
-    let none = [("group", "kind"), ("aggregate", "sum:rent,count"), ("filter[key]", "none")];
-    let list = ask(&house, "/places", &none).await;
-    assert_eq!(
-        (&list["data"], &list["totals"]),
-        (&json!([]), &json!({"sum": {"rent": []}, "count": 0}))
-    );
-}
-
-#[tokio::test]
-async fn groups_by_period_are_those_of_the_zone() {
-    let house = House::open().await;
-    shop(&house).await;
-    for (group, zone, expected) in [
-        ("opened_at:month", "UTC", "2026-01-01 1,2026-02-01 2,2026-04-01 2"),
-        ("opened_at:month", "Europe/Berlin", "2026-02-01 3,2026-04-01 2"),
-        ("opened_at:quarter", "UTC", "2026-01-01 3,2026-04-01 2"),
-        ("opened_at:year", "UTC", "2026-01-01 5"),
-        ("opened_at:week", "UTC", "2026-01-26 1,2026-02-09 2,2026-03-30 2"),
-        ("opened_on:day", "UTC", "null 5"),
-        ("rent.currency", "UTC", "EUR 2,JPY 2,null 1"),
-    ] {
-        let list = ask(&house, "/places", &[("group", group), ("zone", zone)]).await;
-        let show = |one: &Value| {
-            let value = &one["group"][group];
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            format!("{text} {}", one["count"])
-        };
-        let found: Vec<String> = list["data"].as_array().unwrap().iter().map(show).collect();
-        assert_eq!(found.join(","), expected, "{group} in {zone}");
-    }
-}
-
-#[tokio::test]
-async fn groups_have_pages_an_order_and_rows() {
-    let house = House::open().await;
-    shop(&house).await;
-    let kinds = |list: &Value| {
-        each(
-            &json!({"data": list["data"].as_array().unwrap().iter().map(|g| g["group"].clone()).collect::<Vec<_>>()}),
-            "kind",
-        )
-    };
-    let by = |sort: &'static str| [("group", "kind"), ("sort", sort), ("limit", "2")];
-    for (sort, first, second) in [
-        ("kind", "arena,club", "null"),
-        ("-kind", "null,club", "arena"),
-        ("-count", "arena,club", "null"),
-    ] {
-        let page = ask(&house, "/places", &by(sort)).await;
-        let next = page["page"]["next"].as_str().unwrap().to_owned();
-        let rest = [by(sort).as_slice(), &[("cursor", next.as_str())]].concat();
-        let rest = ask(&house, "/places", &rest).await;
-        assert_eq!((kinds(&page), kinds(&rest)), (first.into(), second.into()), "{sort}");
-        assert_eq!(rest["page"]["next"], Value::Null);
-    }
-    let board = [("group", "kind"), ("per_group", "2"), ("sort", "-key"), ("fields", "key")];
-    let list = ask(&house, "/places", &board).await;
-    let rows: Vec<String> = list["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|g| each(&json!({"data": g["rows"]}), "key"))
-        .collect();
-    assert_eq!((kinds(&list), rows.join(";")), ("arena,club,null".into(), "e,b;c;d".into()));
-    assert_eq!(list["data"][0]["count"], 3);
-    let two = ask(&house, "/places", &[("group", "kind,open"), ("aggregate", "count")]).await;
-    assert_eq!(two["data"][0]["group"], json!({"kind": "arena", "open": true}));
-    for (name, value) in [
-        ("aggregate", "sum:name"),
-        ("aggregate", "median:seats"),
-        ("aggregate", "sum"),
-        ("aggregate", "count,count"),
-        ("per_group", "51"),
-        ("limit", "201"),
-    ] {
-        let seen = Seen::of(house.asks("/places", &[("group", "kind"), (name, value)])).await;
-        seen.refuses(Code::InvalidRequest, &[name]);
-    }
-}
-
-async fn library(house: &House) {
-    for (key, name, notes, contact) in [
-        ("zoo", "Zoological Garden", "Animals; opened by Alexander Zürn", "zoo@example.org"),
-        ("zurich", "Zürich Hallenstadion", "A large arena", "info@halle.example"),
-        (
-            "stadion",
-            "Stadion am Park",
-            "Hallenstadion is elsewhere. Ref ATL-2026/7",
-            "park@example.org",
-        ),
-        ("club", "Kleiner Club", "", "club@example.org"),
-    ] {
-        let body = json!({"name": name, "key": key, "notes": notes, "contact": contact});
-        house.post("/places", body).await.is(201);
-    }
-}
-
-#[tokio::test]
-async fn words_find_rows_best_first() {
-    let house = House::open().await;
-    library(&house).await;
-    let stranger = house.stranger().await;
-    let mut cx = stranger.begin().await.unwrap();
-    cx.create(&PLACE, object(json!({"name": "Zürich of others", "key": "zurich"}))).await.unwrap();
-    cx.commit().await.unwrap();
-    for (words, expected) in [
-        ("hallenstadion", "zurich,stadion"),
-        ("zurich", "zurich"),
-        ("ZÜRICH", "zurich"),
-        ("zu", "zurich,zoo"),
-        ("halle", "zurich,stadion"),
-        ("halle stadion", ""),
-        ("hallenstadion -park", "zurich"),
-        ("\"stadion am\"", "stadion"),
-        ("\"am stadion\"", ""),
-        ("atl-2026/7", "stadion"),
-        ("2026", "stadion"),
-        ("club@example.org", "club"),
-        ("-zoo", "club,stadion,zurich"),
-        ("nothing", ""),
-        ("", ""),
-        ("!!! ()&|<->:*", ""),
-        ("\"", ""),
-        ("kleiner \"", "club"),
-        ("* club", "club"),
-    ] {
-        let list = ask(&house, "/places", &[("q", words)]).await;
-        assert_eq!(each(&list, "key"), expected, "{words}");
-        let count = list["data"].as_array().unwrap().len();
-        assert_eq!(list["page"]["count"], json!({"value": count, "exact": true}));
-    }
-    let filtered = [("q", "hallenstadion"), ("filter[key]", "stadion")];
-    assert_eq!(each(&ask(&house, "/places", &filtered).await, "key"), "stadion");
-    let sorted = [("q", "hallenstadion"), ("sort", "key")];
-    assert_eq!(each(&ask(&house, "/places", &sorted).await, "key"), "stadion,zurich");
-    let page = [("q", "hallenstadion"), ("limit", "1")];
-    let first = ask(&house, "/places", &page).await;
-    let next = first["page"]["next"].as_str().unwrap().to_owned();
-    let second = ask(&house, "/places", &[page[0], page[1], ("cursor", &next)]).await;
-    assert_eq!((each(&first, "key"), each(&second, "key")), ("zurich".into(), "stadion".into()));
-    let id = house.get("/places?filter[key]=zoo").await.body["data"][0]["id"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    house.patch(&format!("/places/{id}"), json!({"name": "Tierpark"})).await.is(200);
-    assert_eq!(each(&ask(&house, "/places", &[("q", "tier")]).await, "key"), "zoo");
-    assert_eq!(each(&ask(&house, "/places", &[("q", "zoological")]).await, "key"), "");
-    house.delete(&format!("/places/{id}")).await.is(204);
-    assert_eq!(each(&ask(&house, "/places", &[("q", "tier")]).await, "key"), "");
-    let seen = Seen::of(house.asks("/halls", &[("q", "x")])).await;
-    seen.refuses(Code::InvalidRequest, &["q"]);
-}
-
-#[tokio::test]
-async fn no_words_are_an_error() {
-    let house = House::open().await;
-    library(&house).await;
-    let strange = [
-        "'",
-        "\\",
-        "a:b",
-        "a:*",
-        "!a",
-        "a & | b",
-        "(",
-        "<->",
-        "-",
-        "--",
-        "-\"",
-        "\"\"",
-        "\u{0}a",
-        "%",
-        "ﷺ",
-        "\u{300}",
-        "😀",
-        "a\"b\"c",
-        "'@' & '",
-        ":*:*",
-        "\u{202e}x",
-        "‘quoted’ –dash—",
-    ];
-    for words in strange {
-        ask(&house, "/places", &[("q", words)]).await;
-    }
-    let mut runner = proptest::test_runner::TestRunner::new(proptest::test_runner::Config {
-        failure_persistence: None,
-        ..Default::default()
-    });
-    let any = proptest::string::string_regex("[ a-z\"'\\\\:*&|!()<>@-]{0,40}|\\PC{0,60}").unwrap();
-    for _ in 0..200 {
-        use proptest::strategy::{Strategy, ValueTree};
-        let words = any.new_tree(&mut runner).unwrap().current();
-        let seen = Seen::of(house.asks("/places", &[("q", words.as_str())])).await;
-        assert_eq!(seen.status, 200, "{words:?}: {}", seen.body);
-    }
-    let seen = Seen::of(house.asks("/places", &[("q", "x".repeat(201).as_str())])).await;
-    seen.refuses(Code::InvalidRequest, &["q"]);
-}
-
 /// Rows of one answer, whatever its shape, for the test below.
 fn ids(value: &Value, out: &mut BTreeSet<String>) {
     match value {
@@ -582,4 +270,140 @@ async fn no_list_shows_another_organization() {
     }
     let seen = ask_as(&house, &stranger.token, "/places", &[("q", "here")]).await.is(200);
     assert_eq!(seen.body["data"], json!([]));
+}
+
+#[tokio::test]
+async fn no_list_tells_of_a_field_that_is_not_shown() {
+    let house = House::open().await;
+    library(&house).await;
+    let place = house.get("/places?filter[key]=zoo").await.body["data"][0]["id"].clone();
+    hall(&house, "low", place.as_str().unwrap(), json!({})).await;
+    let grants =
+        json!([{"grant": "hall.*", "rights": ["read"], "scope": "all", "levels": ["open"]}]);
+    let token = house.org.issue(grants).await.unwrap();
+    for (path, name, value) in [
+        ("/places", "filter[contact]", "zoo@example.org"),
+        ("/places", "where", r#"{"or": [{"key": "zoo"}, {"contact": {"starts": "zoo"}}]}"#),
+        ("/places", "sort", "key,-contact"),
+        ("/places", "group", "contact"),
+        ("/places", "fields", "key,contact"),
+        ("/halls", "filter[place_id.contact]", "zoo@example.org"),
+    ] {
+        let seen = ask_as(&house, &token, path, &[(name, value)]).await;
+        let field = if name == "where" { "where.or[1].contact.starts" } else { name };
+        seen.refuses(Code::FieldNotPermitted, &[field]);
+    }
+    let figures = [("group", "kind"), ("aggregate", "count_distinct:contact")];
+    let seen = ask_as(&house, &token, "/places", &figures).await;
+    seen.refuses(Code::FieldNotPermitted, &["aggregate"]);
+    // Personal words are not found, open ones are; a linked row shows what its own list would.
+    for (words, expected) in [("club@example.org", ""), ("kleiner", "club")] {
+        let list = ask_as(&house, &token, "/places", &[("q", words)]).await.is(200).body;
+        assert_eq!(each(&list, "key"), expected, "{words}");
+    }
+    let list = ask_as(&house, &token, "/halls", &[("include", "place_id")]).await.is(200).body;
+    assert_eq!(list["data"][0]["place"]["key"], "zoo");
+    assert_eq!(list["data"][0]["place"].get("contact"), None);
+    let rows = ask_as(&house, &token, "/places", &[("group", "kind"), ("per_group", "1")]).await;
+    assert_eq!(rows.is(200).body["data"][0]["rows"][0].get("contact"), None);
+}
+
+#[tokio::test]
+async fn linked_rows_out_of_reach_are_absent() {
+    let house = House::open().await;
+    let place = house.place("here").await;
+    let mine = hall(&house, "mine", &place, json!({"keeper_id": house.org.owner})).await;
+    let other = hall(&house, "other", &place, json!({})).await;
+    for (name, above) in [("in mine", &mine), ("in other", &other)] {
+        hall(&house, name, &place, json!({"inside_id": above, "keeper_id": house.org.owner})).await;
+    }
+    let grants = json!([{"grant": "hall.halls", "rights": ["read"], "scope": "own"}]);
+    let token = house.org.issue(grants).await.unwrap();
+    let query = [("include", "inside_id"), ("sort", "name")];
+    let list = ask_as(&house, &token, "/halls", &query).await.is(200).body;
+    assert_eq!(each(&list, "name"), "in mine,in other,mine");
+    assert_eq!(list["data"][0]["inside"]["name"], "mine");
+    assert_eq!(list["data"][1].get("inside"), None);
+    assert_eq!(list["data"][1]["inside_id"], json!(other));
+    assert_eq!(list["data"][2]["inside"], Value::Null);
+    // Nor does a filter or a tree reach over to it.
+    let filter = [("filter[inside_id.name]", "other")];
+    let list = ask_as(&house, &token, "/halls", &filter).await.is(200).body;
+    assert_eq!(each(&list, "name"), "");
+    let tree = ask_as(&house, &token, "/halls", &[("view", "tree")]).await.is(200).body;
+    assert_eq!(shape(&tree["data"]), "in othermine(in mine)");
+}
+
+#[tokio::test]
+async fn statements_do_not_grow_with_rows() {
+    let house = House::open().await;
+    let place = house.place("here").await;
+    let low = hall(&house, "low", &place, json!({})).await;
+    for query in [
+        [("include", "place_id,inside_id,near_place_id"), ("limit", "200")],
+        [("view", "tree"), ("shape", "nested")],
+        [("group", "level"), ("per_group", "50")],
+        [("q", "here"), ("limit", "200")],
+    ] {
+        let entity = if query[0].0 == "q" { &PLACE } else { &HALL };
+        let query = query.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut few = house.org.begin().await.unwrap();
+        few.list(entity, &query).await.unwrap();
+        let mut cx = house.org.begin().await.unwrap();
+        for n in 0..40 {
+            let body = json!({"name": "more", "place_id": place, "inside_id": low, "level": n % 4});
+            cx.create(&HALL, object(body)).await.unwrap();
+        }
+        cx.commit().await.unwrap();
+        let mut many = house.org.begin().await.unwrap();
+        many.list(entity, &query).await.unwrap();
+        assert_eq!(few.statements(), many.statements(), "{query:?}");
+        assert!(many.statements() <= 3, "{query:?}: {}", many.statements());
+    }
+}
+
+#[tokio::test]
+async fn filters_know_the_organization_s_own_fields() {
+    let house = House::open().await;
+    for (key, kind, level) in [
+        ("hue", "text", "open"),
+        ("beds", "integer", "open"),
+        ("fee", "money", "open"),
+        ("size", "decimal", "personal"),
+    ] {
+        let body =
+            json!({"entity": "places", "key": key, "label": key, "kind": kind, "level": level});
+        house.post("/custom-fields", body).await.is(201);
+    }
+    for (key, custom) in [
+        ("a", json!({"hue": "red", "beds": 5, "fee": {"amount": "10", "currency": "EUR"}})),
+        ("b", json!({"hue": "dark red", "beds": 50, "size": "1.5"})),
+        ("c", json!({})),
+    ] {
+        house.post("/places", json!({"name": key, "key": key, "custom": custom})).await.is(201);
+    }
+    for (name, value, expected) in [
+        ("filter[custom.hue]", "red", "a"),
+        ("filter[custom.hue][contains]", "RED", "a,b"),
+        ("filter[custom.hue][null]", "true", "c"),
+        ("filter[custom.beds][gt]", "9", "b"),
+        ("filter[custom.beds][ne]", "5", "b,c"),
+        ("filter[custom.fee][gte]", "9.50,EUR", "a"),
+        ("filter[custom.size][between]", "1,2", "b"),
+        ("where", r#"{"not": {"custom.beds": {"lt": 10}}}"#, "b,c"),
+    ] {
+        let list = ask(&house, "/places", &[(name, value), ("sort", "key")]).await;
+        assert_eq!(each(&list, "key"), expected, "{name}={value}");
+    }
+    for (name, value) in
+        [("filter[custom.nope]", "x"), ("filter[custom.beds]", "x"), ("filter[custom.fee]", "1")]
+    {
+        let seen = Seen::of(house.asks("/places", &[(name, value)])).await;
+        seen.refuses(Code::InvalidFilter, &[name]);
+    }
+    let grants =
+        json!([{"grant": "hall.*", "rights": ["read"], "scope": "all", "levels": ["open"]}]);
+    let token = house.org.issue(grants).await.unwrap();
+    let seen = ask_as(&house, &token, "/places", &[("filter[custom.size]", "1.5")]).await;
+    seen.refuses(Code::FieldNotPermitted, &["filter[custom.size]"]);
 }

@@ -1,8 +1,8 @@
 //! Who bought what: projections of the gate's journal. The gate decides; rows here follow.
 
 use kernel::entity::{
-    Entity, Group, Operations, Unique, boolean, bytes, choice, email, id, instant, integer, link,
-    long_text, money, text,
+    Entity, Group, Operations, Unique, Weight, boolean, bytes, choice, email, id, instant, integer,
+    link, long_text, money, text,
 };
 use kernel::error::Code;
 
@@ -19,14 +19,14 @@ pub(crate) static TICKET_ORDERS: Entity = Entity::new("ticket_orders")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         integer("number", 1, i64::MAX).required().by_action().about("1, 2, 3 … in the event."),
-        text("code").required().by_action().about("Short code for people."),
+        text("code").required().by_action().search(Weight::A).about("Short code for people."),
         choice("status", &["confirmed", "canceled"]).required().by_action(),
         choice("channel", &["shop", "box_office", "comp", "import"]).required().by_action(),
         choice("payment_method", &["free", "invoice", "card"]).required().by_action(),
         money("total").required().by_action(),
         money("tax").required().by_action().about("Contained in the total."),
-        text("buyer_name").personal().by_action(),
-        text("buyer_email").personal().by_action(),
+        text("buyer_name").personal().by_action().search(Weight::B),
+        text("buyer_email").personal().by_action().search(Weight::B),
         link("party_id", "identity.parties").about("The buyer among our parties."),
         id("hold_id").by_action(),
         instant("confirmed_at").required().by_action(),
@@ -59,14 +59,18 @@ pub(crate) static EVENT_REGISTRATIONS: Entity = Entity::new("event_registrations
         link("order_id", "ticketing.ticket_orders").required().by_action(),
         link("ticket_type_id", "ticketing.ticket_types").required().by_action(),
         integer("ticket_number", 1, i64::MAX).required().by_action(),
-        text("ticket").required().by_action().about("Ticket id at the door: `1042-7`."),
+        text("ticket")
+            .required()
+            .by_action()
+            .search(Weight::A)
+            .about("Ticket id at the door: `1042-7`."),
         integer("position", 1, i64::MAX).required().by_action().about("Place within the order."),
         choice("status", &["confirmed", "checked_in", "canceled"]).required().by_action(),
         boolean("blocked").required().by_action().default("false"),
         integer("revision", 0, 65_535).required().by_action().default("0"),
         choice("channel", &["shop", "box_office", "comp", "import"]).required().by_action(),
-        text("attendee_name").personal(),
-        email("attendee_email").personal(),
+        text("attendee_name").personal().search(Weight::B),
+        email("attendee_email").personal().search(Weight::B),
         link("party_id", "identity.parties").about("The attendee among our parties."),
         long_text("notes"),
         instant("confirmed_at").required().by_action(),

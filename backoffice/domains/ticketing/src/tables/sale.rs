@@ -1,7 +1,8 @@
 //! What is sold: ticket types, and the quotas that they draw from.
 
 use kernel::entity::{
-    Check, Entity, Group, Unique, boolean, decimal, instant, integer, link, long_text, money, text,
+    Check, Entity, Group, Unique, Weight, boolean, decimal, instant, integer, link, long_text,
+    money, text,
 };
 use kernel::error::Code;
 
@@ -31,8 +32,8 @@ pub(crate) static TICKET_TYPES: Entity = Entity::new("ticket_types")
     .fields(&[
         link("event_id", "events.events").required().once(),
         number(),
-        text("name").required(),
-        long_text("description"),
+        text("name").required().search(Weight::A),
+        long_text("description").search(Weight::C),
         money("price").required().about("Gross price of one ticket, in the event's currency."),
         money("fee").about("Gross fee on top of the price; none when absent."),
         decimal("tax_rate", 2)
