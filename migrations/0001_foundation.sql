@@ -1003,6 +1003,8 @@ create table parties (
     website text,
     notes text,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A')) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(given_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(family_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(notes, ''))), 'D')) stored,
     constraint parties_pkey primary key (org_id, id),
     constraint parties_kind_check check (kind in ('person', 'organization')),
     constraint parties_name_check check (char_length(name) <= 300),
@@ -1016,6 +1018,8 @@ create table parties (
     constraint parties_legal_name_of_organization check (kind = 'organization' OR legal_name IS NULL)
 );
 create index parties_name_idx on parties (org_id, name);
+create index parties_search_idx on parties using gin (search) with (gin_pending_list_limit = 512);
+create index parties_search_personal_idx on parties using gin (search_personal) with (gin_pending_list_limit = 512);
 
 -- === identity.party_addresses ===
 
@@ -1065,6 +1069,7 @@ create table party_emails (
     is_primary boolean default false not null,
     primary_of uuid generated always as (CASE WHEN is_primary THEN party_id END) stored,
     custom jsonb default '{}'::jsonb not null,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(email, ''))), 'A')) stored,
     constraint party_emails_pkey primary key (org_id, id),
     constraint party_emails_purpose_check check (purpose in ('main', 'billing', 'shipping', 'private', 'work', 'other')),
     constraint party_emails_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
@@ -1074,6 +1079,7 @@ create unique index party_emails_email_key on party_emails (org_id, party_id, em
 create unique index party_emails_primary_key on party_emails (org_id, primary_of) where deleted_at is null;
 create index party_emails_email_key_idx on party_emails (org_id, email_key);
 create index party_emails_party_id_idx on party_emails (org_id, party_id);
+create index party_emails_search_personal_idx on party_emails using gin (search_personal) with (gin_pending_list_limit = 512);
 
 -- === identity.party_phones ===
 
@@ -1138,6 +1144,7 @@ create table units (
     kind text default 'department' not null,
     parent_id uuid,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'B')) stored,
     constraint units_pkey primary key (org_id, id),
     constraint units_name_check check (char_length(name) <= 300),
     constraint units_code_check check (code ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
@@ -1145,6 +1152,7 @@ create table units (
 );
 create unique index units_code_key on units (org_id, code) where deleted_at is null;
 create index units_parent_id_idx on units (org_id, parent_id);
+create index units_search_idx on units using gin (search) with (gin_pending_list_limit = 512);
 
 -- === identity.unit_members ===
 
@@ -1188,6 +1196,7 @@ create table locations (
     capacity bigint,
     calendar_id uuid,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(line1, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(postal_code, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(city, ''))), 'B')) stored,
     constraint locations_pkey primary key (org_id, id),
     constraint locations_name_check check (char_length(name) <= 300),
     constraint locations_kind_check check (kind in ('venue', 'hall', 'room', 'area', 'office', 'warehouse', 'other')),
@@ -1204,6 +1213,7 @@ create table locations (
 );
 create index locations_parent_id_idx on locations (org_id, parent_id);
 create index locations_calendar_id_idx on locations (org_id, calendar_id);
+create index locations_search_idx on locations using gin (search) with (gin_pending_list_limit = 512);
 
 -- === identity.legal_entities ===
 
@@ -1224,6 +1234,7 @@ create table legal_entities (
     calendar_id uuid,
     unit_id uuid,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A')) stored,
     constraint legal_entities_pkey primary key (org_id, id),
     constraint legal_entities_name_check check (char_length(name) <= 300),
     constraint legal_entities_country_check check (country ~ '^[A-Z]{2}$'),
@@ -1237,6 +1248,7 @@ create unique index legal_entities_name_key on legal_entities (org_id, name) whe
 create index legal_entities_party_id_idx on legal_entities (org_id, party_id);
 create index legal_entities_calendar_id_idx on legal_entities (org_id, calendar_id);
 create index legal_entities_unit_id_idx on legal_entities (org_id, unit_id);
+create index legal_entities_search_idx on legal_entities using gin (search) with (gin_pending_list_limit = 512);
 
 -- === identity.number_series ===
 
@@ -1312,6 +1324,7 @@ create table events (
     canceled_at timestamp with time zone,
     cancel_reason text,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C')) stored,
     constraint events_pkey primary key (org_id, id),
     constraint events_name_check check (char_length(name) <= 300),
     constraint events_number_check check (number between 0 and 4294967295),
@@ -1328,6 +1341,7 @@ create index events_starts_at_idx on events (org_id, starts_at);
 create index events_status_idx on events (org_id, status);
 create index events_legal_entity_id_idx on events (org_id, legal_entity_id);
 create index events_location_id_idx on events (org_id, location_id);
+create index events_search_idx on events using gin (search) with (gin_pending_list_limit = 512);
 
 -- === ticketing.quotas ===
 
@@ -1379,6 +1393,7 @@ create table ticket_types (
     active boolean default true not null,
     position bigint default 0 not null,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C')) stored,
     constraint ticket_types_pkey primary key (org_id, id),
     constraint ticket_types_number_check check (number between 0 and 4096),
     constraint ticket_types_name_check check (char_length(name) <= 300),
@@ -1395,6 +1410,7 @@ create table ticket_types (
 );
 create unique index ticket_types_name_key on ticket_types (org_id, event_id, name) where deleted_at is null;
 create index ticket_types_event_id_idx on ticket_types (org_id, event_id);
+create index ticket_types_search_idx on ticket_types using gin (search) with (gin_pending_list_limit = 512);
 
 -- === ticketing.quota_ticket_types ===
 
@@ -1531,6 +1547,8 @@ create table ticket_orders (
     canceled_at timestamp with time zone,
     notes text,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A')) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_email, ''))), 'B')) stored,
     constraint ticket_orders_pkey primary key (org_id, id),
     constraint ticket_orders_number_check check (number >= 1),
     constraint ticket_orders_code_check check (char_length(code) <= 300),
@@ -1547,6 +1565,8 @@ create unique index ticket_orders_number_key on ticket_orders (org_id, event_id,
 create unique index ticket_orders_code_key on ticket_orders (org_id, event_id, code);
 create index ticket_orders_party_id_idx on ticket_orders (org_id, party_id);
 create index ticket_orders_confirmed_at_idx on ticket_orders (org_id, confirmed_at);
+create index ticket_orders_search_idx on ticket_orders using gin (search) with (gin_pending_list_limit = 512);
+create index ticket_orders_search_personal_idx on ticket_orders using gin (search_personal) with (gin_pending_list_limit = 512);
 
 -- === ticketing.event_registrations ===
 
@@ -1574,6 +1594,8 @@ create table event_registrations (
     checked_in_at timestamp with time zone,
     canceled_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A')) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_email, ''))), 'B')) stored,
     constraint event_registrations_pkey primary key (org_id, id),
     constraint event_registrations_ticket_number_check check (ticket_number >= 1),
     constraint event_registrations_ticket_check check (char_length(ticket) <= 300),
@@ -1590,6 +1612,8 @@ create index event_registrations_order_id_idx on event_registrations (org_id, or
 create index event_registrations_party_id_idx on event_registrations (org_id, party_id);
 create index event_registrations_event_id_status_idx on event_registrations (org_id, event_id, status);
 create index event_registrations_ticket_type_id_idx on event_registrations (org_id, ticket_type_id);
+create index event_registrations_search_idx on event_registrations using gin (search) with (gin_pending_list_limit = 512);
+create index event_registrations_search_personal_idx on event_registrations using gin (search_personal) with (gin_pending_list_limit = 512);
 
 -- === ticketing.registration_line_items ===
 
@@ -3586,6 +3610,237 @@ create or replace trigger gate_cursors_forward
   before update on gate_cursors
   for each row execute function gate_cursors_forward();
 
+-- === Search functions ===
+
+create or replace function search_parties(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from parties t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_parties_personal(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
+      from (select t.id, t.search_personal from parties t
+             where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_party_emails_personal(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
+      from (select t.id, t.search_personal from party_emails t
+             where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_units(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from units t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_locations(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from locations t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_legal_entities(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from legal_entities t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_events(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from events t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_ticket_types(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from ticket_types t
+             where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_ticket_orders(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from ticket_orders t
+             where t.search @@ v_query and t.org_id = v_tenant
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_ticket_orders_personal(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
+      from (select t.id, t.search_personal from ticket_orders t
+             where t.search_personal @@ v_query and t.org_id = v_tenant
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_event_registrations(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
+      from (select t.id, t.search from event_registrations t
+             where t.search @@ v_query and t.org_id = v_tenant
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+create or replace function search_event_registrations_personal(p_words text, p_limit bigint)
+returns table (found_id uuid, found_rank bigint)
+language plpgsql stable security definer
+set search_path = pg_catalog, public
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+    v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_words constant tsquery := search_query(p_words);
+    v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
+begin
+    return query
+    select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
+      from (select t.id, t.search_personal from event_registrations t
+             where t.search_personal @@ v_query and t.org_id = v_tenant
+             limit p_limit) c
+     order by 2 desc, 1 desc;
+end
+$$;
+
 -- === Triggers ===
 
 create trigger organizations_touch before update on organizations
@@ -3665,7 +3920,7 @@ create trigger calendar_holidays_change after insert or update or delete on cale
 create trigger parties_touch before update on parties
     for each row execute function touch();
 create trigger parties_change after insert or update or delete on parties
-    for each row execute function record_change();
+    for each row execute function record_change('search', 'search_personal');
 create trigger party_addresses_touch before update on party_addresses
     for each row execute function touch();
 create trigger party_addresses_change after insert or update or delete on party_addresses
@@ -3673,7 +3928,7 @@ create trigger party_addresses_change after insert or update or delete on party_
 create trigger party_emails_touch before update on party_emails
     for each row execute function touch();
 create trigger party_emails_change after insert or update or delete on party_emails
-    for each row execute function record_change();
+    for each row execute function record_change('search_personal');
 create trigger party_phones_touch before update on party_phones
     for each row execute function touch();
 create trigger party_phones_change after insert or update or delete on party_phones
@@ -3685,7 +3940,7 @@ create trigger party_tax_ids_change after insert or update or delete on party_ta
 create trigger units_touch before update on units
     for each row execute function touch();
 create trigger units_change after insert or update or delete on units
-    for each row execute function record_change();
+    for each row execute function record_change('search');
 create trigger unit_members_touch before update on unit_members
     for each row execute function touch();
 create trigger unit_members_change after insert or update or delete on unit_members
@@ -3693,11 +3948,11 @@ create trigger unit_members_change after insert or update or delete on unit_memb
 create trigger locations_touch before update on locations
     for each row execute function touch();
 create trigger locations_change after insert or update or delete on locations
-    for each row execute function record_change();
+    for each row execute function record_change('search');
 create trigger legal_entities_touch before update on legal_entities
     for each row execute function touch();
 create trigger legal_entities_change after insert or update or delete on legal_entities
-    for each row execute function record_change();
+    for each row execute function record_change('search');
 create trigger number_series_touch before update on number_series
     for each row execute function touch();
 create trigger number_series_change after insert or update or delete on number_series
@@ -3709,7 +3964,7 @@ create trigger external_refs_change after insert or update or delete on external
 create trigger events_touch before update on events
     for each row execute function touch();
 create trigger events_change after insert or update or delete on events
-    for each row execute function record_change();
+    for each row execute function record_change('search');
 create trigger quotas_touch before update on quotas
     for each row execute function touch();
 create trigger quotas_change after insert or update or delete on quotas
@@ -3717,7 +3972,7 @@ create trigger quotas_change after insert or update or delete on quotas
 create trigger ticket_types_touch before update on ticket_types
     for each row execute function touch();
 create trigger ticket_types_change after insert or update or delete on ticket_types
-    for each row execute function record_change();
+    for each row execute function record_change('search');
 create trigger quota_ticket_types_touch before update on quota_ticket_types
     for each row execute function touch();
 create trigger quota_ticket_types_change after insert or update or delete on quota_ticket_types
@@ -3741,11 +3996,11 @@ create trigger check_in_device_events_change after insert or update or delete on
 create trigger ticket_orders_touch before update on ticket_orders
     for each row execute function touch();
 create trigger ticket_orders_change after insert or update or delete on ticket_orders
-    for each row execute function record_change();
+    for each row execute function record_change('search', 'search_personal');
 create trigger event_registrations_touch before update on event_registrations
     for each row execute function touch();
 create trigger event_registrations_change after insert or update or delete on event_registrations
-    for each row execute function record_change();
+    for each row execute function record_change('search', 'search_personal');
 create trigger registration_line_items_touch before update on registration_line_items
     for each row execute function touch();
 create trigger registration_line_items_change after insert or update or delete on registration_line_items
@@ -3980,6 +4235,54 @@ grant execute on function seal_changes to atlvs_work;
 alter function job_actor owner to atlvs_definer;
 revoke execute on function job_actor from public;
 grant execute on function job_actor to atlvs_app;
+-- search_parties reads an index whose operator may not run before the policy
+alter function search_parties owner to atlvs_definer;
+revoke execute on function search_parties from public;
+grant execute on function search_parties to atlvs_app;
+-- search_parties_personal reads an index whose operator may not run before the policy
+alter function search_parties_personal owner to atlvs_definer;
+revoke execute on function search_parties_personal from public;
+grant execute on function search_parties_personal to atlvs_app;
+-- search_party_emails_personal reads an index whose operator may not run before the policy
+alter function search_party_emails_personal owner to atlvs_definer;
+revoke execute on function search_party_emails_personal from public;
+grant execute on function search_party_emails_personal to atlvs_app;
+-- search_units reads an index whose operator may not run before the policy
+alter function search_units owner to atlvs_definer;
+revoke execute on function search_units from public;
+grant execute on function search_units to atlvs_app;
+-- search_locations reads an index whose operator may not run before the policy
+alter function search_locations owner to atlvs_definer;
+revoke execute on function search_locations from public;
+grant execute on function search_locations to atlvs_app;
+-- search_legal_entities reads an index whose operator may not run before the policy
+alter function search_legal_entities owner to atlvs_definer;
+revoke execute on function search_legal_entities from public;
+grant execute on function search_legal_entities to atlvs_app;
+-- search_events reads an index whose operator may not run before the policy
+alter function search_events owner to atlvs_definer;
+revoke execute on function search_events from public;
+grant execute on function search_events to atlvs_app;
+-- search_ticket_types reads an index whose operator may not run before the policy
+alter function search_ticket_types owner to atlvs_definer;
+revoke execute on function search_ticket_types from public;
+grant execute on function search_ticket_types to atlvs_app;
+-- search_ticket_orders reads an index whose operator may not run before the policy
+alter function search_ticket_orders owner to atlvs_definer;
+revoke execute on function search_ticket_orders from public;
+grant execute on function search_ticket_orders to atlvs_app;
+-- search_ticket_orders_personal reads an index whose operator may not run before the policy
+alter function search_ticket_orders_personal owner to atlvs_definer;
+revoke execute on function search_ticket_orders_personal from public;
+grant execute on function search_ticket_orders_personal to atlvs_app;
+-- search_event_registrations reads an index whose operator may not run before the policy
+alter function search_event_registrations owner to atlvs_definer;
+revoke execute on function search_event_registrations from public;
+grant execute on function search_event_registrations to atlvs_app;
+-- search_event_registrations_personal reads an index whose operator may not run before the policy
+alter function search_event_registrations_personal owner to atlvs_definer;
+revoke execute on function search_event_registrations_personal from public;
+grant execute on function search_event_registrations_personal to atlvs_app;
 
 -- === Partitions ===
 
