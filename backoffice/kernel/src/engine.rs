@@ -74,7 +74,7 @@ pub(crate) fn shown(entity: &'static Entity, access: &Access) -> Vec<Column> {
         };
         Some(Column { only, ..Column::standard(field.name, field.kind) })
     }));
-    if ddl::has_custom_fields(entity) {
+    if ddl::has_custom_fields(entity) && !access.is_portal() {
         let custom = Column::standard("custom", Kind::Json);
         all.push(Column { custom_of: Some(entity.name), ..custom });
     }

@@ -6,9 +6,10 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use deadpool_postgres::Object;
+use tokio_postgres::error::SqlState;
 
 use crate::db::{Pooled, Row, ToSql, Type};
-use crate::error::{Error, Result, from_database};
+use crate::error::{Code, Error, Result, from_database};
 use crate::param::Bound;
 use crate::registry::Registry;
 
@@ -171,6 +172,13 @@ impl Tx {
     fn noted<T>(&self, answer: PgResult<T>) -> Result<T> {
         answer.map_err(|cause| {
             self.failed.store(true, Ordering::Release);
+            if self.settings.portal.is_some()
+                && cause.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+            {
+                // The database says it last: the portals' role has no way there.
+                return Error::new(Code::Forbidden, "portals do not reach this")
+                    .with_context(cause.to_string());
+            }
             from_database(Some(self.registry), &cause)
         })
     }

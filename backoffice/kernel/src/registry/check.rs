@@ -37,7 +37,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         natural(member.entity, &mut report);
         served_names(registry, member, &mut report);
         links(member, &mut report);
-        portals(member.entity, &mut report);
+        portals(registry, member.entity, &mut report);
     }
     actions(registry, faults);
     jobs(registry, faults);
@@ -334,9 +334,15 @@ fn rules(registry: &Registry, faults: &mut Vec<String>) {
     }
 }
 
-fn portals(entity: &Entity, report: &mut dyn FnMut(String)) {
+fn portals(registry: &Registry, entity: &Entity, report: &mut dyn FnMut(String)) {
     if !entity.portals.is_empty() && entity.scope != Scope::Tenant {
         report("only tenant entities are shown in portals".to_owned());
+    }
+    // Rules read the whole row, which the portals' role cannot.
+    let ruled = registry.domains().iter().flat_map(|domain| domain.rules);
+    let ruled = ruled.filter(|rule| rule.entity.name == entity.name).count();
+    if 0 < ruled && entity.portals.iter().any(|portal| !portal.write.is_empty()) {
+        report("a portal cannot write where rules follow".to_owned());
     }
     let mut kinds = BTreeSet::new();
     for portal in entity.portals {

@@ -142,6 +142,8 @@ async fn a_portal_shows_own_rows_and_named_fields() {
         ("POST", &format!("{own}/confirm")),
         ("GET", "/places"),
         ("GET", "/members"),
+        ("GET", &format!("{own}/history")),
+        ("GET", "/activity"),
         ("GET", "/portal-accounts"),
         ("GET", "/sessions"),
         ("POST", "/api-tokens"),
