@@ -9,6 +9,7 @@ pub fn registry() -> Result<Registry, Faults> {
     Registry::new(&[
         &kernel::accounts::DOMAIN,
         &kernel::work::DOMAIN,
+        &kernel::lists::DOMAIN,
         &identity::DOMAIN,
         &events::DOMAIN,
         &ticketing::DOMAIN,

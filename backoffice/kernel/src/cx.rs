@@ -69,6 +69,7 @@ impl Cx {
             org_id: org.to_string(),
             actor_kind: actor.kind().to_owned(),
             actor_id: actor.id_text(),
+            user_id: actor.user().map(|user| user.to_string()).unwrap_or_default(),
             request_id: request_id.to_string(),
             reason: String::new(),
             causation: causation.to_string(),

@@ -15,10 +15,12 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::accounts::authenticate::{Caller, authenticate};
+use crate::csv;
 use crate::entity::Group;
 use crate::error::{Code, Error, Result};
 use crate::limits::Charges;
 use crate::service::Service;
+use crate::stream::{Download, Upload};
 use crate::{meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
@@ -77,6 +79,8 @@ pub(crate) enum Body {
     Json(Vec<u8>),
     /// A body of another media type.
     Other,
+    /// A file, read as it comes.
+    Upload(Upload),
 }
 
 #[derive(Debug, Default)]
@@ -94,6 +98,8 @@ pub(crate) struct Answer {
     pub(crate) cookie: Option<Cookie>,
     /// Cookie that lets this browser be known when it signs in again.
     pub(crate) browser: Option<String>,
+    /// In place of `body`.
+    pub(crate) download: Option<Download>,
 }
 
 #[derive(Debug)]
@@ -159,6 +165,16 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
     let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
     let group = target.entity().map_or(Group::Organizations, |entity| entity.group);
     charge(service, call, Some(org), group)?;
+    // A file is read or written once: these do not run again.
+    match target {
+        route::Target::Export { entity } => {
+            return csv::export::answer(service, call, actor, org, entity).await;
+        }
+        route::Target::Import { entity } => {
+            return csv::import::answer(service, call, actor, org, entity).await;
+        }
+        _ => {}
+    }
     let mut tries = 0;
     loop {
         let error = match run::once(service, call, &target, &actor, org).await {

@@ -3,6 +3,7 @@
 
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod found;
 pub(crate) mod get;
 pub(crate) mod links;
 pub(crate) mod list;
@@ -28,7 +29,7 @@ use crate::kind_sql::second_column;
 use crate::param::Bound;
 use crate::rights::{Access, Reach, Shows};
 
-pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX, tell_fields};
+pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX, tell_fields, tell_file};
 
 /// Who writes: a caller through create and patch, or code that may write any field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

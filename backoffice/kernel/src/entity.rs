@@ -57,6 +57,8 @@ pub struct Entity {
     pub within: Option<&'static str>,
     /// One and many, where the name does not say it: `("Person", "People")`.
     pub title: Option<(&'static str, &'static str)>,
+    /// Rows may come from files, as far as they can be created or changed.
+    pub importable: bool,
     /// One sentence for the API reference.
     pub about: &'static str,
 }
@@ -257,6 +259,7 @@ impl Entity {
             owner: None,
             within: None,
             title: None,
+            importable: true,
             about: "",
         }
     }
@@ -365,6 +368,11 @@ impl Entity {
         self.title = Some((singular, plural));
         self
     }
+    /// `false`: no rows from files, where each row is a decision of its own.
+    pub const fn importable(mut self, yes: bool) -> Self {
+        self.importable = yes;
+        self
+    }
     pub const fn about(mut self, text: &'static str) -> Self {
         self.about = text;
         self
@@ -389,6 +397,12 @@ impl Entity {
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
+    }
+
+    /// Rows may come from files through the engine.
+    pub fn takes_imports(&self) -> bool {
+        let written = self.operations.create || self.operations.patch;
+        self.importable && self.scope == Scope::Tenant && !self.log && written
     }
 
     /// Rows are hidden by `deleted_at` in place of being removed; ledgers and logs never are.

@@ -37,6 +37,8 @@ pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const REQUESTS_MAX: usize = 256;
 /// From the first layer to the answer; then 504.
 pub const REQUEST_WAIT: Duration = Duration::from_secs(20);
+/// A file is sent and kept within this time; then 504.
+pub const UPLOAD_WAIT: Duration = Duration::from_secs(120);
 /// An internal call may wait for news (long poll).
 pub const INTERNAL_WAIT: Duration = Duration::from_secs(60);
 

@@ -3,6 +3,7 @@
 //! pages for operators. What every operation shares is added in one pass at the end.
 
 mod example;
+mod files;
 mod lists;
 mod operations;
 mod schemas;

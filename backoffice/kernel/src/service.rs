@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
@@ -45,6 +46,8 @@ struct Inner {
     metrics: Metrics,
     limits: RateLimits,
     mailer: Arc<dyn Mailer>,
+    /// Files being made: each holds a connection for as long as its reader takes.
+    exports: Arc<Semaphore>,
 }
 
 impl Service {
@@ -85,6 +88,8 @@ impl Service {
         let http = HttpClient::new(&settings)?;
         let accounts = Accounts::new()?;
         let metrics = Metrics::new();
+        // Half of the connections stay for everybody else.
+        let exports = Arc::new(Semaphore::new((database.connections_max / 2).max(1)));
         let limits = RateLimits::new(clock.clone(), settings.http.rate_percent);
         Ok(Self(Arc::new(Inner {
             registry,
@@ -99,6 +104,7 @@ impl Service {
             metrics,
             limits,
             mailer,
+            exports,
         })))
     }
 
@@ -121,6 +127,10 @@ impl Service {
 
     pub fn http(&self) -> &HttpClient {
         &self.0.http
+    }
+
+    pub(crate) fn exports(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.exports)
     }
 
     pub fn metrics(&self) -> &Metrics {

@@ -21,14 +21,14 @@ const BEGIN_READ: &str = "begin isolation level read committed read only";
 const SETTINGS: &str = "select set_config('app.org_id', $1, true), \
      set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
      set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
-     set_config('app.causation', $6, true)";
+     set_config('app.causation', $6, true), set_config('app.user_id', $7, true)";
 
 /// The same, and whose rows a portal shows.
 const PORTAL_SETTINGS: &str = "select set_config('app.org_id', $1, true), \
      set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
      set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
-     set_config('app.causation', $6, true), \
-     set_config('app.portal_kind', $7, true), set_config('app.portal_party', $8, true)";
+     set_config('app.causation', $6, true), set_config('app.user_id', $7, true), \
+     set_config('app.portal_kind', $8, true), set_config('app.portal_party', $9, true)";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -43,6 +43,8 @@ pub(crate) struct TxSettings {
     pub(crate) org_id: String,
     pub(crate) actor_kind: String,
     pub(crate) actor_id: String,
+    /// The person behind the actor.
+    pub(crate) user_id: String,
     pub(crate) request_id: String,
     pub(crate) reason: String,
     /// Links of the outbox that led here, as a number.
@@ -140,19 +142,20 @@ impl Tx {
             Some((kind, party)) => (*kind, party.as_str()),
             None => ("", ""),
         };
-        let values: [&str; 8] = [
+        let values: [&str; 9] = [
             &set.org_id,
             &set.actor_kind,
             &set.actor_id,
             &set.request_id,
             &set.reason,
             &set.causation,
+            &set.user_id,
             kind,
             party,
         ];
         let (sql, values) = match set.portal {
             Some(_) => (PORTAL_SETTINGS, &values[..]),
-            None => (SETTINGS, &values[..6]),
+            None => (SETTINGS, &values[..7]),
         };
         let settings: Vec<(&(dyn ToSql + Sync), Type)> =
             values.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();

@@ -7,6 +7,7 @@ mod adding;
 mod database;
 mod domains;
 mod feeds;
+mod files;
 mod foreign;
 mod gate;
 mod journal;

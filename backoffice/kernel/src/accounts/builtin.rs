@@ -87,6 +87,7 @@ pub(crate) const ROLES: &[Role] = &[
             line(
                 &[
                     "accounts.*",
+                    "lists.*",
                     "identity.*",
                     "events.*",
                     "ticketing.*",

@@ -61,7 +61,7 @@ pub(super) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
 /// What makes two requests the same one.
 fn request_hash(call: &Call) -> Vec<u8> {
     let body: &[u8] = match &call.body {
-        Body::None | Body::Other => &[],
+        Body::None | Body::Other | Body::Upload(_) => &[],
         Body::Json(bytes) => bytes,
     };
     let mut parts: Vec<&[u8]> = vec![call.method.name().as_bytes()];

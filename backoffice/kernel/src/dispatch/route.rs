@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::action::{Action, On, Verb};
+use crate::csv;
 use crate::dispatch::Method;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
@@ -63,6 +64,18 @@ pub(crate) enum Target {
     },
     /// `GET /activity`, of all entities.
     Activity,
+    /// `GET /<route>/export`
+    Export {
+        entity: &'static Entity,
+    },
+    /// `POST /<route>/import`
+    Import {
+        entity: &'static Entity,
+    },
+    /// `GET /imports/{id}/rows`
+    ImportRows {
+        id: Uuid,
+    },
 }
 
 impl Target {
@@ -78,7 +91,10 @@ impl Target {
             | Self::Upsert { entity }
             | Self::Bulk { entity }
             | Self::Act { entity, .. }
-            | Self::History { entity, .. } => entity,
+            | Self::History { entity, .. }
+            | Self::Export { entity }
+            | Self::Import { entity } => entity,
+            Self::ImportRows { .. } => &csv::IMPORT,
             Self::Activity => return None,
         })
     }
@@ -203,6 +219,9 @@ fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> R
             _ => Err(not_allowed(&[(true, "POST")])),
         };
     }
+    if let Some(found) = file(registry, method, entity, segment) {
+        return found;
+    }
     let operations = entity.operations;
     match method {
         Method::Get if operations.read => Ok(Target::Get { entity, id: id(segment)? }),
@@ -213,6 +232,23 @@ fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> R
             (operations.patch, "PATCH"),
             (operations.delete, "DELETE"),
         ])),
+    }
+}
+
+/// Rows as a file, out and in.
+fn file(
+    registry: &Registry,
+    method: Method,
+    entity: &'static Entity,
+    segment: &str,
+) -> Option<Result<Target>> {
+    let takes = entity.takes_imports() && registry.member(csv::IMPORT.name).is_some();
+    match (segment, method) {
+        ("export", Method::Get) if entity.operations.read => Some(Ok(Target::Export { entity })),
+        ("export", _) if entity.operations.read => Some(Err(not_allowed(&[(true, "GET")]))),
+        ("import", Method::Post) if takes => Some(Ok(Target::Import { entity })),
+        ("import", _) if takes => Some(Err(not_allowed(&[(true, "POST")]))),
+        _ => None,
     }
 }
 
@@ -229,6 +265,12 @@ fn below(
         return match method {
             Method::Post => Ok(Target::Act { entity, verb, id: Some(id(parent)?), above: None }),
             _ => Err(not_allowed(&[(true, "POST")])),
+        };
+    }
+    if entity.name == csv::IMPORT.name && name == "rows" {
+        return match method {
+            Method::Get => Ok(Target::ImportRows { id: id(parent)? }),
+            _ => Err(not_allowed(&[(true, "GET")])),
         };
     }
     if restores {

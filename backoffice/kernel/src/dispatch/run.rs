@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::perform::{Operation, Outcome, perform};
 use super::route::{Above, Target};
 use super::{Answer, Body, Call, Method, bulk, idempotency};
+use crate::csv;
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock};
 use crate::entity::{Entity, Field};
@@ -13,7 +14,7 @@ use crate::error::{Code, Error, Fault, Result};
 use crate::registry::Link;
 use crate::rights::{self, Access};
 use crate::service::Service;
-use crate::{history, page, strict_json, validate};
+use crate::{history, page, strict_json, validate, views};
 
 pub(super) enum Done {
     Answer(Answer),
@@ -96,6 +97,12 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
             let version = if id.is_some() { version(call)? } else { None };
             (*entity, Operation::Act { verb: *verb, id: *id, version, input })
         }
+        Target::ImportRows { id } => {
+            return Ok(Done::Answer(csv::import::rows_page(cx, call, *id).await?));
+        }
+        Target::Export { .. } | Target::Import { .. } => {
+            return Err(Error::internal("files do not come through here"));
+        }
     };
     no_query(call)?;
     let outcome = perform(cx, entity, operation).await?;
@@ -130,6 +137,7 @@ async fn list(
         }
         None => (None, call.query.clone()),
     };
+    let query = views::apply(cx, entity, &query).await?;
     let query = page::read(cx, entity, &access, parent, &query).await?;
     if let Some(above) = above {
         parent_is_there(cx, above).await?;
@@ -252,7 +260,7 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>> {
     let bytes = match &call.body {
         Body::None => return Ok(Map::new()),
         Body::Json(bytes) => bytes,
-        Body::Other => {
+        Body::Other | Body::Upload(_) => {
             return Err(Error::new(
                 Code::UnsupportedMediaType,
                 "send the body as Content-Type: application/json",

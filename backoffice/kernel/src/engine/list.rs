@@ -47,7 +47,6 @@ pub(crate) async fn page(
 
 /// `from … where …` of a list's rows, the cursor apart. For statements of others over the same rows:
 /// the table's own columns need no alias, and `ListQuery::order_sql` is their order.
-#[expect(dead_code, reason = "files of whole lists read through it")]
 pub(crate) fn source(
     cx: &Cx,
     entity: &'static Entity,

@@ -39,18 +39,44 @@ pub(crate) async fn tell_fields(
     if !access.is_logged() || rows.is_empty() {
         return Ok(());
     }
+    let named = rows.get(..rows.len().min(TOLD_ROWS_MAX as usize)).unwrap_or_default();
+    entry(cx, entity, rows.len(), named, fields).await
+}
+
+/// A whole list as a file: rows are counted, not named.
+pub(crate) async fn tell_file(
+    cx: &Cx,
+    entity: &'static Entity,
+    rows: i64,
+    columns: &[Column],
+    access: &Access,
+) -> Result<()> {
+    if !access.is_logged() || rows == 0 {
+        return Ok(());
+    }
+    let fields: Vec<&Field> =
+        columns.iter().filter_map(|column| entity.field(column.name)).collect();
+    entry(cx, entity, usize::try_from(rows).unwrap_or_default(), &[], &fields).await
+}
+
+async fn entry(
+    cx: &Cx,
+    entity: &'static Entity,
+    rows: usize,
+    ids: &[Uuid],
+    fields: &[&Field],
+) -> Result<()> {
     let personal = fields.iter().filter(|field| Level::Open < field.level);
     let fields: Vec<&str> = personal.map(|field| field.name).collect();
     if fields.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&Uuid> = rows.iter().take(TOLD_ROWS_MAX as usize).collect();
     let entry = json!({
         "actor_kind": cx.actor.kind(),
         "actor_id": cx.actor.id_text(),
         "request_id": cx.request_id,
         "table_name": entity.name,
-        "row_count": rows.len(),
+        "row_count": rows,
         "row_ids": ids,
         "field_names": fields,
     });

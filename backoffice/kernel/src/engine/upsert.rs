@@ -149,7 +149,7 @@ async fn change(
 }
 
 /// The same value, however it was written: `12.5` and `12.50` of one currency are.
-fn same(field: &entity::Field, given: &Value, present: Option<&Value>) -> bool {
+pub(crate) fn same(field: &entity::Field, given: &Value, present: Option<&Value>) -> bool {
     let present = present.unwrap_or(&Value::Null);
     if given.is_null() || present.is_null() {
         return given == present;

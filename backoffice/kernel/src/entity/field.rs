@@ -21,6 +21,8 @@ pub struct Field {
     pub numbered: Option<Numbered>,
     /// Found by words (`q=`), with this weight in the order of what is found.
     pub search: Option<Weight>,
+    /// Other names under which files know the field, see `csv`.
+    pub aliases: &'static [&'static str],
     /// Older column name, for a rename in the next migration.
     pub was: Option<&'static str>,
     /// What people call it, where the name does not say it.
@@ -183,6 +185,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         unlogged: false,
         numbered: None,
         search: None,
+        aliases: &[],
         was: None,
         label: "",
         option_labels: &[],
@@ -341,6 +344,11 @@ impl Field {
     /// Words of the field are found by `q=`.
     pub const fn search(mut self, weight: Weight) -> Self {
         self.search = Some(weight);
+        self
+    }
+    /// Headers of imported files that mean this field, whatever their case and spacing: `Vorname`.
+    pub const fn aliases(mut self, names: &'static [&'static str]) -> Self {
+        self.aliases = names;
         self
     }
     pub const fn was(mut self, old: &'static str) -> Self {

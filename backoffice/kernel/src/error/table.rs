@@ -32,6 +32,7 @@ codes! {
     InvalidId                400 "invalid_id"                "An id is not a UUID",
     InvalidRequest           400 "invalid_request"           "The request cannot be understood",
     InvalidSort              400 "invalid_sort"              "The list cannot be sorted so",
+    MalformedCsv             400 "malformed_csv"             "The file is not the CSV that was expected",
     MalformedJson            400 "malformed_json"            "The body is not the JSON that was expected",
     UnknownParameter         400 "unknown_parameter"         "A query parameter is unknown",
     InvalidCredentials       401 "invalid_credentials"       "The e-mail address or the password is wrong",

@@ -10,7 +10,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::FutureExt;
 
-use super::{Front, RequestId, RouteName, overloaded, peer, respond};
+use super::{Front, RequestId, RouteName, UPLOAD_WAIT, overloaded, peer, request, respond};
 use crate::error::{Code, Error};
 use crate::limits::Charges;
 
@@ -120,6 +120,7 @@ pub(super) async fn time_out(
     next: Next,
 ) -> Response {
     let id = respond::request_id(&request);
+    let wait = if request::takes_long(&request) { UPLOAD_WAIT } else { wait };
     // Dropping the handler drops its transaction, which rolls back.
     match tokio::time::timeout(wait, next.run(request)).await {
         Ok(response) => response,

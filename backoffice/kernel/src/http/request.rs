@@ -3,6 +3,7 @@
 
 use axum::extract::{Query, Request};
 use axum::http::{HeaderMap, Method as HttpMethod, Uri, header};
+use futures_util::TryStreamExt;
 
 use super::peer::Peer;
 use super::respond::{BROWSER_COOKIE, COOKIE};
@@ -11,6 +12,7 @@ use crate::dispatch::{Body, Call, Method};
 use crate::error::{Code, Error, Result};
 use crate::limits::Charges;
 use crate::service::Service;
+use crate::stream::Upload;
 
 /// Parameters of one query; more are refused.
 const PARAMETERS_MAX: usize = 50;
@@ -25,11 +27,16 @@ pub(super) async fn read(service: &Service, request: Request, charges: &Charges)
         Method::Options => None,
         _ => secret(service, &parts.headers, method, peer)?,
     };
+    let body = if is_upload(method, &path) {
+        upload(&parts.headers, body)
+    } else {
+        read_body(service, &parts.headers, body).await?
+    };
     Ok(Call {
         method,
         path,
         query: query(&parts.uri)?,
-        body: read_body(service, &parts.headers, body).await?,
+        body,
         if_match: text(&parts.headers, "if-match").map(str::to_owned),
         idempotency_key: idempotency_key(&parts.headers)?,
         secret,
@@ -40,6 +47,23 @@ pub(super) async fn read(service: &Service, request: Request, charges: &Charges)
         request_id: id,
         charges: charges.clone(),
     })
+}
+
+/// The one kind of call whose body is larger than what is held in memory: `POST /<route>/import`.
+fn is_upload(method: Method, path: &[String]) -> bool {
+    method == Method::Post && matches!(path, [_, last] if last == "import")
+}
+
+/// The same, before anything is read: it may take longer than other calls.
+pub(super) fn takes_long(request: &Request) -> bool {
+    let path = segments(request.uri());
+    request.method() == HttpMethod::POST && path.is_ok_and(|path| is_upload(Method::Post, &path))
+}
+
+fn upload(headers: &HeaderMap, body: axum::body::Body) -> Body {
+    let cut_off = |_| Error::new(Code::InvalidRequest, "the body was cut off");
+    let pieces = body.into_data_stream().map_err(cut_off);
+    Body::Upload(Upload::new(pieces, media_type(headers)))
 }
 
 /// `/api/v1/events` and `/api/events` are the same. Escapes are left as they are: no name of ours
@@ -81,12 +105,16 @@ async fn read_body(service: &Service, headers: &HeaderMap, body: axum::body::Bod
     if bytes.is_empty() {
         return Ok(Body::None);
     }
-    let media_type = text(headers, "content-type").unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match media_type(headers).as_str() {
         "application/json" | "application/merge-patch+json" => Ok(Body::Json(bytes)),
         _ => Ok(Body::Other),
     }
+}
+
+/// Without parameters, in lower case.
+fn media_type(headers: &HeaderMap) -> String {
+    let whole = text(headers, "content-type").unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 pub(super) async fn bytes(

@@ -11,6 +11,7 @@ use crate::accounts::browser::BROWSER_SECONDS;
 use crate::dispatch::{Answer, Cookie};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Standing, WINDOW_S};
+use crate::stream::Download;
 
 /// `__Host-`: set by this origin only, over TLS or on the local machine, for every path.
 pub(super) const COOKIE: &str = "__Host-session";
@@ -31,9 +32,10 @@ pub(super) fn outcome(outcome: Result<Answer>, id: Uuid) -> Response {
 
 fn good(answer: Answer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-    let mut response = match answer.body {
-        Some(body) => with_type(status, body, "application/json"),
-        None => bare(status),
+    let mut response = match (answer.body, answer.download) {
+        (Some(body), _) => with_type(status, body, "application/json"),
+        (None, Some(download)) => file(download),
+        (None, None) => bare(status),
     };
     let headers = response.headers_mut();
     if answer.tag.is_some() {
@@ -134,6 +136,17 @@ pub(super) fn with_type(status: StatusCode, body: Vec<u8>, media_type: &'static 
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+/// A file to keep (RFC 6266); its name is ours and needs no escapes.
+fn file(download: Download) -> Response {
+    let media_type = HeaderValue::from_static(download.media_type);
+    let disposition = format!("attachment; filename=\"{}\"", download.file_name);
+    let mut response = Response::new(Body::from_stream(download.into_pieces()));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, media_type);
+    put(headers, header::CONTENT_DISPOSITION, Some(disposition));
     response
 }
 

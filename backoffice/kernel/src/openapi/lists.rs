@@ -46,6 +46,7 @@ fn of_rows() -> Vec<(&'static str, Value, String)> {
              {\"or\": [{…}, {…}]}, and, not.",
         ),
         text("zone", "IANA zone in which days, weeks and months begin; UTC when absent."),
+        text("saved_view", "Id of a saved view; parameters of the request win over its own."),
         ("q", search, words.to_owned()),
         one_of(
             "deleted",

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{lists, schemas, writing};
+use super::{files, lists, schemas, writing};
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
 use crate::entity::Entity;
@@ -36,6 +36,7 @@ pub(super) fn entity(
         act(member, action, paths);
     }
     writing::entity(registry, member, paths);
+    files::entity(registry, member, paths);
     for child in registry.children(entity) {
         let Some(below) = registry.member(child.entity.name) else { continue };
         if entity.operations.read && dispatch::is_served(registry, below) {

@@ -88,6 +88,30 @@ impl Client {
         Ok((status, response.text().await.map_err(failed)?))
     }
 
+    /// A file out, or one in as `text/csv`: the status and the body as it is.
+    pub async fn file(
+        &self,
+        method: &str,
+        path: &str,
+        file: Option<&str>,
+    ) -> Result<(u16, String)> {
+        let failed = |cause: &dyn std::fmt::Display| {
+            Error::internal(format!("{method} {path} was not answered: {cause}"))
+        };
+        let verb = Method::from_bytes(method.as_bytes()).map_err(|cause| failed(&cause))?;
+        let mut request = self.http.request(verb, format!("{}{path}", self.base));
+        if let Some(token) = &self.bearer {
+            request = request.bearer_auth(token);
+        }
+        if let Some(file) = file {
+            request = request.header("content-type", "text/csv").body(file.to_owned());
+        }
+        let response = request.send().await.map_err(|cause| failed(&cause))?;
+        let status = response.status().as_u16();
+        let text = response.text().await.map_err(|cause| failed(&cause))?;
+        Ok((status, text))
+    }
+
     /// `path` begins with a slash.
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Reply> {
         self.send_with(method, path, &[], body).await

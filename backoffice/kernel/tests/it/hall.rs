@@ -373,7 +373,8 @@ pub(crate) fn object(value: Value) -> Map<String, Value> {
 pub(crate) fn registry() -> &'static Registry {
     static REGISTRY: std::sync::OnceLock<&'static Registry> = std::sync::OnceLock::new();
     REGISTRY.get_or_init(|| {
-        let domains = [&kernel::accounts::DOMAIN, &kernel::work::DOMAIN, &DOMAIN];
+        let domains =
+            [&kernel::accounts::DOMAIN, &kernel::work::DOMAIN, &kernel::lists::DOMAIN, &DOMAIN];
         Registry::new(&domains).unwrap().leak()
     })
 }

@@ -1,0 +1,279 @@
+//! The job `csv.import`: checks a staged file, writes a checked one, undoes a written one, whichever
+//! the import's status says. Killed at any point, it goes on where it was: in mode `all` nothing is
+//! written before everything is, in mode `each` a chunk and its mark commit together.
+
+use jiff::SignedDuration;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::super::entities::IMPORT;
+use super::outcome::{self, Counts, Fate, Outcome};
+use super::plan::{self, Seen};
+use super::trial::{self, Ground};
+use super::{Import, May, Mode, stage, undo, write};
+use crate::cx::Cx;
+use crate::error::{Code, Error, Result};
+use crate::jobs::{Job, JobRun};
+
+/// 200,000 rows of a wide table with rules, three times over.
+const JOB_TIME: SignedDuration = SignedDuration::from_mins(30);
+const ATTEMPTS_MAX: u32 = 5;
+
+pub(crate) const JOB: Job =
+    Job::new("csv.import", |job| Box::pin(run(job))).time(JOB_TIME).attempts(ATTEMPTS_MAX);
+
+#[derive(Deserialize)]
+struct Payload {
+    import_id: Uuid,
+}
+
+async fn run(job: JobRun) -> Result<Value> {
+    let Payload { import_id } = job.parse()?;
+    let error = match work(&job, import_id).await {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let lost = matches!(error.code(), Code::Conflict | Code::Canceled) || error.is_retryable();
+    let again = error.code().status() >= 500 && job.attempt() < ATTEMPTS_MAX;
+    if !lost && !again {
+        failed(&job, import_id, &error).await?;
+    }
+    Err(error)
+}
+
+async fn work(job: &JobRun, id: Uuid) -> Result<Value> {
+    let cx = job.begin().await?;
+    let import = Import::load(&cx, id).await;
+    let import = cx.finish(import).await?;
+    match import.status.as_str() {
+        "checking" => {
+            if check(job, &import).await? == Next::Write {
+                return all_or_each(job, import).await;
+            }
+            Ok(json!({"status": "checked"}))
+        }
+        "importing" => all_or_each(job, import).await,
+        "undoing" => undo::run(job, &import).await,
+        other => Ok(json!({"status": other})),
+    }
+}
+
+async fn failed(job: &JobRun, id: Uuid, error: &Error) -> Result<()> {
+    let mut cx = job.begin().await?;
+    let fields = [
+        ("status", json!("failed")),
+        ("error", error.problem(cx.request_id)),
+        ("finished_at", json!(cx.now.to_string())),
+    ];
+    let written = cx.set(&IMPORT, id, &fields).await;
+    cx.finish(written).await
+}
+
+/// A part of the file as it was staged.
+pub(super) struct Chunk {
+    pub(super) id: Uuid,
+    pub(super) done: bool,
+}
+
+pub(super) async fn chunks(cx: &Cx, import: Uuid) -> Result<Vec<Chunk>> {
+    let sql = "select id, done from import_chunks where org_id = $1 and import_id = $2 \
+               order by seq";
+    let rows = cx.query(sql, &[&cx.org, &import]).await?;
+    rows.iter().map(|row| Ok(Chunk { id: row.try_get(0)?, done: row.try_get(1)? })).collect()
+}
+
+async fn drafts(cx: &Cx, import: &Import, chunk: &Chunk) -> Result<Vec<plan::Draft>> {
+    let row = cx
+        .query_one(
+            "select records from import_chunks where org_id = $1 and id = $2",
+            &[&cx.org, &chunk.id],
+        )
+        .await?;
+    let records: Option<Vec<u8>> = row.try_get(0)?;
+    let records = records.ok_or_else(|| Error::new(Code::Canceled, "the import was canceled"))?;
+    plan::read(&import.mapping, &records)
+}
+
+pub(super) async fn keep(cx: &Cx, chunk: &Chunk, outcomes: &[u8], written: bool) -> Result<()> {
+    cx.execute(
+        "update import_chunks set outcome = $3, done = $4 where org_id = $1 and id = $2",
+        &[&cx.org, &chunk.id, &outcomes, &written],
+    )
+    .await
+    .map(drop)
+}
+
+/// Everything that happens for the import says so in the change log.
+pub(super) async fn begin(job: &JobRun, import: &Import) -> Result<Cx> {
+    let cx = job.begin().await?;
+    cx.because(&format!("import {}", import.id)).await?;
+    if import.quiet {
+        cx.query("select set_config('app.quiet', 'on', true)", &[]).await?;
+    }
+    Ok(cx)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Wait,
+    Write,
+}
+
+/// Writes every chunk as the commit would, and undoes it: what constraints, triggers and rules say is
+/// known, and nothing is changed. Outcomes wait in memory, some hundred bytes a row.
+async fn check(job: &JobRun, import: &Import) -> Result<Next> {
+    let mut cx = begin(job, import).await?;
+    let ground = trial::ground(&cx, import.entity);
+    if ground == Ground::Copy {
+        trial::lay(&cx, import.entity).await?;
+    }
+    // Rows of others are locked for a batch only, but where rows stand above rows of earlier batches.
+    let apart = ground == Ground::Table && !write::links_itself(&cx, import.entity);
+    let mut seen = Seen::new();
+    let mut counts = Counts::default();
+    let mut kept = Vec::new();
+    for chunk in chunks(&cx, import.id).await? {
+        let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
+        let drafts = drafts(&cx, import, &chunk).await?;
+        let mut outcomes = write::chunk(&mut cx, import, &may, drafts, &mut seen, ground).await?;
+        for outcome in outcomes.iter_mut().filter(|one| one.fate == Fate::Create) {
+            // The row is not there, and will not have this id.
+            (outcome.id, outcome.version) = (None, None);
+        }
+        counts.add(&outcomes);
+        kept.push((chunk, outcome::write(&outcomes)));
+        if apart {
+            cx.rollback().await?;
+            cx = begin(job, import).await?;
+        }
+        job.progress(counts.rows(), Some(import.rows_total)).await?;
+    }
+    cx.rollback().await?;
+    note(job, import, &kept).await?;
+    checked(job, import, counts).await
+}
+
+/// Keeps what a trial told, after it is undone.
+async fn note(job: &JobRun, import: &Import, kept: &[(Chunk, Vec<u8>)]) -> Result<()> {
+    let cx = begin(job, import).await?;
+    for (chunk, outcomes) in kept {
+        keep(&cx, chunk, outcomes, false).await?;
+    }
+    cx.commit().await
+}
+
+async fn checked(job: &JobRun, import: &Import, counts: Counts) -> Result<Next> {
+    let faultless = counts.faulty == 0 || import.mode == Mode::Each;
+    let next = if import.dry_run || !faultless { Next::Wait } else { Next::Write };
+    let mut cx = begin(job, import).await?;
+    still(&cx, import.id, "checking").await?;
+    let mut fields = counts.fields();
+    fields.push(("status", json!(if next == Next::Wait { "checked" } else { "importing" })));
+    cx.set(&IMPORT, import.id, &fields).await?;
+    if next == Next::Wait {
+        job.finish(cx, json!({"status": "checked"})).await?;
+    } else {
+        cx.commit().await?;
+    }
+    Ok(next)
+}
+
+/// The import is locked and has this status; somebody may have canceled it meanwhile.
+pub(super) async fn still(cx: &Cx, id: Uuid, status: &str) -> Result<()> {
+    let sql = "select status from imports where org_id = $1 and id = $2 for update";
+    let row = cx.query_one(sql, &[&cx.org, &id]).await?;
+    let present: &str = row.try_get(0)?;
+    if present == status {
+        return Ok(());
+    }
+    Err(Error::new(Code::Canceled, "the import was canceled"))
+}
+
+async fn all_or_each(job: &JobRun, import: Import) -> Result<Value> {
+    match import.mode {
+        Mode::All => all(job, &import).await,
+        Mode::Each => each(job, &import).await,
+    }
+}
+
+/// One transaction: rows, outcomes, the import's end and the job's.
+async fn all(job: &JobRun, import: &Import) -> Result<Value> {
+    let mut cx = begin(job, import).await?;
+    let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
+    let mut seen = Seen::new();
+    let mut counts = Counts::default();
+    let mut faulty = Vec::new();
+    let all = chunks(&cx, import.id).await?;
+    for chunk in all {
+        let drafts = drafts(&cx, import, &chunk).await?;
+        let outcomes =
+            write::chunk(&mut cx, import, &may, drafts, &mut seen, Ground::Table).await?;
+        counts.add(&outcomes);
+        let told = outcome::write(&outcomes);
+        keep(&cx, &chunk, &told, true).await?;
+        if outcomes.iter().any(|one| one.fate == Fate::Faulty) {
+            faulty.push((chunk, told));
+        }
+        job.progress(counts.rows(), Some(import.rows_total)).await?;
+    }
+    if counts.faulty > 0 {
+        cx.rollback().await?;
+        note(job, import, &faulty).await?;
+        let text = format!("{} rows are faulty: nothing is imported", counts.faulty);
+        return Err(Error::new(Code::NotReady, text));
+    }
+    end(job, cx, import, counts).await
+}
+
+/// A transaction a chunk; faulty rows stay out.
+async fn each(job: &JobRun, import: &Import) -> Result<Value> {
+    let cx = begin(job, import).await?;
+    let chunks = chunks(&cx, import.id).await;
+    let chunks = cx.finish(chunks).await?;
+    let mut seen = Seen::new();
+    let mut counts = Counts::default();
+    for chunk in &chunks {
+        let mut cx = begin(job, import).await?;
+        let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
+        let mut drafts = drafts(&cx, import, chunk).await?;
+        if chunk.done {
+            // Written by a run that did not come to its end: only its keys matter to later rows.
+            plan::once(import.entity, &mut drafts, &mut seen);
+            counts.add(&outcomes(&cx, chunk).await?);
+            cx.rollback().await?;
+            continue;
+        }
+        let outcomes =
+            write::chunk(&mut cx, import, &may, drafts, &mut seen, Ground::Table).await?;
+        still(&cx, import.id, "importing").await?;
+        counts.add(&outcomes);
+        keep(&cx, chunk, &outcome::write(&outcomes), true).await?;
+        cx.set(&IMPORT, import.id, &counts.fields()).await?;
+        cx.commit().await?;
+        job.progress(counts.rows(), Some(import.rows_total)).await?;
+    }
+    let cx = begin(job, import).await?;
+    end(job, cx, import, counts).await
+}
+
+pub(super) async fn outcomes(cx: &Cx, chunk: &Chunk) -> Result<Vec<Outcome>> {
+    let row = cx
+        .query_one(
+            "select outcome from import_chunks where org_id = $1 and id = $2",
+            &[&cx.org, &chunk.id],
+        )
+        .await?;
+    let bytes: Option<Vec<u8>> = row.try_get(0)?;
+    bytes.map_or_else(|| Ok(Vec::new()), |bytes| outcome::read(&bytes))
+}
+
+async fn end(job: &JobRun, mut cx: Cx, import: &Import, counts: Counts) -> Result<Value> {
+    still(&cx, import.id, "importing").await?;
+    stage::empty(&cx, import.id).await?;
+    let mut fields = counts.fields();
+    fields.push(("status", json!("done")));
+    fields.push(("finished_at", json!(cx.now.to_string())));
+    cx.set(&IMPORT, import.id, &fields).await?;
+    job.finish(cx, json!({"status": "done"})).await
+}

@@ -1,0 +1,142 @@
+//! Where a check writes. A table whose rules the database can judge alone is tried in a temporary
+//! copy of the same name, which statements meet first: columns, CHECKs, defaults and unique keys
+//! judge, no change is logged and no row of others is locked. A table with triggers or rules of its
+//! own is tried in place, and the transaction is undone.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::outcome::{Fate, Outcome};
+use super::plan::Draft;
+use super::write::links_itself;
+use crate::cx::Cx;
+use crate::ddl::{self, names};
+use crate::entity::{Entity, Scope, Unique};
+use crate::error::{Code, Fault, Result};
+use crate::param::Bound;
+use crate::rights::uuids;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The table itself: what is written is meant, or undone as a whole.
+    Table,
+    /// A copy that the end of the transaction drops.
+    Copy,
+}
+
+/// Triggers, rules and rows that stand above each other need the table itself.
+pub(super) fn ground(cx: &Cx, entity: &'static Entity) -> Ground {
+    let judged = !entity.constraints.is_empty() || !cx.registry().rules(entity.name).is_empty();
+    if judged || links_itself(cx, entity) || entity.scope != Scope::Tenant {
+        Ground::Table
+    } else {
+        Ground::Copy
+    }
+}
+
+/// Lays the copy, with the names that the errors of the table have.
+pub(super) async fn lay(cx: &Cx, entity: &'static Entity) -> Result<()> {
+    let name = entity.name;
+    let key = ddl::primary_key(entity).join(", ");
+    let mut statements = vec![
+        format!(
+            "create temp table \"{name}\" (like public.\"{name}\" including defaults \
+             including constraints including generated) on commit drop"
+        ),
+        format!(
+            "alter table pg_temp.\"{name}\" add constraint {} primary key ({key})",
+            names::primary_key(entity)
+        ),
+    ];
+    let living = if entity.soft_deletes() { " where deleted_at is null" } else { "" };
+    statements.extend(entity.uniques.iter().map(|unique| {
+        let fields = unique.fields.join(", ");
+        format!(
+            "create unique index {} on pg_temp.\"{name}\" (org_id, {fields}){living}",
+            unique.name
+        )
+    }));
+    for sql in statements {
+        cx.query_typed(&sql, &[]).await?;
+    }
+    Ok(())
+}
+
+/// Rows that are to be changed are put into the copy as they are.
+pub(super) async fn fetch(cx: &Cx, entity: &'static Entity, drafts: &[Draft]) -> Result<()> {
+    let ids: Vec<Uuid> =
+        drafts.iter().filter_map(|draft| draft.found.as_ref()).map(|found| found.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let columns: Vec<String> = ddl::columns(entity)
+        .into_iter()
+        .filter(|column| column.generated.is_none())
+        .map(|column| format!("\"{}\"", column.name))
+        .collect();
+    let (name, list) = (entity.name, columns.join(", "));
+    let sql = format!(
+        "insert into pg_temp.\"{name}\" ({list}) select {list} from public.\"{name}\" \
+         where org_id = $1 and id = any($2) on conflict do nothing"
+    );
+    cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(&ids)]).await.map(drop)
+}
+
+/// Keys that rows of the table have already: the copy knows the file's rows only.
+pub(super) async fn clashes(
+    cx: &Cx,
+    entity: &'static Entity,
+    outcomes: &mut [Outcome],
+) -> Result<()> {
+    let written: BTreeMap<Uuid, usize> = outcomes
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| matches!(one.fate, Fate::Create | Fate::Update))
+        .filter_map(|(place, one)| Some((one.id?, place)))
+        .collect();
+    let ids: Vec<Uuid> = written.keys().copied().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for unique in entity.uniques {
+        for id in taken(cx, entity, unique, &ids).await? {
+            let field = unique.fields.first().copied().unwrap_or_default();
+            refuse(outcomes, &written, id, Fault::new(field, unique.code, unique.code.title()));
+        }
+    }
+    let sql =
+        format!("select id from public.\"{}\" where org_id = $1 and id = any($2)", entity.name);
+    for row in cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(&ids)]).await? {
+        let id: Uuid = row.try_get(0)?;
+        let new = written.get(&id).and_then(|place| outcomes.get(*place));
+        if new.is_some_and(|one| one.fate == Fate::Create) {
+            let code = Code::AlreadyExists;
+            refuse(outcomes, &written, id, Fault::new("id", code, code.title()));
+        }
+    }
+    Ok(())
+}
+
+async fn taken(cx: &Cx, entity: &Entity, unique: &Unique, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    let same: Vec<String> =
+        unique.fields.iter().map(|field| format!("p.\"{field}\" = x.\"{field}\"")).collect();
+    let living = if entity.soft_deletes() { " and p.deleted_at is null" } else { "" };
+    let sql = format!(
+        "select distinct x.id from pg_temp.\"{name}\" x join public.\"{name}\" p \
+         on p.org_id = x.org_id and {} and p.id <> x.id{living} \
+         where x.org_id = $1 and x.id = any($2)",
+        same.join(" and "),
+        name = entity.name
+    );
+    let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(ids)]).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+fn refuse(outcomes: &mut [Outcome], written: &BTreeMap<Uuid, usize>, id: Uuid, fault: Fault) {
+    if let Some(outcome) = written.get(&id).and_then(|place| outcomes.get_mut(*place)) {
+        let mut faults = std::mem::take(&mut outcome.faults);
+        faults.push(fault);
+        *outcome = Outcome::faulty(outcome.row, faults);
+    }
+}
