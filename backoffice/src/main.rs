@@ -1,6 +1,7 @@
 //! `backoffice`: one binary, a subcommand for each role. Reads arguments and settings, calls the
 //! rooms, writes what they answer; decides nothing.
 
+mod backup;
 mod logging;
 mod people;
 mod seed;
@@ -32,6 +33,10 @@ usage: backoffice COMMAND
   schema diff         what the next migration has to say (empty: nothing)
   schema print        the whole schema as SQL
   openapi             the API's description as JSON
+  audit verify [--org ID]
+                      recompute the change log's digests and seals
+  backup --out DIR    save the database, with what each table holds
+  restore --from DIR  fill an empty database from a backup and compare (DATABASE_ADMIN_URL)
   check               whether settings and database serve this version
 
 Settings come from the environment: see docs/architecture.md.
@@ -76,6 +81,9 @@ enum Command {
     SchemaDiff,
     SchemaPrint,
     OpenApi,
+    AuditVerify { org: Option<String> },
+    Backup { out: std::path::PathBuf },
+    Restore { from: std::path::PathBuf },
     Check,
     Help,
 }
@@ -110,6 +118,15 @@ async fn run(command: Command) -> Outcome {
         }
         Command::SchemaPrint => print(&kernel::ddl::script(registry()?)),
         Command::OpenApi => print(&format!("{:#}\n", kernel::openapi::document(registry()?))),
+        Command::AuditVerify { org } => audit(org.as_deref()).await,
+        Command::Backup { out } => print(&backup::backup(migrate_url(&settings()?)?, &out).await?),
+        Command::Restore { from } => {
+            let url = &settings()?.database.admin_url;
+            if url.is_empty() {
+                return Err(Failure::new("DATABASE_ADMIN_URL is not set"));
+            }
+            print(&backup::restore(url, &from).await?)
+        }
         Command::Check => check().await,
         Command::Help => print(USAGE),
     }
@@ -158,6 +175,20 @@ async fn migrate() -> Outcome {
         print("nothing to apply\n")?;
     }
     Ok(())
+}
+
+async fn audit(org: Option<&str>) -> Outcome {
+    let org = match org.map(uuid::Uuid::try_parse) {
+        None => None,
+        Some(Ok(id)) => Some(id),
+        Some(Err(_)) => return Err(usage("--org is not a UUID")),
+    };
+    let report = kernel::audit::verify(migrate_url(&settings()?)?, org).await?;
+    print(&format!("{:#}\n", report.show()))?;
+    match report.is_whole() {
+        true => Ok(()),
+        false => Err(Failure::new("the change log is not what was written")),
+    }
 }
 
 async fn check() -> Outcome {
@@ -220,7 +251,7 @@ fn command() -> Result<Command, Failure> {
     use lexopt::prelude::{Long, Short, Value};
     let mut parser = lexopt::Parser::from_env();
     let mut words: Vec<String> = Vec::new();
-    let (mut with_work, mut out) = (false, None);
+    let (mut with_work, mut out, mut from, mut org) = (false, None, None, None);
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Value(word) if words.is_empty() && (word == "user" || word == "organization") => {
@@ -230,12 +261,27 @@ fn command() -> Result<Command, Failure> {
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             Long("work") => with_work = true,
             Long("out") => out = Some(parser.value().map_err(usage)?.into()),
+            Long("from") => from = Some(parser.value().map_err(usage)?.into()),
+            Long("org") => {
+                org = Some(parser.value().map_err(usage)?.to_string_lossy().into_owned());
+            }
             Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(usage(other.unexpected())),
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match (words.as_slice(), from, org) {
+        (["audit", "verify"], None, org) if !with_work && out.is_none() => {
+            return Ok(Command::AuditVerify { org });
+        }
+        (["restore"], Some(from), None) if !with_work && out.is_none() => {
+            return Ok(Command::Restore { from });
+        }
+        (_, None, None) => {}
+        _ => return Err(usage("no such command")),
+    }
     match (words.as_slice(), with_work, out) {
+        (["backup"], false, Some(out)) => Ok(Command::Backup { out }),
         (["serve"], work, None) => Ok(Command::Serve { work }),
         (["work"], false, None) => Ok(Command::Work),
         (["migrate"], false, None) => Ok(Command::Migrate),

@@ -73,6 +73,7 @@ impl Cx {
             request_id: request_id.to_string(),
             reason: String::new(),
             causation: causation.to_string(),
+            slow_ms: service.settings().database.slow_ms,
             portal: match &actor {
                 Actor::Portal { kind, party, .. } => Some((kind.name(), party.to_string())),
                 _ => None,
@@ -346,6 +347,7 @@ impl WorkTx {
         let settings = TxSettings {
             actor_kind: "system".to_owned(),
             request_id: service.new_id().to_string(),
+            slow_ms: service.settings().database.slow_ms,
             ..TxSettings::default()
         };
         let tx = Tx::new(client, service.registry(), Mode::Write, settings);

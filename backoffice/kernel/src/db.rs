@@ -7,13 +7,14 @@ use std::time::Duration;
 use deadpool_postgres::{
     Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::NoTls;
 
 use crate::error::{Code, Error, Result, from_database};
 use crate::settings::Secret;
 
-pub use tokio_postgres::Row;
+pub use tokio_postgres::config::Host;
 pub use tokio_postgres::types::{FromSql, ToSql, Type};
+pub use tokio_postgres::{Config, Row};
 
 /// Waiting for a free connection; then the caller hears `overloaded`.
 pub const POOL_WAIT: Duration = Duration::from_secs(5);

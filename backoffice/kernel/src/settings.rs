@@ -94,6 +94,10 @@ pub struct DatabaseSettings {
     pub work_url: Secret,
     /// `DATABASE_MIGRATE_URL`: role migrate; only for migrations, schema and seed.
     pub migrate_url: Secret,
+    /// `DATABASE_ADMIN_URL`: a superuser; only for restoring a backup.
+    pub admin_url: Secret,
+    /// `DATABASE_SLOW_MS`: a statement that takes longer is told to the log, default 500.
+    pub slow_ms: u64,
     /// `DATABASE_CONNECTIONS`: connections per pool, default 16.
     pub connections_max: usize,
 }
@@ -139,6 +143,7 @@ pub struct PeerSettings {
 /// A bearer token between services is at least this long.
 pub const SERVICE_TOKEN_CHARS_MIN: usize = 16;
 const CONNECTIONS_DEFAULT: usize = 16;
+pub(crate) const SLOW_MS_DEFAULT: u64 = 500;
 const MAIL_FROM_DEFAULT: &str = "no-reply@localhost";
 const JOBS_PARALLEL_DEFAULT: usize = 4;
 
@@ -184,6 +189,10 @@ impl Settings {
                 portal_url: reader.secret("DATABASE_PORTAL_URL"),
                 work_url: reader.secret("DATABASE_WORK_URL"),
                 migrate_url: reader.secret("DATABASE_MIGRATE_URL"),
+                admin_url: reader.secret("DATABASE_ADMIN_URL"),
+                slow_ms: reader
+                    .parsed("DATABASE_SLOW_MS", "a number of milliseconds")
+                    .unwrap_or(SLOW_MS_DEFAULT),
                 connections_max: reader
                     .parsed("DATABASE_CONNECTIONS", "a number of connections")
                     .unwrap_or(CONNECTIONS_DEFAULT),

@@ -49,6 +49,8 @@ pub(crate) struct TxSettings {
     pub(crate) reason: String,
     /// Links of the outbox that led here, as a number.
     pub(crate) causation: String,
+    /// A statement that takes longer is told to the log; zero tells none.
+    pub(crate) slow_ms: u64,
     /// Kind and party of a portal's caller.
     pub(crate) portal: Option<(&'static str, String)>,
 }
@@ -89,7 +91,7 @@ impl Tx {
     pub async fn query(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>> {
         let client = self.client()?;
         let statement = self.noted(client.prepare_cached(sql).await)?;
-        self.first(client, client.query(&statement, params)).await
+        self.timed(sql, self.first(client, client.query(&statement, params))).await
     }
 
     pub async fn query_opt(
@@ -109,7 +111,7 @@ impl Tx {
     pub async fn execute(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64> {
         let client = self.client()?;
         let statement = self.noted(client.prepare_cached(sql).await)?;
-        self.first(client, client.execute(&statement, params)).await
+        self.timed(sql, self.first(client, client.execute(&statement, params))).await
     }
 
     /// For texts composed per request: not prepared, so that callers cannot grow the cache.
@@ -119,7 +121,19 @@ impl Tx {
             .iter()
             .map(|bound| (&bound.value as &(dyn ToSql + Sync), bound.ty.clone()))
             .collect();
-        self.first(client, client.query_typed(sql, &typed)).await
+        self.timed(sql, self.first(client, client.query_typed(sql, &typed))).await
+    }
+
+    /// Tells a slow statement to the log: its text, never its parameters, which are people's.
+    async fn timed<T>(&self, sql: &str, statement: impl Future<Output = Result<T>>) -> Result<T> {
+        let begun = tokio::time::Instant::now();
+        let answer = statement.await;
+        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if self.settings.slow_ms > 0 && ms >= self.settings.slow_ms {
+            let request_id = &self.settings.request_id;
+            tracing::warn!(ms, request_id, sql, "a slow statement");
+        }
+        answer
     }
 
     /// Sends BEGIN and the settings in front of the transaction's first statement. Each future

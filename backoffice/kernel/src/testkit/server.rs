@@ -89,6 +89,8 @@ pub fn settings(db: &TestDb) -> Settings {
             portal_url: db.portal_url.clone(),
             work_url: db.work_url.clone(),
             migrate_url: db.migrate_url.clone(),
+            admin_url: Secret::default(),
+            slow_ms: crate::settings::SLOW_MS_DEFAULT,
             connections_max: CONNECTIONS_MAX,
         },
         peers: PeerSettings {
