@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kernel::clock::ManualClock;
+use kernel::cx::{Actor, Patch};
 use kernel::error::Code;
+use kernel::rights::{self, Person, Rights};
 use kernel::testkit::PASSWORD;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::hall::{BOOKING, CATALOGUE_TOKEN, HALL, House, Seen, object};
+use crate::hall::{BOOKING, CATALOGUE_TOKEN, HALL, House, PLACE, Seen, object, registry};
 use crate::joining::Joined;
 
 pub(crate) async fn sign_in(house: &House, email: &str, password: &str) -> Seen {
@@ -517,4 +519,31 @@ async fn rights_on_tokens_are_given_by_those_who_have_them() {
     with(&house, ends.expose(), "GET", "/api-tokens", Value::Null)
         .await
         .refuses(Code::Forbidden, &[]);
+}
+
+/// The set-based way to write refuses what the single one does.
+#[tokio::test]
+async fn a_batch_writes_no_field_that_may_not_be_written() {
+    let house = House::open().await;
+    let ids = [house.place("one").await, house.place("two").await].map(|id| id.parse().unwrap());
+    let lines = json!([{"grant": "hall.places", "rights": ["update"], "fixed": ["notes"]}]);
+    let person = Person { org: house.org.id, user: house.org.owner, units: Vec::new() };
+    let lines = rights::parse(&lines, None).unwrap();
+    let rights = Arc::new(Rights::new(registry(), person, vec![lines]));
+    let actor = Actor::User { id: house.org.owner, session: Uuid::nil(), rights };
+    let mut cx = house.service.begin(actor, house.org.id).await.unwrap();
+    let patch = |id, body| Patch { id, version: None, body: object(body) };
+    let rows = vec![
+        patch(ids[0], json!({"name": "new", "notes": "not mine to write"})),
+        patch(ids[1], json!({"name": "new"})),
+    ];
+    let outcomes = cx.patch_many(&PLACE, rows).await.unwrap();
+    cx.commit().await.unwrap();
+    let [refused, done] = outcomes.as_slice() else { panic!("two rows, two outcomes") };
+    let refused = refused.as_ref().unwrap_err();
+    assert_eq!(refused.code(), Code::FieldNotPermitted);
+    assert_eq!(refused.list()[0].field, "notes");
+    assert_eq!(*done.as_ref().unwrap(), ids[1]);
+    assert_eq!(house.get(&format!("/places/{}", ids[0])).await.body["name"], "one");
+    assert_eq!(house.get(&format!("/places/{}", ids[1])).await.body["name"], "new");
 }
