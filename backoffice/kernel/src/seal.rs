@@ -43,7 +43,7 @@ pub(crate) fn open(
 /// A mark that only holders of the master key make.
 pub(crate) fn mark(service: &Service, purpose: &str, message: &[u8]) -> Result<[u8; 32]> {
     let key = key(service, purpose)?;
-    Ok(hmac(&*key, message))
+    Ok(hmac(&key, message))
 }
 
 fn key(service: &Service, purpose: &str) -> Result<Zeroizing<[u8; 32]>> {
