@@ -199,7 +199,7 @@ pub(crate) enum Tree {
     All(Vec<Tree>),
     Any(Vec<Tree>),
     Not(Box<Tree>),
-    Test(Test),
+    Test(Box<Test>),
 }
 
 pub(crate) struct Test {

@@ -167,7 +167,7 @@ impl Asked<'_> {
         let meaning = value::Meaning { kind: column.kind, moment: self.moment, me: me(self.actor) };
         let (check, no) =
             meaning.check(operator, &given).map_err(|message| refuse(place, message))?;
-        Ok(Tree::Test(Test { path, check, negated: no != negated }))
+        Ok(Tree::Test(Box::new(Test { path, check, negated: no != negated })))
     }
 
     fn path(self, name: &str, place: &str) -> Result<(Path, Column)> {
