@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kernel::clock::SystemClock;
 use kernel::entity::{
-    Domain, Entity, Group, Unique, boolean, choice, date, email, instant, integer, link, money,
-    percent, slug, text,
+    Domain, Entity, Group, Unique, Weight, boolean, choice, date, email, instant, integer, link,
+    long_text, money, percent, slug, text,
 };
 use kernel::error::Code;
 use kernel::registry::Registry;
@@ -49,8 +49,20 @@ pub static GOODS: Entity = Entity::new("goods")
     ])
     .uniques(&[Unique { name: "goods_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
+pub static NOTES: Entity = Entity::new("notes")
+    .grant("bench.notes")
+    .group(Group::Assets)
+    .label("title")
+    .about("Words that are searched.")
+    .fields(&[
+        text("title").required().search(Weight::A),
+        long_text("body").search(Weight::B),
+        link("keeper_id", "accounts.users"),
+    ])
+    .indexes(&[&["keeper_id"]]);
+
 pub static DOMAIN: Domain =
-    Domain { name: "bench", entities: &[&SHELVES, &MAKERS, &GOODS], ..Domain::EMPTY };
+    Domain { name: "bench", entities: &[&SHELVES, &MAKERS, &GOODS, &NOTES], ..Domain::EMPTY };
 
 /// A service over a database of its own, with one organization.
 pub struct House {

@@ -254,8 +254,14 @@ fn kind(kind: Kind) -> Value {
         Kind::Text { max } => json!({"type": "string", "maxLength": max}),
         Kind::Slug => json!({"type": "string", "pattern": "^[a-z0-9][a-z0-9_-]{0,62}$"}),
         Kind::Email => json!({"type": "string", "format": "email", "maxLength": 254}),
-        Kind::Phone => json!({"type": "string", "maxLength": 40}),
-        Kind::Url => json!({"type": "string", "format": "uri", "maxLength": 2000}),
+        Kind::Phone => json!({
+            "type": "string", "maxLength": 40, "pattern": "^\\+[1-9][0-9 ./()-]{6,38}$",
+            "examples": ["+49 30 123456"],
+        }),
+        Kind::Url => json!({
+            "type": "string", "format": "uri", "maxLength": 2000, "pattern": "^https?://[^\\s]+$",
+            "examples": ["https://example.org/about"],
+        }),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Integer { min, max } => json!({
             "type": "integer", "format": "int64", "minimum": min, "maximum": max,
@@ -282,8 +288,13 @@ fn kind(kind: Kind) -> Value {
         }),
         Kind::Currency => json!({"type": "string", "pattern": "^[A-Z]{3}$"}),
         Kind::Country => json!({"type": "string", "pattern": "^[A-Z]{2}$"}),
-        Kind::Language => json!({"type": "string", "maxLength": 35}),
-        Kind::TimeZone => json!({"type": "string", "maxLength": 64}),
+        Kind::Language => json!({
+            "type": "string", "maxLength": 35,
+            "pattern": "^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*$", "examples": ["de-AT"],
+        }),
+        Kind::TimeZone => {
+            json!({"type": "string", "maxLength": 64, "examples": ["Europe/Berlin"]})
+        }
         Kind::Date => json!({"type": "string", "format": "date"}),
         Kind::Instant => json!({"type": "string", "format": "date-time"}),
         Kind::Choice(options) => json!({"type": "string", "enum": options}),
