@@ -55,7 +55,7 @@ pub static DOMAIN: Domain = Domain {
         ("portals.sql", include_str!("../sql/portals.sql")),
     ],
     internal: &[introspect::ROUTE],
-    loops: &[crate::partitions::KEEP],
+    loops: &[crate::partitions::KEEP, crate::idempotency::EMPTY],
     jobs: &[crate::mail::SEND],
     ..Domain::EMPTY
 };

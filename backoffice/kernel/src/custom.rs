@@ -13,7 +13,7 @@ mod value;
 pub(crate) use entities::CUSTOM_FIELD;
 pub(crate) use entities::RULES;
 pub(crate) use model::{CustomField, Model, load, shown_sql};
-pub(crate) use value::{Custom, body};
+pub(crate) use value::{Custom, body, permitted};
 
 /// Definitions of one entity, retired ones with them; more are refused.
 pub(crate) const FIELDS_MAX: usize = 100;

@@ -392,7 +392,7 @@ impl Entity {
             self.field(name)
                 .is_some_and(|field| matches!(field.access, Access::Writable | Access::WriteOnce))
         };
-        unique.fields.iter().all(|name| by_callers(&name)).then_some(unique)
+        unique.fields.iter().all(by_callers).then_some(unique)
     }
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {

@@ -15,6 +15,7 @@ mod journal;
 mod judges;
 mod kill;
 mod meta;
+mod numbers;
 mod reach;
 mod reference;
 mod roles;

@@ -2,11 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::{CustomField, Model};
-use crate::entity::Kind;
-use crate::error::{Code, Fault};
+use super::{CustomField, Model, load};
+use crate::cx::Cx;
+use crate::ddl::has_custom_fields;
+use crate::entity::{Entity, Kind, Level};
+use crate::error::{Code, Error, Fault};
 use crate::kind;
 use crate::kind_sql::JSON_BYTES_MAX;
+use crate::rights::Access;
 use crate::validate::{Purpose, distance, shown_name};
 
 /// What a body says of custom fields: keys to set and keys to take away.
@@ -69,6 +72,32 @@ pub(crate) fn body(
         faults.push(Fault::new("custom", Code::TooLong, text));
     }
     custom
+}
+
+/// 403 naming every custom field of a body that the caller may not write. Whoever reaches none of
+/// them (a portal) does not reach their definitions either.
+pub(crate) async fn permitted(
+    cx: &Cx,
+    entity: &'static Entity,
+    body: &Map<String, Value>,
+    access: &Access,
+) -> Result<(), Error> {
+    let hidden = |level: &Level| !access.shows_level(*level);
+    let Some(given) = body.get("custom") else { return Ok(()) };
+    if !has_custom_fields(entity) || !Level::ALL.iter().any(hidden) {
+        return Ok(());
+    }
+    let text = "the field may not be written";
+    if Level::ALL.iter().all(hidden) {
+        return Err(Error::field(Code::FieldNotPermitted, "custom", text));
+    }
+    let model = load(cx, entity).await?;
+    let keys = given.as_object().into_iter().flat_map(Map::keys);
+    let refused = keys.filter_map(|key| model.find(key)).filter(|field| hidden(&field.level));
+    let path = |field: &CustomField| format!("custom.{}", field.key);
+    let faults: Vec<Fault> =
+        refused.map(|field| Fault::new(path(field), Code::FieldNotPermitted, text)).collect();
+    if faults.is_empty() { Ok(()) } else { Err(Error::fields(Code::FieldNotPermitted, faults)) }
 }
 
 fn fits(field: &CustomField, value: &Value) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::{Writer, no_such_row, one, prepare, reach, rules};
-use crate::custom::Custom;
+use crate::custom::{self, Custom};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
@@ -24,6 +24,7 @@ pub(crate) async fn update(
     access: &Access,
 ) -> Result<()> {
     let narrow = access.for_body(entity, &body)?;
+    custom::permitted(cx, entity, &body, access).await?;
     let columns = prepare::columns(cx, entity, &body, Purpose::Patch, Writer::Caller).await?;
     if narrow.is_narrower(access) {
         may_write(cx, entity, id, &body, access, &narrow).await?;

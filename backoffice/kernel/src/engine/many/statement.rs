@@ -99,7 +99,7 @@ impl Rows {
     }
 
     /// `unnest($1, $2, …) as x (x_0, x_1, …)`.
-    fn from_sql(&self) -> String {
+    fn unnest_sql(&self) -> String {
         let places: Vec<String> = (1..=self.params.len()).map(|n| format!("${n}")).collect();
         format!("unnest({}) as x ({})", places.join(", "), self.names.join(", "))
     }
@@ -141,7 +141,7 @@ pub(super) fn insert(
         let name = rows.add(list(items, Type::JSONB_ARRAY, custom));
         values.push(format!("x.{name}"));
     }
-    let from = rows.from_sql();
+    let from = rows.unnest_sql();
     let mut params = rows.params;
     params.push(Bound::uuid(org));
     names.push("\"org_id\"".to_owned());
@@ -189,7 +189,7 @@ pub(super) fn update(
         let unset = element(&unset, Form::List);
         sets.push(format!("\"custom\" = (\"custom\" || x.{set}) - {unset}"));
     }
-    let from = rows.from_sql();
+    let from = rows.unnest_sql();
     let mut params = rows.params;
     params.push(Bound { value: Param::Instant(now), ty: Type::TIMESTAMPTZ });
     sets.push(format!("\"updated_at\" = ${}", params.len()));

@@ -243,6 +243,10 @@ async fn many_rows_are_written_by_few_statements() {
     assert_eq!(desk.traces(&good[0].to_string()).await, (1, 1), "change log and outbox know it");
     let count = desk.get("/labels?limit=1").await.body["page"]["count"]["value"].clone();
     assert_eq!(count, 997);
+    changed(&desk, &good).await;
+}
+
+async fn changed(desk: &Desk, good: &[Uuid]) {
     let mut cx = desk.org.begin().await.unwrap();
     let patch = |place: usize, version: Option<i64>, body: Value| kernel::cx::Patch {
         id: good[place],

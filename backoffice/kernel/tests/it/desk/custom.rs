@@ -166,3 +166,27 @@ async fn levels_hide_values_in_rows_and_lists() {
     );
     refused(&seen.await, Code::ValidationFailed, &["custom.plain"]);
 }
+
+#[tokio::test]
+async fn levels_keep_values_from_being_written() {
+    let desk = Desk::open().await;
+    define(&desk, "plain", "text", json!({})).await;
+    define(&desk, "pay", "text", json!({"level": "confidential"})).await;
+    let label = desk.label("written").await;
+    let path = format!("/api/v1/labels/{label}");
+    let with = async |levels: Value, hidden: Value, custom: Value| {
+        let line =
+            json!({"grant": "desk.labels", "rights": ["*"], "levels": levels, "hidden": hidden});
+        let token = desk.org.issue(json!([line])).await.unwrap();
+        let client = desk.server.client.with_bearer(token.expose());
+        client.patch(&path, &json!({"custom": custom})).await.unwrap()
+    };
+    let both = json!({"plain": "a", "pay": "b"});
+    let refusal = with(json!(["open"]), json!([]), both.clone()).await;
+    refused(&refusal, Code::FieldNotPermitted, &["custom.pay"]);
+    is(with(json!(["open"]), json!([]), json!({"plain": "a"})).await, 200);
+    let refusal = with(json!(["open", "confidential"]), json!(["custom"]), both.clone()).await;
+    refused(&refusal, Code::FieldNotPermitted, &["custom"]);
+    is(with(json!(["open", "confidential"]), json!([]), both.clone()).await, 200);
+    assert_eq!(desk.get(&format!("/labels/{label}")).await.body["custom"], both);
+}
