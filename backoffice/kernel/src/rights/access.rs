@@ -181,7 +181,7 @@ impl Access {
     }
 
     /// Whether custom fields of this level are in reach, on every row. Those on some rows only are
-    /// not told apart: they count as out of reach. A role hides all of them as the field `custom`.
+    /// not told apart: they count as out of reach.
     pub(crate) fn shows_level(&self, level: Level) -> bool {
         self.0.as_ref().is_none_or(|limits| limits.levels.contains(&level))
     }

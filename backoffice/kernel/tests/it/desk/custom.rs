@@ -174,19 +174,18 @@ async fn levels_keep_values_from_being_written() {
     define(&desk, "pay", "text", json!({"level": "confidential"})).await;
     let label = desk.label("written").await;
     let path = format!("/api/v1/labels/{label}");
-    let with = async |levels: Value, hidden: Value, custom: Value| {
-        let line =
-            json!({"grant": "desk.labels", "rights": ["*"], "levels": levels, "hidden": hidden});
+    let with = async |levels: Value, custom: Value| {
+        let line = json!({"grant": "desk.labels", "rights": ["*"], "levels": levels});
         let token = desk.org.issue(json!([line])).await.unwrap();
         let client = desk.server.client.with_bearer(token.expose());
         client.patch(&path, &json!({"custom": custom})).await.unwrap()
     };
     let both = json!({"plain": "a", "pay": "b"});
-    let refusal = with(json!(["open"]), json!([]), both.clone()).await;
+    let refusal = with(json!(["open"]), both.clone()).await;
     refused(&refusal, Code::FieldNotPermitted, &["custom.pay"]);
-    is(with(json!(["open"]), json!([]), json!({"plain": "a"})).await, 200);
-    let refusal = with(json!(["open", "confidential"]), json!(["custom"]), both.clone()).await;
-    refused(&refusal, Code::FieldNotPermitted, &["custom"]);
-    is(with(json!(["open", "confidential"]), json!([]), both.clone()).await, 200);
+    is(with(json!(["open"]), json!({"plain": "a"})).await, 200);
+    let refusal = with(json!(["personal"]), both.clone()).await;
+    refused(&refusal, Code::FieldNotPermitted, &["custom.pay", "custom.plain"]);
+    is(with(json!(["open", "confidential"]), both.clone()).await, 200);
     assert_eq!(desk.get(&format!("/labels/{label}")).await.body["custom"], both);
 }
