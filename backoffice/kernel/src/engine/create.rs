@@ -23,12 +23,8 @@ pub(crate) async fn create(
     access: &Access,
 ) -> Result<Uuid> {
     let access = access.for_body(entity, &body)?;
-<<<<<<< HEAD
-    access.adopt(entity, entity.fields, &mut body);
-=======
     custom::permitted(cx, entity, &body, &access).await?;
-    access.adopt(entity, &mut body);
->>>>>>> fd2919f (Prove numbered fields, say how writing works, empty the table of kept answers)
+    access.adopt(entity, entity.fields, &mut body);
     let id = insert(cx, entity, &body, Writer::Caller).await?;
     reach::demand(cx, entity, &[id], &body, &access).await?;
     Ok(id)

@@ -117,11 +117,6 @@ impl Access {
         self.reach() == Reach::All && self.pin().is_none()
     }
 
-    /// A portal's: what is not shown is not the database role's to read either.
-    pub(crate) fn is_portal(&self) -> bool {
-        self.pin().is_some_and(|pin| pin.strict)
-    }
-
     fn pin(&self) -> Option<Pin> {
         self.0.as_ref().and_then(|limits| limits.pin)
     }
