@@ -1,7 +1,12 @@
 //! The back office as a whole: rules over the registry, the schema, the feeds, the walk. One binary,
 //! one migrated database; every test opens organizations of its own.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and tells what it covered"
+)]
 
 mod adding;
 mod backup;

@@ -35,7 +35,7 @@ pub async fn direct(service: &Service, path: &str, token: &str) -> Result<Vec<u8
         request_id: service.new_id(),
         charges: Charges::default(),
     };
-    let (_, answer) = dispatch::dispatch(service, call).await;
+    let (_, answer) = Box::pin(dispatch::dispatch(service, call)).await;
     answer?.body.ok_or_else(|| Error::internal("there is nothing to show"))
 }
 
