@@ -101,7 +101,7 @@ pub(crate) fn read(kind: Kind, cell: &Cell) -> std::result::Result<Value, Refusa
             Err(_) => refuse(Code::WrongType, "must be a whole number"),
         },
         Kind::Json => serde_json::from_str(text)
-            .map_or_else(|_| refuse(Code::InvalidFormat, "must be JSON"), |value| Ok(value)),
+            .map_or_else(|_| refuse(Code::InvalidFormat, "must be JSON"), Ok),
         Kind::TextList { .. } => list(text),
         _ if pair(kind).is_some() => both(kind, text),
         _ if is_guarded(kind) => Ok(json!(unguard(text))),
@@ -156,7 +156,7 @@ fn list(text: &str) -> std::result::Result<Value, Refusal> {
     if text.starts_with('[') {
         return serde_json::from_str(text).map_or_else(
             |_| refuse(Code::InvalidFormat, "must be a JSON list or items by semicolon"),
-            |value| Ok(value),
+            Ok,
         );
     }
     let items = text.split(';').map(str::trim).filter(|item| !item.is_empty());

@@ -121,8 +121,8 @@ impl Mapping {
 
     /// Whether rows that are there can be found by what the file gives.
     pub(crate) fn finds_rows(&self, entity: &Entity) -> bool {
-        let given = |name: &&str| self.fields().any(|field| field.name == *name);
-        let by_key = entity.natural_key().is_some_and(|key| key.fields.iter().all(|f| given(&f)));
+        let given = |name: &str| self.fields().any(|field| field.name == name);
+        let by_key = entity.natural_key().is_some_and(|key| key.fields.iter().all(|f| given(f)));
         by_key || self.columns.contains(&Column::Id)
     }
 
