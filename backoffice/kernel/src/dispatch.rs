@@ -177,7 +177,7 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
     }
     let mut tries = 0;
     loop {
-        let error = match run::once(service, call, &target, &actor, org).await {
+        let error = match Box::pin(run::once(service, call, &target, &actor, org)).await {
             Ok(run::Done::Answer(answer)) => return Ok(answer),
             Ok(run::Done::Await { operation, entity, row, status }) => {
                 let wait = operation::Wait { operation, entity, row, status };
