@@ -21,7 +21,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits::Charges;
 use crate::service::Service;
 use crate::stream::{Download, Upload};
-use crate::{meta, page};
+use crate::{custom, meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
 pub(crate) use bulk::OPERATIONS_MAX;
@@ -154,7 +154,14 @@ async fn meta(service: &Service, call: &Call) -> Result<Answer> {
     charge(service, call, Some(org), Group::Organizations)?;
     let told = match call.path.get(1..).unwrap_or_default() {
         [] => meta::index(service.registry(), &actor),
-        [route] => meta::entity(service.registry(), &actor, route)?,
+        [route] => {
+            let member = meta::member(service.registry(), route)?;
+            let cx =
+                service.open(actor.clone(), org, call.request_id, crate::cx::Mode::Read).await?;
+            let custom = custom::load(&cx, member.entity).await;
+            let custom = cx.finish(custom).await?;
+            meta::entity(service.registry(), &actor, member, &custom)?
+        }
         _ => return Err(Error::not_found("path")),
     };
     let tag = told.get("version").and_then(serde_json::Value::as_str).map(str::to_owned);

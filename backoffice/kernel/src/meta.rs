@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::action::{Action, Answers, On};
 use crate::actor::Actor;
+use crate::custom::Model;
 use crate::dispatch;
 use crate::entity::{Entity, Group};
 use crate::error::{Code, Error, Result};
@@ -49,12 +50,19 @@ pub(crate) fn index(registry: &Registry, actor: &Actor) -> Value {
     }))
 }
 
-/// One entity, by its route. 404 for an unknown one, 403 where the caller may nothing.
-pub(crate) fn entity(registry: &Registry, actor: &Actor, route: &str) -> Result<Value> {
-    let member = registry
-        .route(route)
-        .filter(|member| dispatch::is_served(registry, member))
-        .ok_or_else(|| Error::not_found("entity"))?;
+/// The entity of a route; 404 for an unknown one.
+pub(crate) fn member<'a>(registry: &'a Registry, route: &str) -> Result<&'a Member> {
+    let member = registry.route(route).filter(|member| dispatch::is_served(registry, member));
+    member.ok_or_else(|| Error::not_found("entity"))
+}
+
+/// One entity with the organization's own fields; 403 where the caller may nothing.
+pub(crate) fn entity(
+    registry: &Registry,
+    actor: &Actor,
+    member: &Member,
+    custom: &Model,
+) -> Result<Value> {
     let entity = member.entity;
     let sight = Sight::of(registry, actor, entity);
     if sight.permitted().is_empty() {
@@ -68,7 +76,11 @@ pub(crate) fn entity(registry: &Registry, actor: &Actor, route: &str) -> Result<
     put("restorable", json!(entity.soft_deletes()));
     put("operations", json!(sight.permitted()));
     put("fields", Value::Array(fields::of(registry, entity, &sight)));
+    put("custom_fields", fields::custom(custom, &sight));
     put("keys", keys(entity));
+    put("natural_key", json!(entity.natural));
+    put("plan", json!(entity.plan.name()));
+    put("portals", json!(entity.portals.iter().map(|one| one.kind.name()).collect::<Vec<_>>()));
     put("flow", flow(entity, &sight));
     put("actions", actions(registry, entity, &sight));
     put("children", children(registry, actor, entity));

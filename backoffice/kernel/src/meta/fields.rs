@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::labels;
 use super::sight::Sight;
+use crate::custom::{CustomField, Model};
 use crate::ddl;
 use crate::entity::{Access, Entity, Field, Kind};
 use crate::filter;
@@ -17,6 +18,16 @@ pub(super) fn of(registry: &Registry, entity: &'static Entity, sight: &Sight) ->
     let mut all = vec![standard("id", Kind::Id, "The row's own id (UUIDv7).")];
     for field in entity.fields.iter().filter(|field| !field.secret) {
         all.push(own(registry, entity, field, sight));
+    }
+    if ddl::has_custom_fields(entity) {
+        let about = "The organization's own fields, as `custom_fields` describes them.";
+        let mut member = standard("custom", Kind::Json, about);
+        for (right, offered) in
+            [("create", entity.operations.create), ("update", entity.operations.patch)]
+        {
+            member[right] = json!(offered && sight.may(right));
+        }
+        all.push(member);
     }
     let whole = Kind::Integer { min: 0, max: i64::MAX };
     if ddl::is_versioned(entity) {
@@ -46,11 +57,34 @@ fn own(
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
     put("access", json!(access(field)));
     put("in_key", json!(entity.uniques.iter().any(|key| key.fields.contains(&field.name))));
+    put("searched", json!(field.search.is_some() && seen.queried));
+    put("numbered", json!(field.numbered.map(|numbered| numbered.series)));
     put("read", json!(seen.read));
     put("create", json!(seen.create));
     put("update", json!(seen.update));
     lists(&mut all, field.kind, seen.queried);
     Value::Object(all)
+}
+
+/// The organization's own fields that the caller reads, below the member `custom` of a row.
+pub(super) fn custom(model: &Model, sight: &Sight) -> Value {
+    let told = |field: &&CustomField| {
+        let option = |value: &String| json!({"value": value, "label": labels::spoken(value)});
+        let choice = !field.options.is_empty();
+        let mut all = Map::new();
+        let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
+        put("name", json!(field.key));
+        put("label", json!(field.label));
+        put("kind", json!(if choice { "choice" } else { name_of(field.kind) }));
+        put("widget", json!(if choice { "select" } else { widget(field.kind) }));
+        put("required", json!(field.required));
+        put("level", json!(field.level.name()));
+        put("limits", limits(field.kind));
+        put("options", Value::Array(field.options.iter().map(option).collect()));
+        Value::Object(all)
+    };
+    let shown = model.fields.iter().filter(|field| sight.shows_level(field.level));
+    Value::Array(shown.map(|field| told(&field)).collect())
 }
 
 /// A column that the generator adds: nobody writes it, everybody who reads the row reads it.

@@ -1,7 +1,7 @@
 //! What one caller may do with one entity and see of it, asked of `rights` and of nobody else.
 
 use crate::actor::Actor;
-use crate::entity::{Access as Writes, Entity, Field};
+use crate::entity::{Access as Writes, Entity, Field, Level};
 use crate::registry::Registry;
 use crate::rights::{self, Access, Shows};
 
@@ -42,6 +42,11 @@ impl Sight {
 
     pub(super) fn may(&self, right: &str) -> bool {
         self.permitted.contains(&right)
+    }
+
+    /// Whether the organization's own fields of this level show on every row.
+    pub(super) fn shows_level(&self, level: Level) -> bool {
+        self.read.as_ref().is_some_and(|access| access.shows_level(level))
     }
 
     pub(super) fn field(&self, field: &Field) -> FieldSight {

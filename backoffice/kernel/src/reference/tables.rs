@@ -118,7 +118,7 @@ fn kind(schema: &Value) -> String {
         return escaped(path.rsplit('/').next().unwrap_or_default());
     }
     if let Some(options) = schema.get("anyOf").and_then(Value::as_array) {
-        let each: Vec<String> = options.iter().map(|one| kind(one)).collect();
+        let each: Vec<String> = options.iter().map(kind).collect();
         return each.join(" or ");
     }
     let mut words = match schema.get("type") {

@@ -114,6 +114,30 @@ async fn fields_out_of_reach_say_so() {
 }
 
 #[tokio::test]
+async fn the_organizations_own_fields_are_told_by_level() {
+    let house = House::open().await;
+    let levels = [("floor", "open"), ("salary", "confidential")];
+    for (key, level) in levels {
+        let body = json!({
+            "entity": "places", "key": key, "label": "Own", "kind": "integer", "level": level,
+        });
+        house.post("/custom-fields", body).await.is(201);
+    }
+    let told = house.get("/meta/places").await.is(200).body;
+    let floor = named(&told["custom_fields"], "floor");
+    assert_eq!((&floor["label"], &floor["kind"]), (&json!("Own"), &json!("integer")));
+    named(&told["custom_fields"], "salary");
+    let open = json!([{
+        "grant": "hall.places", "rights": ["*"], "scope": "all", "levels": ["open"],
+    }]);
+    let token = house.org.issue(open).await.unwrap();
+    let request = house.plain("GET", "/api/v1/meta/places").bearer_auth(token.expose());
+    let told = Seen::of(request).await.is(200).body["custom_fields"].clone();
+    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!(house.get("/meta/halls").await.is(200).body["custom_fields"], json!([]));
+}
+
+#[tokio::test]
 async fn what_did_not_change_is_not_sent_again() {
     let house = House::open().await;
     for path in ["/meta", "/meta/places"] {
