@@ -216,6 +216,7 @@ fn parsed(file: &str) -> Vec<Vec<String>> {
     serde_json::from_str(&json).unwrap()
 }
 
+#[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the product")]
 fn python(script: &str, input: &str) -> String {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut child = Command::new(python)
