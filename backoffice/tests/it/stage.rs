@@ -22,6 +22,10 @@ const HINTS: &[Hint] = &[
     // A custom field belongs to an entity that there is.
     ("custom_fields", "entity", "\"parties\""),
     ("custom_fields", "required", "false"),
+    // Whom a view is not shared with does not see it. A shared one is hidden by the wall between
+    // organizations alone, which is what the rules are after.
+    ("saved_views", "visibility", "\"shared\""),
+    ("saved_views", "entity", "\"parties\""),
     // The first entry follows the event's genesis; any other one needs the one before it.
     ("gate_journal", "seq", "1"),
 ];
