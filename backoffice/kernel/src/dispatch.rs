@@ -25,7 +25,9 @@ use crate::{custom, meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
 pub(crate) use bulk::OPERATIONS_MAX;
-pub(crate) use route::{ACTIVITY, RESERVED, actions, bare_moves, bulks, is_served, upserts};
+pub(crate) use route::{
+    ACTIVITY, RESERVED, actions, bare_moves, bulks, imports, is_served, upserts,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {

@@ -1,5 +1,5 @@
 //! Rate limits: requests a minute by organization and group, a tenth of it by credential, and by
-//! address for whoever shows no good credential (GCRA, a whole minute's quota at once). Each
+//! address for whoever shows no good credential, tighter where mail is sent (GCRA, a whole minute's quota at once). Each
 //! process counts for itself. Knows neither HTTP nor rights.
 
 use std::net::{IpAddr, Ipv6Addr};
@@ -23,6 +23,9 @@ use crate::error::{Code, Error, Result};
 pub const WINDOW_S: u32 = 60;
 /// Requests a minute of one IPv4 address or IPv6 network of 64 bits without a good credential.
 pub const ADDRESS_PER_MINUTE: u32 = 300;
+/// Requests a minute of the same where mail is sent or a mailed secret is tried: each can cost
+/// somebody a letter, the house a slow hash, or be a guess.
+pub const BY_MAIL_PER_MINUTE: u32 = 20;
 /// A credential has this part of what its organization has.
 const CREDENTIAL_PART: u32 = 10;
 /// Callers that one limit remembers. At the bound those whose quota is full again are forgotten;
@@ -45,7 +48,7 @@ pub const fn per_minute(group: Group) -> u32 {
 /// What is left of a quota after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// Name of the policy: `organization`, `credential`, `address`.
+    /// Name of the policy: `organization`, `credential`, `address`, `by-mail`.
     pub(crate) policy: &'static str,
     /// Requests a window.
     pub(crate) quota: u32,
@@ -76,6 +79,7 @@ pub(crate) struct RateLimits {
     clock: Ticks,
     groups: Vec<(Group, Limit<Uuid>, Limit<Credential>)>,
     addresses: Limit<IpAddr>,
+    by_mail: Limit<IpAddr>,
 }
 
 /// The first half of the secret's digest: the same for one credential, nothing to steal.
@@ -109,7 +113,8 @@ impl RateLimits {
         });
         let groups = groups.collect();
         let addresses = Limit::new("address", share(ADDRESS_PER_MINUTE), &clock);
-        Self { clock, groups, addresses }
+        let by_mail = Limit::new("by-mail", share(BY_MAIL_PER_MINUTE), &clock);
+        Self { clock, groups, addresses, by_mail }
     }
 
     /// One request with a good credential; `organization` is absent where the request is about the
@@ -139,6 +144,11 @@ impl RateLimits {
         self.one(charges, &self.addresses, &subscriber(address))
     }
 
+    /// One request that sends mail or tries what was mailed, beside what it is charged elsewhere.
+    pub(crate) fn charge_by_mail(&self, charges: &Charges, address: IpAddr) -> Result<()> {
+        self.one(charges, &self.by_mail, &subscriber(address))
+    }
+
     fn one<K: std::hash::Hash + Eq + Clone>(
         &self,
         charges: &Charges,
@@ -154,7 +164,7 @@ impl RateLimits {
         charges.push(Standing { policy: limit.policy, quota, remaining, reset_s });
         let Some(wait_s) = wait else { return Ok(()) };
         let text = format!(
-            "at most {quota} requests in {WINDOW_S} s for this {}; try again in {wait_s} s",
+            "at most {quota} requests in {WINDOW_S} s by the limit `{}`; try again in {wait_s} s",
             limit.policy
         );
         Err(Error::new(Code::TooManyRequests, text).retry_after(wait_s))

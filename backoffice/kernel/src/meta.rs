@@ -74,9 +74,10 @@ pub(crate) fn entity(
     put("about", json!(entity.about));
     put("append_only", json!(entity.log));
     put("restorable", json!(entity.soft_deletes()));
+    put("importable", json!(dispatch::imports(registry, entity)));
     put("operations", json!(sight.permitted()));
     put("fields", Value::Array(fields::of(registry, entity, &sight)));
-    put("custom_fields", fields::custom(custom, &sight));
+    put("custom_fields", fields::custom(entity, custom, &sight));
     put("keys", keys(entity));
     put("natural_key", json!(entity.natural));
     put("plan", json!(entity.plan.name()));

@@ -24,6 +24,7 @@ pub(crate) mod group;
 pub(crate) mod order;
 
 use group::Groups;
+pub(crate) use group::{functions, key_endings};
 pub(crate) use order::has_order;
 use order::{Cursor, SortKey};
 

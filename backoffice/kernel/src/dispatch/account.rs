@@ -28,6 +28,8 @@ pub(crate) struct Route {
     pub(crate) status: u16,
     /// Answered without signing in.
     pub(crate) public: bool,
+    /// Sends mail to whom the caller names, or takes a mailed secret: counted tightly by address.
+    by_mail: bool,
     act: Act,
 }
 
@@ -41,13 +43,16 @@ const PASSWORD: &[Field] = &[text("current").required(), text("password").requir
 const NEW_EMAIL: &[Field] = &[email("email").required(), text("password").required()];
 
 const fn route(method: Method, path: &'static str, status: u16, act: Act) -> Route {
-    Route { method, path, about: "", input: &[], status, public: false, act }
+    Route { method, path, about: "", input: &[], status, public: false, by_mail: false, act }
 }
 
 impl Route {
     const fn public(mut self) -> Self {
         self.public = true;
         self
+    }
+    const fn by_mail(self) -> Self {
+        Self { public: true, by_mail: true, ..self }
     }
     const fn takes(mut self, input: &'static [Field]) -> Self {
         self.input = input;
@@ -67,27 +72,27 @@ pub(crate) static ROUTES: &[Route] = &[
         .takes(SIGN_IN)
         .about("Signs in: a cookie and a bearer token."),
     route(Post, "invitations/look", 200, |s, _, i| Box::pin(public::look(s, i)))
-        .public()
+        .by_mail()
         .takes(invitations::SECRET)
         .about("Shows the holder of an invitation's secret what it is about."),
     route(Post, "invitations/accept", 200, |s, c, i| Box::pin(public::accept(s, c, i)))
-        .public()
+        .by_mail()
         .takes(invitations::ACCEPT)
         .about("Accepts an invitation by its secret: the person is a member from then on."),
     route(Post, "password-resets", 202, |s, c, i| Box::pin(public::ask_reset(s, c, i)))
-        .public()
+        .by_mail()
         .takes(EMAIL)
         .about("Mails a secret for a new password, if somebody has the address."),
     route(Post, "password-resets/use", 204, |s, c, i| Box::pin(public::reset(s, c, i)))
-        .public()
+        .by_mail()
         .takes(RESET)
         .about("Sets a new password by the mailed secret; every session of the person ends."),
     route(Post, "portal/sign-ins", 202, |s, c, i| Box::pin(public::ask_portal(s, c, i)))
-        .public()
+        .by_mail()
         .takes(portals::ASK)
         .about("Mails a link into a portal, if the organization knows the address there."),
     route(Post, "portal/sessions", 201, |s, c, i| Box::pin(public::open_portal(s, c, i)))
-        .public()
+        .by_mail()
         .takes(portals::OPEN)
         .about("Signs in to a portal by the mailed secret: a cookie and a bearer token."),
     route(Delete, "portal/sessions/current", 204, |s, c, _| Box::pin(own::leave_portal(s, c)))
@@ -148,7 +153,9 @@ pub(super) async fn run(service: &Service, route: &Route, call: &Call) -> Result
     }
     // Who is asked first: strangers learn nothing about the form, and guesses are not charged to
     // anybody's account.
-    if !route.public {
+    if route.public {
+        charge_stranger(service, route, call)?;
+    } else {
         caller(service, call).await?;
         charge(service, call, None, Group::Organizations)?;
     }
@@ -157,6 +164,18 @@ pub(super) async fn run(service: &Service, route: &Route, call: &Call) -> Result
         fields => validate::input(fields, object(call)?)?,
     };
     (route.act)(service, call, input).await
+}
+
+/// Before anything is done: a secret that is shown here proves nothing yet, so it spares nobody the
+/// count by address.
+fn charge_stranger(service: &Service, route: &Route, call: &Call) -> Result<()> {
+    if call.charges.is_empty() {
+        service.limits().charge_address(&call.charges, call.address)?;
+    }
+    if route.by_mail {
+        service.limits().charge_by_mail(&call.charges, call.address)?;
+    }
+    Ok(())
 }
 
 fn string<'a>(input: &'a Map<String, Value>, name: &str) -> &'a str {

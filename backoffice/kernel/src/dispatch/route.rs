@@ -235,6 +235,11 @@ fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> R
     }
 }
 
+/// Whether files of rows are taken: the entity allows it, and imports themselves are served.
+pub(crate) fn imports(registry: &Registry, entity: &Entity) -> bool {
+    entity.takes_imports() && registry.member(csv::IMPORT.name).is_some()
+}
+
 /// Rows as a file, out and in.
 fn file(
     registry: &Registry,
@@ -242,7 +247,7 @@ fn file(
     entity: &'static Entity,
     segment: &str,
 ) -> Option<Result<Target>> {
-    let takes = entity.takes_imports() && registry.member(csv::IMPORT.name).is_some();
+    let takes = imports(registry, entity);
     match (segment, method) {
         ("export", Method::Get) if entity.operations.read => Some(Ok(Target::Export { entity })),
         ("export", _) if entity.operations.read => Some(Err(not_allowed(&[(true, "GET")]))),

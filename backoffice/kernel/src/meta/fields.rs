@@ -7,7 +7,7 @@ use super::labels;
 use super::sight::Sight;
 use crate::custom::{CustomField, Model};
 use crate::ddl;
-use crate::entity::{Access, Entity, Field, Kind};
+use crate::entity::{Access, Entity, Field, Kind, Level};
 use crate::filter;
 use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX};
 use crate::page;
@@ -25,7 +25,8 @@ pub(super) fn of(registry: &Registry, entity: &'static Entity, sight: &Sight) ->
         for (right, offered) in
             [("create", entity.operations.create), ("update", entity.operations.patch)]
         {
-            member[right] = json!(offered && sight.may(right));
+            let some = Level::ALL.iter().any(|level| sight.writes_level(right, *level));
+            member[right] = json!(offered && some);
         }
         all.push(member);
     }
@@ -62,12 +63,13 @@ fn own(
     put("read", json!(seen.read));
     put("create", json!(seen.create));
     put("update", json!(seen.update));
-    lists(&mut all, field.kind, seen.queried);
+    put("aliases", json!(field.aliases));
+    lists(&mut all, field.name, field.kind, seen.queried);
     Value::Object(all)
 }
 
 /// The organization's own fields that the caller reads, below the member `custom` of a row.
-pub(super) fn custom(model: &Model, sight: &Sight) -> Value {
+pub(super) fn custom(entity: &Entity, model: &Model, sight: &Sight) -> Value {
     let told = |field: &&CustomField| {
         let option = |value: &String| json!({"value": value, "label": labels::spoken(value)});
         let choice = !field.options.is_empty();
@@ -79,6 +81,11 @@ pub(super) fn custom(model: &Model, sight: &Sight) -> Value {
         put("widget", json!(if choice { "select" } else { widget(field.kind) }));
         put("required", json!(field.required));
         put("level", json!(field.level.name()));
+        for (right, offered) in
+            [("create", entity.operations.create), ("update", entity.operations.patch)]
+        {
+            put(right, json!(offered && sight.writes_level(right, field.level)));
+        }
         put("limits", limits(field.kind));
         put("options", Value::Array(field.options.iter().map(option).collect()));
         Value::Object(all)
@@ -101,16 +108,22 @@ fn standard(name: &'static str, kind: Kind, about: &'static str) -> Value {
     put("read", json!("always"));
     put("create", json!(name == "id"));
     put("update", json!(false));
-    lists(&mut all, kind, true);
+    lists(&mut all, name, kind, true);
     Value::Object(all)
 }
 
 /// What lists can do with the field, where the caller may ask by it.
-fn lists(all: &mut Map<String, Value>, kind: Kind, queried: bool) {
+fn lists(all: &mut Map<String, Value>, name: &str, kind: Kind, queried: bool) {
     let operators = filter::operators(kind).iter().map(|one| one.name());
     let operators: Vec<&str> = operators.filter(|_| queried).collect();
     all.insert("filter".to_owned(), json!(operators));
     all.insert("sortable".to_owned(), json!(queried && page::has_order(kind)));
+    let keys = page::key_endings(kind).into_iter().filter(|_| queried);
+    let keys: Vec<String> = keys.map(|ending| format!("{name}{ending}")).collect();
+    let figures: Vec<&str> = page::functions(kind).into_iter().filter(|_| queried).collect();
+    all.insert("groupable".to_owned(), json!(!keys.is_empty()));
+    all.insert("group_by".to_owned(), json!(keys));
+    all.insert("aggregates".to_owned(), json!(figures));
 }
 
 /// What is so whoever asks.

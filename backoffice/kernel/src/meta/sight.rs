@@ -49,6 +49,13 @@ impl Sight {
         self.read.as_ref().is_some_and(|access| access.shows_level(level))
     }
 
+    /// Whether the caller may write the organization's own fields of this level with this right,
+    /// `create` or `update`.
+    pub(super) fn writes_level(&self, right: &str, level: Level) -> bool {
+        let access = if right == "create" { &self.create } else { &self.update };
+        access.as_ref().is_some_and(|access| access.shows_level(level))
+    }
+
     pub(super) fn field(&self, field: &Field) -> FieldSight {
         let read = match self.read.as_ref().map(|access| access.shows(field)) {
             Some(Shows::Always) => "always",

@@ -157,7 +157,12 @@ fn entity() -> Value {
         "about": {"type": "string"},
         "append_only": {"type": "boolean"},
         "restorable": {"type": "boolean"},
-        "fields": objects(&["name", "label", "kind", "widget", "required", "access", "read"]),
+        "importable": {"type": "boolean", "description": "Rows may come from files."},
+        "fields": objects(&[
+            "name", "label", "kind", "widget", "required", "access", "read", "create", "update",
+            "filter", "sortable", "groupable", "group_by", "aggregates",
+        ]),
+        "custom_fields": objects(&["name", "label", "kind", "widget", "level", "create", "update"]),
         "keys": objects(&["name", "fields"]),
         "flow": {"type": ["object", "null"]},
         "actions": objects(&["name", "label", "on", "input", "permitted"]),

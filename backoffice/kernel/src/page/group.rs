@@ -82,6 +82,33 @@ impl Function {
 
 const PERIODS: &[&str] = &["day", "week", "month", "quarter", "year"];
 
+/// What `group` takes of a field of this kind, after its name: nothing, `:month`, `.currency`. Empty
+/// where the field cannot be grouped by.
+pub(crate) fn key_endings(kind: Kind) -> Vec<String> {
+    let periods = || PERIODS.iter().map(|period| format!(":{period}"));
+    match kind {
+        Kind::Date => std::iter::once(String::new()).chain(periods()).collect(),
+        Kind::Instant => periods().collect(),
+        kind if is_amount(kind) => vec![".currency".to_owned()],
+        kind if is_plain_key(kind) => vec![String::new()],
+        _ => Vec::new(),
+    }
+}
+
+/// Figures that `aggregate` takes of a field of this kind.
+pub(crate) fn functions(kind: Kind) -> Vec<&'static str> {
+    let takes = Function::NAMES.iter().filter(|(_, function)| function.takes(kind));
+    takes.map(|(name, _)| *name).collect()
+}
+
+/// Whether rows are grouped by values of this kind as they stand.
+fn is_plain_key(kind: Kind) -> bool {
+    match kind {
+        Kind::Text { max } => max <= SORT_CHARS_MAX,
+        kind => order::has_order(kind),
+    }
+}
+
 impl GroupKey {
     /// Kind of the group's value: a period is named by its first day.
     pub(crate) fn kind(&self) -> Kind {
@@ -139,9 +166,8 @@ fn key(asking: Asking<'_>, text: &str) -> Result<GroupKey> {
         }
         Kind::Instant => true,
         _ if period.is_some() => return Err(bad(NAME, format!("{name} has no periods"))),
-        Kind::Text { max } => max <= SORT_CHARS_MAX,
         kind if is_amount(kind) => return Err(bad(NAME, format!("group by {name}.currency"))),
-        kind => order::has_order(kind),
+        kind => is_plain_key(kind),
     };
     if !fits {
         return Err(bad(NAME, format!("{name} cannot be grouped by")));

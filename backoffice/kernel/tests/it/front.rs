@@ -93,6 +93,73 @@ async fn who_shows_no_good_credential_is_counted_by_address() {
     Seen::of(house.plain("GET", "/api/v1/places")).await.refuses(Code::Unauthenticated, &[]);
 }
 
+/// Each of these can cost somebody a letter or be a guess: 20 a minute for one address together,
+/// whatever else was shown.
+#[tokio::test]
+async fn what_goes_by_mail_is_counted_tightly_by_address() {
+    let trusting = [("TRUSTED_PROXIES", "127.0.0.1"), ("RATE_LIMIT_PERCENT", "100")];
+    let clock = Arc::new(ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap()));
+    let house = House::with(clock.clone(), &trusting).await;
+    let guess = json!({"secret": "none"});
+    let nobody = json!({"email": "nobody@example.org"});
+    let ways = [
+        ("/password-resets", nobody.clone(), 202),
+        ("/password-resets/use", json!({"secret": "none", "password": "a long new one"}), 404),
+        ("/invitations/look", guess.clone(), 404),
+        ("/invitations/accept", guess.clone(), 404),
+        (
+            "/portal/sign-ins",
+            json!({"organization": "x", "kind": "vendor", "email": "a@example.org"}),
+            202,
+        ),
+        ("/portal/sessions", guess, 404),
+    ];
+    let from = async |address: &str, path: &str, body: &serde_json::Value, token: Option<&str>| {
+        let request = house.plain("POST", &format!("/api/v1{path}")).json(body);
+        let request = request.header("x-forwarded-for", address);
+        Seen::of(token.into_iter().fold(request, |request, token| request.bearer_auth(token))).await
+    };
+    for (turn, (path, body, status)) in ways.iter().cycle().take(20).enumerate() {
+        let seen = from("192.0.2.1", path, body, None).await.is(*status);
+        let left = format!("\"by-mail\";r={};", 19 - turn);
+        assert!(seen.header("ratelimit").contains(&left), "{}", seen.header("ratelimit"));
+    }
+    for (path, body, status) in &ways {
+        for token in [None, Some("nonsense"), Some(house.org.token.expose())] {
+            let refused = from("192.0.2.1", path, body, token).await;
+            let refused = refused.refuses(Code::TooManyRequests, &[]);
+            assert_eq!(refused.header("retry-after"), "3", "{path}");
+        }
+        from("192.0.2.2", path, body, None).await.is(*status);
+    }
+    // What is not by mail goes on: somebody else at this address signs in.
+    let body = json!({"email": house.org.email, "password": kernel::testkit::PASSWORD});
+    from("192.0.2.1", "/sessions", &body, None).await.is(201);
+    clock.advance(Duration::from_secs(3));
+    from("192.0.2.1", "/password-resets", &nobody, None).await.is(202);
+    from("192.0.2.1", "/password-resets", &nobody, None).await.refuses(Code::TooManyRequests, &[]);
+    clock.advance(Duration::from_secs(60));
+    from("192.0.2.1", "/password-resets", &nobody, None).await.is(202);
+}
+
+/// A secret beside a password proves nothing: it does not put off the count until the work is done.
+#[tokio::test]
+async fn a_sign_in_is_counted_before_its_password_is_tried() {
+    let (_, house) = limited().await;
+    let body = json!({"email": house.org.email, "password": kernel::testkit::PASSWORD});
+    let signed = Seen::of(house.plain("POST", "/api/v1/sessions").json(&body)).await.is(201);
+    for _ in 1..300 {
+        Seen::of(house.plain("GET", "/api/v1/places")).await.refuses(Code::Unauthenticated, &[]);
+    }
+    for token in ["nonsense", house.org.token.expose()] {
+        let request = house.plain("POST", "/api/v1/sessions").bearer_auth(token).json(&body);
+        Seen::of(request).await.refuses(Code::TooManyRequests, &[]);
+    }
+    let request = house.plain("GET", "/api/v1/sessions");
+    let list = Seen::of(request.bearer_auth(signed.body["token"].as_str().unwrap())).await.is(200);
+    assert_eq!(list.body["data"].as_array().map(Vec::len), Some(1), "no session was opened");
+}
+
 #[tokio::test]
 async fn the_address_is_what_the_trusted_proxy_saw() {
     let trusting = [

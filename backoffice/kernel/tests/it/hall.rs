@@ -34,7 +34,7 @@ pub(crate) static PLACE: Entity = Entity::new("places")
     .grant("hall.places")
     .about("Where halls are.")
     .fields(&[
-        text("name").required().search(Weight::A),
+        text("name").required().search(Weight::A).aliases(&["Bezeichnung"]),
         slug("key").required().once(),
         long_text("notes").search(Weight::C),
         email("contact").personal().search(Weight::B),

@@ -31,6 +31,8 @@ async fn an_entity_is_told_so_that_a_console_can_draw_it() {
     assert_eq!(kind["filter"], json!(["eq", "ne", "in", "not_in", "null"]));
     let seats = named(&place["fields"], "seats");
     assert_eq!(seats["limits"], json!({"min": 0, "max": 1_000_000}));
+    assert_eq!(named(&place["fields"], "name")["aliases"], json!(["Bezeichnung"]));
+    assert_eq!((&seats["aliases"], &place["importable"]), (&json!([]), &json!(true)));
     assert_eq!(named(&place["fields"], "open")["default"], true);
     let visits = named(&place["fields"], "visits");
     assert_eq!((&visits["default"], &visits["update"]), (&json!(0), &json!(false)));
@@ -54,6 +56,7 @@ async fn an_entity_is_told_so_that_a_console_can_draw_it() {
         json!(["read", "update", "delete", "create", "confirm", "cancel"])
     );
     let visit = house.get("/meta/visits").await.is(200).body;
+    assert_eq!(visit["importable"], false, "nobody writes them");
     assert_eq!((&visit["append_only"], &visit["operations"]), (&json!(true), &json!(["read"])));
 }
 
@@ -127,14 +130,69 @@ async fn the_organizations_own_fields_are_told_by_level() {
     let floor = named(&told["custom_fields"], "floor");
     assert_eq!((&floor["label"], &floor["kind"]), (&json!("Own"), &json!("integer")));
     named(&told["custom_fields"], "salary");
-    let open = json!([{
+    let writes = |field: &Value| (field["create"].clone(), field["update"].clone());
+    assert_eq!(writes(floor), (json!(true), json!(true)));
+    let asks = async |lines: Value| {
+        let token = house.org.issue(lines).await.unwrap();
+        let request = house.plain("GET", "/api/v1/meta/places").bearer_auth(token.expose());
+        Seen::of(request).await.is(200).body
+    };
+    let told = asks(json!([{
         "grant": "hall.places", "rights": ["*"], "scope": "all", "levels": ["open"],
-    }]);
-    let token = house.org.issue(open).await.unwrap();
-    let request = house.plain("GET", "/api/v1/meta/places").bearer_auth(token.expose());
-    let told = Seen::of(request).await.is(200).body["custom_fields"].clone();
-    assert_eq!(told.as_array().map(Vec::len), Some(1), "{told}");
+    }]))
+    .await;
+    assert_eq!(told["custom_fields"].as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!(writes(named(&told["custom_fields"], "floor")), (json!(true), json!(true)));
+    // All are read, none is made, and those of one level are changed.
+    let whole = ["open", "personal", "confidential"];
+    let told = asks(json!([
+        {"grant": "hall.places", "rights": ["read"], "scope": "all", "levels": whole},
+        {"grant": "hall.places", "rights": ["update"], "scope": "all", "levels": ["open"]},
+    ]))
+    .await;
+    let (floor, salary) =
+        (named(&told["custom_fields"], "floor"), named(&told["custom_fields"], "salary"));
+    assert_eq!(writes(floor), (json!(false), json!(true)));
+    assert_eq!(writes(salary), (json!(false), json!(false)));
+    assert_eq!(writes(named(&told["fields"], "custom")), (json!(false), json!(true)));
     assert_eq!(house.get("/meta/halls").await.is(200).body["custom_fields"], json!([]));
+}
+
+/// What is told of grouping is what lists take: every key and figure is tried, and none that is not
+/// told is taken.
+#[tokio::test]
+async fn groups_and_figures_are_told_as_lists_take_them() {
+    let house = House::open().await;
+    let texts = |value: &Value| -> Vec<String> {
+        let all = value.as_array().unwrap().iter();
+        all.map(|one| one.as_str().unwrap().to_owned()).collect()
+    };
+    let (mut taken, mut refused) = (0, 0);
+    for route in ["places", "bookings"] {
+        let told = house.get(&format!("/meta/{route}")).await.is(200).body;
+        for field in told["fields"].as_array().unwrap() {
+            let name = field["name"].as_str().unwrap();
+            let keys = texts(&field["group_by"]);
+            assert_eq!(field["groupable"], !keys.is_empty(), "{name}");
+            for key in ["", ":day", ":month", ".currency"].map(|ending| format!("{name}{ending}")) {
+                let query = [("group", &key)];
+                let status = Seen::of(house.asks(&format!("/{route}"), &query)).await.status;
+                let expected = if keys.contains(&key) { 200 } else { 400 };
+                assert_eq!(status, expected, "{route}: group={key}");
+                *(if status == 200 { &mut taken } else { &mut refused }) += 1;
+            }
+            let figures = texts(&field["aggregates"]);
+            for function in ["count", "count_distinct", "sum", "avg", "min", "max"] {
+                let figure = format!("{function}:{name}");
+                let query = [("group", "id"), ("aggregate", figure.as_str())];
+                let seen = Seen::of(house.asks(&format!("/{route}"), &query)).await;
+                let expected = if figures.iter().any(|one| one == function) { 200 } else { 400 };
+                assert_eq!(seen.status, expected, "{route}: {figure}: {}", seen.body);
+                *(if seen.status == 200 { &mut taken } else { &mut refused }) += 1;
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
 }
 
 #[tokio::test]

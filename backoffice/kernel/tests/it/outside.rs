@@ -216,6 +216,39 @@ async fn the_database_keeps_a_portal_to_its_own_rows() {
     }
 }
 
+/// Whoever calls by a secret of ours is charged for it, whatever kind of secret it is.
+#[tokio::test]
+async fn portals_links_and_devices_have_a_credentials_share() {
+    let clock = Arc::new(ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap()));
+    let house = House::with(clock.clone(), &[("RATE_LIMIT_PERCENT", "100")]).await;
+    let front = Front::open(house).await;
+    let house = &front.house;
+    let portal = token_of(&front.enter(&front.secret().await).await.is(201));
+    let body = json!({"entity": "bookings", "row_id": front.own, "purpose": "read",
+                      "expires_at": "2026-11-22T12:00:00Z"});
+    let link = token_of(&house.post("/links", body).await.is(201));
+    let lines = json!([{"grant": "hall.bookings", "rights": ["read"], "scope": "all"}]);
+    let body = json!({"name": "Tablet", "grants": lines});
+    let device = token_of(&house.post("/devices", body).await.is(201));
+    let own = format!("/bookings/{}", front.own);
+    for token in [&portal, &link, &device] {
+        clock.advance(Duration::from_secs(60));
+        let get = async |path: &str| with(house, token, "GET", path, Value::Null).await;
+        let seen = get(&own).await.is(200);
+        let policy = seen.header("ratelimit-policy");
+        assert!(policy.contains("\"credential\";q=") && policy.contains("\"organization\";"));
+        let quota = policy.split("q=").nth(1).and_then(|rest| rest.split(';').next());
+        let quota: u32 = quota.unwrap().parse().unwrap();
+        for _ in 1..quota {
+            get(&own).await.is(200);
+        }
+        get(&own).await.refuses(Code::TooManyRequests, &[]);
+        get("/bookings").await.refuses(Code::TooManyRequests, &[]);
+        clock.advance(Duration::from_secs(60));
+        get(&own).await.is(200);
+    }
+}
+
 #[tokio::test]
 async fn a_link_does_one_thing_with_one_row() {
     let clock = Arc::new(ManualClock::at("2026-11-21T12:00:00Z".parse().unwrap()));
