@@ -97,6 +97,60 @@ fn links_between_documents_lead_somewhere() {
     demand_none(&faults);
 }
 
+/// What answers a threat is shown by tests that are there.
+#[test]
+fn threats_are_answered_by_tests() {
+    const ANSWERS_MIN: usize = 20;
+    let sources = tracked(&[".rs"]);
+    let mut faults = Vec::new();
+    let mut answers = 0;
+    let models =
+        tracked(&[".md"]).into_iter().filter(|file| file.name.ends_with("threat-model.md"));
+    for File { name, text, .. } in models {
+        let table =
+            text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat"));
+        for line in table {
+            let cell = line.trim_end_matches([' ', '|']).rsplit(" | ").next().unwrap_or_default();
+            let shown: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+            if shown.is_empty() {
+                faults.push(format!("{name}: no test shows the answer of: {line}"));
+            }
+            for test in shown {
+                answers += 1;
+                if !sources.iter().any(|file| holds(file, test)) {
+                    faults.push(format!("{name} names the test {test}, which is not there"));
+                }
+            }
+        }
+    }
+    assert!(answers >= ANSWERS_MIN, "only {answers} tests are named: the tables are not read");
+    demand_none(&faults);
+}
+
+/// Whether the file has the test `module::test`. Modules are folders and files of its path;
+/// `tests.rs` and the folders of every crate need not be said.
+fn holds(file: &File, test: &str) -> bool {
+    let Some((modules, function)) = test.rsplit_once("::") else { return false };
+    let path: Vec<&str> = file.name.trim_end_matches(".rs").split('/').collect();
+    let named: Vec<&str> =
+        path.into_iter().filter(|part| !["src", "tests", "it"].contains(part)).collect();
+    let modules: Vec<&str> = modules.split("::").collect();
+    if !named.ends_with(&modules) {
+        return false;
+    }
+    let is_it = |line: &str| {
+        let line = line.trim_start();
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ").is_some_and(|rest| rest.split('(').next() == Some(function))
+    };
+    let lines: Vec<&str> = file.text.lines().collect();
+    let Some(at) = lines.iter().position(|line| is_it(line)) else { return false };
+    let attributes = lines.iter().take(at).rev().map(|line| line.trim());
+    let mut attributes =
+        attributes.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+    attributes.any(|line| line == "#[test]" || line.starts_with("#[tokio::test"))
+}
+
 #[track_caller]
 fn demand_none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
