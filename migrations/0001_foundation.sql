@@ -3761,7 +3761,7 @@ create or replace trigger gate_cursors_forward
 create or replace function search_parties(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3780,7 +3780,7 @@ $$;
 create or replace function search_parties_personal(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3799,7 +3799,7 @@ $$;
 create or replace function search_party_emails_personal(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3818,7 +3818,7 @@ $$;
 create or replace function search_units(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3837,7 +3837,7 @@ $$;
 create or replace function search_locations(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3856,7 +3856,7 @@ $$;
 create or replace function search_legal_entities(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3875,7 +3875,7 @@ $$;
 create or replace function search_events(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3894,7 +3894,7 @@ $$;
 create or replace function search_ticket_types(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3913,7 +3913,7 @@ $$;
 create or replace function search_ticket_orders(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3932,7 +3932,7 @@ $$;
 create or replace function search_ticket_orders_personal(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3951,7 +3951,7 @@ $$;
 create or replace function search_event_registrations(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare
@@ -3970,7 +3970,7 @@ $$;
 create or replace function search_event_registrations_personal(p_words text, p_limit bigint)
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer
-set search_path = pg_catalog, public
+set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
 declare

@@ -76,6 +76,12 @@ const DECIDE: &[&str] = &["read", "approve", "reject"];
 const OPERATIONS: &str = "accounts.operations";
 /// Currencies, calendars, units, places: what forms choose from.
 const CHOICES: &[&str] = &[OPERATIONS, "identity.structure", "identity.currencies"];
+/// Lists as somebody likes to see them: what others share is used by all, one's own is kept.
+const VIEWS: &[&str] = &["lists.saved_views"];
+const USE: &[&str] = &["read", "check"];
+const KEEP: &[&str] = &["create", "update", "delete"];
+/// Who brings in files of rows sees no one else's, and needs the rights on the rows themselves, too.
+const FILES: &[&str] = &["lists.imports", "lists.saved_views"];
 
 pub(crate) const ROLES: &[Role] = &[
     Role { key: "owner", name: "Owner", lines: &[line(&["*"], EVERY).confidential()] },
@@ -113,6 +119,7 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["*"], READ),
             line(&["finance.*"], DECIDE).confidential(),
             line(&["procurement.*", "projects.*", "workforce.*", "marketing.*"], DECIDE),
+            line(VIEWS, EVERY).scope("own"),
         ],
     },
     Role {
@@ -139,6 +146,8 @@ pub(crate) const ROLES: &[Role] = &[
                 ],
                 READ,
             ),
+            line(VIEWS, USE),
+            line(FILES, EVERY).scope("own"),
         ],
     },
     Role {
@@ -150,6 +159,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["accounts.teams", "compliance.*"], EDIT),
             line(&["accounts.roles", "accounts.memberships", "events.events", "projects.*"], READ),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(FILES, EVERY).scope("own"),
         ],
     },
     Role {
@@ -163,6 +174,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["ticketing.registrations", "ticketing.orders", "ticketing.access_log"], READ),
             line(&["workforce.*"], READ).open(),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(FILES, EVERY).scope("own"),
         ],
     },
     Role {
@@ -177,6 +190,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["events.*", "assets.*", "crm.*", "partners.*", "accounts.teams"], READ).open(),
             line(&["identity.parties"], READ),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(FILES, EVERY).scope("own"),
         ],
     },
     Role {
@@ -188,6 +203,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["ticketing.sale"], &["read", "create", "update"]),
             line(&["events.*", "ticketing.orders", "ticketing.registrations"], READ),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(FILES, EVERY).scope("own"),
         ],
     },
     Role {
@@ -198,6 +215,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["events.events", "ticketing.sale", "ticketing.orders"], READ),
             line(&["identity.parties"], READ),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(VIEWS, KEEP).scope("own"),
         ],
     },
     Role {
@@ -208,6 +227,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["ticketing.registrations"], &["read", "check-in"]),
             line(&["events.events", "ticketing.sale", "ticketing.access_log"], READ),
             line(CHOICES, READ),
+            line(VIEWS, USE),
+            line(VIEWS, KEEP).scope("own"),
         ],
     },
     Role {
@@ -222,6 +243,8 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["service.tickets"], SUBMIT).scope("own"),
             line(&["events.*"], READ).open(),
             line(CHOICES, READ).open(),
+            line(VIEWS, USE),
+            line(VIEWS, KEEP).scope("own"),
         ],
     },
     Role {

@@ -96,7 +96,7 @@ pub(super) fn functions(entity: &Entity) -> String {
             "create or replace function {}(p_words text, p_limit bigint)\n\
              returns table (found_id uuid, found_rank bigint)\n\
              language plpgsql stable security definer\n\
-             set search_path = pg_catalog, public\n\
+             set search_path = pg_catalog, public, pg_temp\n\
              set plan_cache_mode = force_custom_plan\n\
              as $$\n\
              declare\n    \

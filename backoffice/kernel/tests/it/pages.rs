@@ -54,7 +54,7 @@ fn body(values: &[u8], key: &str) -> Value {
         "name": format!("n{}", at(0)),
         "key": key,
         "contact": maybe(1, json!(format!("p{}@example.org", at(1)))),
-        "phone": maybe(2, json!(format!("+4930{}", at(2)))),
+        "phone": maybe(2, json!(format!("+49 30 12345{}", at(2)))),
         "open": at(3) % 2 == 0,
         "seats": maybe(6, json!(at(6))),
         "rent": maybe(4, amount),

@@ -450,13 +450,31 @@ async fn own_makes_and_keeps_own_rows_only() {
     }
     let same = json!({"keeper_id": house.org.owner, "name": "New"});
     with(&house, own.expose(), "PATCH", &path, same).await.is(200);
-    // What is about no row yet cannot be about an own one.
-    let role = role(&house, "auditor").await;
+}
+
+#[tokio::test]
+async fn an_action_makes_own_rows_only() {
+    let house = House::open().await;
+    let auditor = role(&house, "auditor").await;
+    let ada = Joined::new(&house, &auditor).await;
     let joins = json!([{"grant": "accounts.memberships", "rights": ["create"], "scope": "own"}]);
     let joins = house.org.issue(joins).await.unwrap();
-    let body = json!({"user_id": house.org.owner, "role_id": role});
-    let seen = with(&house, joins.expose(), "POST", "/memberships", body).await;
-    seen.refuses(Code::Forbidden, &[]);
+    let none = json!({"key": "guest", "name": "Guest", "grants": []});
+    let none = house.post("/roles", none).await.is(201).id();
+    let gives = async |user: &str, role: &str| {
+        let body = json!({"user_id": user, "role_id": role, "ends_at": "2099-01-01T00:00:00Z"});
+        with(&house, joins.expose(), "POST", "/memberships", body).await
+    };
+    let owner = house.org.owner.to_string();
+    gives(&owner, &auditor).await.refuses(Code::Forbidden, &["grants"]);
+    // Whose row it would be is known once it is made, and nothing of a refused one stays.
+    gives(&ada.user, &none).await.refuses(Code::Forbidden, &["user_id"]);
+    gives(&owner, &none).await.is(204);
+    let query = [("filter[role_id]", none.as_str())];
+    let list = Seen::of(house.asks("/memberships", &query)).await.is(200);
+    let users: Vec<&Value> =
+        list.body["data"].as_array().unwrap().iter().map(|row| &row["user_id"]).collect();
+    assert_eq!(users, [&json!(owner)]);
 }
 
 #[tokio::test]

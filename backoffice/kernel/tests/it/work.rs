@@ -242,7 +242,11 @@ async fn loops_begin_again_after_an_error_and_end_with_the_service() {
 
 #[tokio::test]
 async fn more_than_the_house_holds_is_refused_at_once() {
-    let house = House::open().await;
+    // All callers have one address here, whose connections are bounded before requests are; one
+    // connection too many is closed without a word, and that has a test of its own.
+    let connections = (4 * REQUESTS_MAX).to_string();
+    let given = [("CONNECTIONS_PER_ADDRESS", connections.as_str())];
+    let house = House::with(Arc::new(SystemClock), &given).await;
     let place = house.place("crowded").await;
     let id: Uuid = place.parse().unwrap();
     let cx = house.org.begin().await.unwrap();
