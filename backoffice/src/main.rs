@@ -39,7 +39,7 @@ usage: backoffice COMMAND
   restore --from DIR  fill an empty database from a backup and compare (DATABASE_ADMIN_URL)
   check               whether settings and database serve this version
 
-Settings come from the environment: see docs/architecture.md.
+Settings come from the environment: see docs/operations.md.
 ";
 
 /// Why the process ends with a failure; shown on standard error.
