@@ -2,6 +2,7 @@
 //! described by hand but the routes of accounts, which dispatch reads from the same table, and the
 //! pages for operators. What every operation shares is added in one pass at the end.
 
+mod accounts;
 mod example;
 mod files;
 mod lists;

@@ -57,7 +57,7 @@ pub(super) fn account(route: &AccountRoute, paths: &mut Paths) {
         "summary": route.about,
         "operationId": id_of(route.method.name(), &format!("/{}", route.path)),
         "tags": ["accounts"],
-        "responses": responses(route.status, (route.status != 204).then(|| json!({"type": "object"}))),
+        "responses": responses(route.status, super::accounts::answer(route)),
     });
     if route.path.contains("{id}") {
         set(&mut operation, "parameters", json!([id_parameter()]));

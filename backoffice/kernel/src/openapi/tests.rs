@@ -77,3 +77,15 @@ fn examples_are_what_the_api_takes() {
     let body = "/paths/~1organizations/post/requestBody/content/application~1json/example";
     assert_eq!(document.pointer(body).unwrap(), &json!({"name": "Name", "slug": "main"}));
 }
+
+#[test]
+fn what_accounts_answer_is_described() {
+    for route in ACCOUNT_ROUTES {
+        let answer = accounts::answer(route);
+        assert_eq!(answer.is_none(), route.status == 204, "{}", route.path);
+        let described = answer.is_none_or(|schema| {
+            schema.get("properties").or_else(|| schema.get("anyOf")).is_some()
+        });
+        assert!(described, "{} {}: add it to openapi/accounts", route.method.name(), route.path);
+    }
+}
