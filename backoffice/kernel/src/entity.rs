@@ -59,6 +59,8 @@ pub struct Entity {
     pub title: Option<(&'static str, &'static str)>,
     /// Rows may come from files, as far as they can be created or changed.
     pub importable: bool,
+    /// A deletion is not taken back, see `final_delete`.
+    pub final_delete: bool,
     /// One sentence for the API reference.
     pub about: &'static str,
 }
@@ -260,6 +262,7 @@ impl Entity {
             within: None,
             title: None,
             importable: true,
+            final_delete: false,
             about: "",
         }
     }
@@ -373,6 +376,12 @@ impl Entity {
         self.importable = yes;
         self
     }
+    /// For rows that give access. Who may delete them takes it away, and need not be one who may give
+    /// it; a restore would let them. What was taken away is given anew, by whom may give it.
+    pub const fn final_delete(mut self) -> Self {
+        self.final_delete = true;
+        self
+    }
     pub const fn about(mut self, text: &'static str) -> Self {
         self.about = text;
         self
@@ -408,6 +417,11 @@ impl Entity {
     /// Rows are hidden by `deleted_at` in place of being removed; ledgers and logs never are.
     pub fn soft_deletes(&self) -> bool {
         self.scope == Scope::Tenant && !self.log && self.operations.delete
+    }
+
+    /// Callers may take a deletion back.
+    pub fn restorable(&self) -> bool {
+        self.soft_deletes() && !self.final_delete
     }
 }
 

@@ -2,6 +2,7 @@
 //! in it is sealed while it waits and taken out once it is sent. Knows no one's reasons to write.
 
 mod directory;
+mod foreign;
 mod form;
 mod queue;
 
@@ -21,6 +22,7 @@ use crate::settings::Secret;
 use crate::{clock, seal};
 
 pub use directory::Directory;
+pub(crate) use foreign::shown;
 pub(crate) use queue::SEND;
 
 /// Stands in a body where the secret will.
@@ -88,6 +90,7 @@ pub(crate) struct Letter<'a> {
     pub(crate) purpose: &'static str,
     pub(crate) to: &'a str,
     pub(crate) subject: &'a str,
+    /// What others wrote stands in it, and in the subject, as `shown` gives it.
     pub(crate) body: &'a str,
 }
 
@@ -112,6 +115,10 @@ pub(crate) async fn pretend(cx: &Cx, letter: Letter<'_>, secret: Option<&Secret>
 async fn put(cx: &Cx, letter: Letter<'_>, secret: Option<&Secret>, status: &str) -> Result<()> {
     let id = clock::new_id(cx.now);
     let sealed = match secret {
+        // In one place, which is ours: another would take it to whoever wrote that text.
+        Some(_) if letter.body.matches(SECRET_MARK).count() != 1 => {
+            return Err(Error::internal("a mail has not one place for its secret"));
+        }
         Some(secret) => {
             Some(seal::seal(cx.service(), SEAL_PURPOSE, id.as_bytes(), secret.expose().as_bytes())?)
         }

@@ -73,7 +73,7 @@ pub(crate) fn entity(
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
     put("about", json!(entity.about));
     put("append_only", json!(entity.log));
-    put("restorable", json!(entity.soft_deletes()));
+    put("restorable", json!(entity.restorable()));
     put("importable", json!(dispatch::imports(registry, entity)));
     put("operations", json!(sight.permitted()));
     put("fields", Value::Array(fields::of(registry, entity, &sight)));

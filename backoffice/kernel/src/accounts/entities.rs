@@ -149,6 +149,7 @@ pub static ROLE: Entity = Entity::new("roles")
 pub static MEMBERSHIP: Entity = Entity::new("memberships")
     .grant("accounts.memberships")
     .group(Group::Organizations)
+    .final_delete()
     .about("A person, or a program, with a role in the organization.")
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .fields(&[

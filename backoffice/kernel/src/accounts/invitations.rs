@@ -26,6 +26,7 @@ pub(crate) const INVITATION_PREFIX: &str = "inv_";
 pub(super) static INVITATION: Entity = Entity::new("invitations")
     .grant("accounts.invitations")
     .group(Group::Organizations)
+    .final_delete()
     .label("email")
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("Somebody asked into the organization; deleting takes the invitation back.")
@@ -123,7 +124,7 @@ fn ends(now: Timestamp) -> Timestamp {
 
 async fn send(cx: &Cx, to: &str, secret: &Secret) -> Result<()> {
     let organization = cx.query_one("select organization_name()", &[]).await?;
-    let organization: String = organization.try_get(0)?;
+    let organization = mail::shown(organization.try_get(0)?);
     let days = INVITATION_TIME.as_hours() / 24;
     let place = mail::place(cx.service(), "accept-invitation");
     let body = format!(

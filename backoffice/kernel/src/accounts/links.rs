@@ -21,6 +21,7 @@ const LINK_TIME_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
 pub static LINK: Entity = Entity::new("links")
     .grant("accounts.links")
     .group(Group::Organizations)
+    .final_delete()
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("A link that lets its holder do one thing with one row; deleting takes it back.")
     .fields(&[

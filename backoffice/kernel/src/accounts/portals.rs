@@ -33,6 +33,7 @@ pub(crate) const PORTAL_PREFIX: &str = "port_";
 pub static PORTAL_ACCOUNT: Entity = Entity::new("portal_accounts")
     .grant("accounts.portal_accounts")
     .group(Group::Organizations)
+    .final_delete()
     .label("email")
     .about("Somebody from outside who may see and change their own rows, as their portal allows.")
     .fields(&[
@@ -53,6 +54,7 @@ pub static PORTAL_ACCOUNT: Entity = Entity::new("portal_accounts")
 pub(super) static PORTAL_SESSION: Entity = Entity::new("portal_sessions")
     .grant("accounts.portal_accounts")
     .group(Group::Organizations)
+    .final_delete()
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("A way into a portal: mailed, opened once, ended. Deleting ends it.")
     .fields(&[
@@ -105,7 +107,7 @@ async fn letter(cx: &mut Cx, kind: &str, email: &str) -> Result<()> {
         )
         .await?;
     let name = cx.query_one("select coalesce(organization_name(), '')", &[]).await?;
-    let name: String = name.try_get(0)?;
+    let name = mail::shown(name.try_get(0)?);
     let place = mail::place(cx.service(), "portal");
     let minutes = LINK_TIME.as_mins();
     let subject = format!("Sign in to {name}");

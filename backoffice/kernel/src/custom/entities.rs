@@ -36,7 +36,11 @@ pub(crate) static CUSTOM_FIELD: Entity = Entity::new("custom_fields")
         choice("kind", model::KINDS).required().once().about("Fixed for ever once it is set."),
         text_list("options", 100).about("What a choice offers; options may be added only."),
         boolean("required").required().default("false").about("People must give a value."),
-        choice("level", &["open", "personal", "confidential"]).required().default("'open'"),
+        choice("level", &["open", "personal", "confidential"])
+            .required()
+            .once()
+            .default("'open'")
+            .about("Fixed once set: lowered, it would show values given under the higher one."),
         integer("position", 0, 10_000).required().default("0"),
         choice("status", STATES).required().by_action().default("'active'"),
     ])

@@ -71,7 +71,7 @@ pub(super) async fn perform(
             Ok(Outcome::Nothing)
         }
         Operation::Restore { id, version } => {
-            served(allowed.delete && entity.soft_deletes(), "restore")?;
+            served(allowed.delete && entity.restorable(), "restore")?;
             // Who may delete may take it back.
             let access = rights::may(&cx.actor, entity, "delete")?;
             engine::restore::restore(cx, entity, id, version, &access).await?;

@@ -265,7 +265,7 @@ fn below(
     name: &str,
 ) -> Result<Target> {
     let entity = member.entity;
-    let restores = name == "restore" && entity.operations.delete && entity.soft_deletes();
+    let restores = name == "restore" && entity.restorable();
     if let Some(verb) = on_row(registry, entity, name) {
         return match method {
             Method::Post => Ok(Target::Act { entity, verb, id: Some(id(parent)?), above: None }),

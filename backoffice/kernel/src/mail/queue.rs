@@ -57,7 +57,7 @@ async fn waiting(service: &Service, id: Uuid) -> Result<Option<Mail>> {
             let secret = seal::open(service, SEAL_PURPOSE, id.as_bytes(), &sealed)?;
             let secret = std::str::from_utf8(&secret)
                 .map_err(|_| Error::internal("a mailed secret is not text"))?;
-            body.replace(SECRET_MARK, secret)
+            body.replacen(SECRET_MARK, secret, 1)
         }
         None => body,
     };

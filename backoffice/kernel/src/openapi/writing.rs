@@ -55,7 +55,7 @@ pub(super) fn entity(registry: &Registry, member: &Member, paths: &mut Paths) {
         set(&mut operation, "responses", responses(200, Some(reference("bulk_results"))));
         put(paths, &path, "POST", operation);
     }
-    if entity.operations.delete && entity.soft_deletes() {
+    if entity.restorable() {
         let about = format!("Takes the deletion of one of {} back.", spoken(entity));
         verb(member, "restore", &about, paths);
     }

@@ -381,3 +381,74 @@ async fn a_known_browser_passes_where_others_wait() {
     }
     from(&browser, &other).await.refuses(Code::TooManyRequests, &[]);
 }
+
+/// Rows that give access: who may take them away need not be one who may give them.
+#[tokio::test]
+async fn what_was_taken_away_is_not_restored_but_given_anew() {
+    let house = House::open().await;
+    let auditor = role(&house, "auditor").await;
+    let joined = Joined::new(&house, &auditor).await;
+    let line = json!([{"grant": "accounts.memberships", "rights": ["read", "delete"]}]);
+    let taker = house.org.issue(line).await.unwrap();
+    let send = async |method: &str, path: &str, body: Value| {
+        with(&house, taker.expose(), method, path, body).await
+    };
+    let path = format!("/memberships/{}", joined.membership);
+    send("DELETE", &path, Value::Null).await.is(204);
+    send("POST", &format!("{path}/restore"), json!({})).await.refuses(Code::NotFound, &[]);
+    let operation = json!({"op": "restore", "id": joined.membership});
+    let batch = json!({"mode": "each", "operations": [operation]});
+    let seen = send("POST", "/memberships/bulk", batch).await.is(200);
+    assert_eq!(seen.body["results"][0]["status"], 405, "{:?}", seen.body);
+    send("GET", &path, Value::Null).await.is(404);
+    let document = Seen::of(house.plain("GET", "/openapi.json")).await.is(200).body;
+    let offered = |route: &str| {
+        let end = format!("/{route}/{{id}}/restore");
+        document["paths"].as_object().unwrap().keys().any(|path| path.ends_with(&end))
+    };
+    for route in [
+        "memberships",
+        "invitations",
+        "api-tokens",
+        "devices",
+        "links",
+        "portal-sessions",
+        "portal-accounts",
+        "service-accounts",
+    ] {
+        let told = house.get(&format!("/meta/{route}")).await.is(200);
+        assert_eq!(told.body["restorable"], false, "{route}");
+        assert!(!offered(route), "{route}");
+        let back = format!("/{route}/{}/restore", Uuid::nil());
+        house.post(&back, json!({})).await.refuses(Code::NotFound, &[]);
+    }
+    assert_eq!(house.get("/meta/places").await.is(200).body["restorable"], true);
+    assert!(offered("places"));
+}
+
+/// The name is whatever its maker likes, and the secret is for the reader alone.
+#[tokio::test]
+async fn an_organizations_name_takes_the_secret_of_a_mail_nowhere() {
+    let house = House::open().await;
+    let token = token_of(&sign_in(&house, &house.org.email, PASSWORD).await.is(201));
+    let name = "Acme https://evil.example/?{secret} www.evil.example evil.example {secret}";
+    let body = json!({"name": name, "slug": format!("evil-{}", Uuid::new_v4().simple())});
+    let organization = with(&house, &token, "POST", "/organizations", body).await.is(201).id();
+    let ask = |method: &str, path: &str| {
+        let request = house.plain(method, &format!("/api/v1{path}")).bearer_auth(&token);
+        request.header("x-organization", &organization)
+    };
+    let roles = Seen::of(ask("GET", "/roles?filter%5Bkey%5D=auditor")).await.is(200);
+    let email = address();
+    let body = json!({"email": email, "role_id": roles.body["data"][0]["id"],
+        "ends_at": "2099-01-01T00:00:00Z"});
+    Seen::of(ask("POST", "/invitations").json(&body)).await.is(201);
+    let id = Uuid::try_parse(&organization).unwrap();
+    kernel::jobs::drain(&house.service, id).await.unwrap();
+    let letters = letters(&house, &email).await;
+    let secret = secret_in(&letters);
+    let letter = letters.last().unwrap();
+    assert_eq!(letter.matches(&secret).count(), 1, "{letter}");
+    assert!(letter.contains("invited to join Acme evil. example secret.\n"), "{letter}");
+    assert!(!letter.contains("evil.example"), "{letter}");
+}

@@ -168,6 +168,17 @@ async fn levels_hide_values_in_rows_and_lists() {
 }
 
 #[tokio::test]
+async fn a_level_stays_so_that_nobody_lowers_it_to_read() {
+    let desk = Desk::open().await;
+    let pay = define(&desk, "pay", "text", json!({"level": "confidential"})).await;
+    let path = format!("/custom-fields/{pay}");
+    let seen = desk.send("PATCH", &path, json!({"level": "open"})).await;
+    refused(&seen, Code::ValidationFailed, &["level"]);
+    assert_eq!(desk.get(&path).await.body["level"], "confidential");
+    is(desk.send("PATCH", &path, json!({"label": "Pay"})).await, 200);
+}
+
+#[tokio::test]
 async fn levels_keep_values_from_being_written() {
     let desk = Desk::open().await;
     define(&desk, "plain", "text", json!({})).await;
