@@ -78,14 +78,20 @@ pub(crate) fn pg_type(kind: Kind) -> Type {
 
 /// Type of an array of the kind, for `in` filters.
 pub(crate) fn pg_array_type(kind: Kind) -> Type {
-    let one = pg_type(kind);
-    match one {
+    array_type(&pg_type(kind))
+}
+
+/// Type of an array of values of a column's type. Lists have none: theirs is the one of texts.
+pub(crate) fn array_type(one: &Type) -> Type {
+    match *one {
         Type::BOOL => Type::BOOL_ARRAY,
         Type::INT8 => Type::INT8_ARRAY,
         Type::NUMERIC => Type::NUMERIC_ARRAY,
         Type::DATE => Type::DATE_ARRAY,
         Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
         Type::UUID => Type::UUID_ARRAY,
+        Type::JSONB => Type::JSONB_ARRAY,
+        Type::BYTEA => Type::BYTEA_ARRAY,
         _ => Type::TEXT_ARRAY,
     }
 }

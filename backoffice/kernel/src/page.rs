@@ -250,7 +250,7 @@ fn gather(query: &[(String, String)]) -> Result<(Given<'_>, Vec<(&str, &str)>)> 
             return Err(unknown_parameter(name, &format!("filter[…], {}", PARAMETERS.join(", "))));
         };
         if given.insert(known, value).is_some() {
-            return Err(bad(known, "the parameter stands there twice"));
+            return Err(repeated_parameter(*known));
         }
     }
     Ok((given, filters))
@@ -258,6 +258,12 @@ fn gather(query: &[(String, String)]) -> Result<(Given<'_>, Vec<(&str, &str)>)> 
 
 fn bad(name: &str, message: impl Into<String>) -> Error {
     Error::field(Code::InvalidRequest, name, message)
+}
+
+/// A parameter is given once: of two values nobody knows which one was meant.
+#[track_caller]
+pub(crate) fn repeated_parameter(name: impl Into<String>) -> Error {
+    Error::field(Code::InvalidRequest, name, "the parameter stands there twice")
 }
 
 pub(crate) fn unknown_parameter(name: &str, known: &str) -> Error {

@@ -242,8 +242,7 @@ pub(crate) async fn apply(
     let id = Uuid::try_parse(id)
         .map_err(|_| Error::field(Code::InvalidId, "saved_view", "the id is not a UUID"))?;
     if query.iter().filter(|(name, _)| name == "saved_view").count() > 1 {
-        let text = "the parameter stands there twice";
-        return Err(Error::field(Code::InvalidRequest, "saved_view", text));
+        return Err(page::repeated_parameter("saved_view"));
     }
     let view = cx.get(&SAVED_VIEW, id).await.map_err(|error| match error.code() {
         Code::NotFound => Error::field(Code::NotFound, "saved_view", "there is no such view"),

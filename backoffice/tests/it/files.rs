@@ -2,14 +2,12 @@
 //! into a fresh one the same rows arise. And a second reader's word on what we write.
 
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::{Command, Stdio};
 
 use kernel::action::On;
 use kernel::db::Admin;
 use kernel::entity::{Access, Entity, Field, Kind, Scope};
 use kernel::registry::Member;
-use kernel::testkit::{TestDb, TestOrg};
+use kernel::testkit::{TestDb, TestOrg, python};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -212,23 +210,8 @@ fn parsed(file: &str) -> Vec<Vec<String>> {
         text = sys.stdin.buffer.read().decode('utf-8')\n\
         rows = list(csv.reader(io.StringIO(text, newline=''), strict=True))\n\
         print(json.dumps(rows))";
-    let json = python(script, file);
+    let json = python(script, file).unwrap();
     serde_json::from_str(&json).unwrap()
-}
-
-#[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the product")]
-fn python(script: &str, input: &str) -> String {
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let mut child = Command::new(python)
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "python: {:?}", output.status);
-    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test]
@@ -294,7 +277,7 @@ async fn files_of_another_writer_are_read() {
         \x20           files.append(out.getvalue())\n\
         print(json.dumps(files))";
     let files: Vec<String> =
-        serde_json::from_str(&python(script, &json!(texts).to_string())).unwrap();
+        serde_json::from_str(&python(script, &json!(texts).to_string()).unwrap()).unwrap();
     assert_eq!(files.len(), 18);
     let client = stage.client(&stage.ours);
     for file in files {

@@ -92,8 +92,7 @@ impl Options {
         };
         for (place, (name, value)) in query.iter().enumerate() {
             if query.iter().take(place).any(|(other, _)| other == name) {
-                let text = "the parameter stands there twice";
-                return Err(Error::field(Code::InvalidRequest, name, text));
+                return Err(page::repeated_parameter(name));
             }
             match name.as_str() {
                 "mode" => options.mode = mode(value).ok_or_else(|| not_one_of(name, MODES))?,

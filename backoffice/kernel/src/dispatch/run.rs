@@ -166,7 +166,7 @@ fn via(
             Error::field(Code::InvalidRequest, "via", text)
         })?;
     } else if !via.is_empty() {
-        return Err(Error::field(Code::InvalidRequest, "via", "the parameter stands there twice"));
+        return Err(page::repeated_parameter("via"));
     }
     Ok((field, rest))
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::is_kept;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
-use crate::page::unknown_parameter;
+use crate::page::{repeated_parameter, unknown_parameter};
 use crate::registry::Registry;
 
 pub(crate) const LIMIT_DEFAULT: i64 = 50;
@@ -109,7 +109,7 @@ fn once(query: &[(String, String)], index: usize) -> Result<()> {
     let name = query.get(index).map(|(name, _)| name);
     if query.iter().skip(index.saturating_add(1)).any(|(other, _)| Some(other) == name) {
         let shown = name.map(|name| crate::validate::shown_name(name)).unwrap_or_default();
-        return Err(Error::field(Code::InvalidRequest, shown, "the parameter stands there twice"));
+        return Err(repeated_parameter(shown));
     }
     Ok(())
 }

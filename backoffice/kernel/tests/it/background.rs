@@ -11,7 +11,7 @@ use kernel::db::Admin;
 use kernel::error::{Error, Result};
 use kernel::outbox::{Consumer, Event, Hear};
 use kernel::service::Shutdown;
-use kernel::testkit::TestDb;
+use kernel::testkit::{TestDb, python};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
@@ -199,7 +199,7 @@ fn expressions_mean_what_croniter_says() {
     }
     let script = "import sys, json\nfrom croniter import croniter\n\
         for e, t in json.load(sys.stdin): print(int(croniter(e, t).get_next(float)))";
-    let answers = python(script, &json!(cases).to_string());
+    let answers = python(script, &json!(cases).to_string()).unwrap();
     let answers: Vec<i64> = answers.lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(answers.len(), cases.len());
     for ((expression, from), answer) in cases.iter().zip(answers) {
@@ -207,23 +207,6 @@ fn expressions_mean_what_croniter_says() {
         let ours = Expression::parse(expression, "UTC").unwrap().next(from).unwrap();
         assert_eq!(ours.as_second(), answer, "{expression} after {from}");
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a setting of the tests, not of the product")]
-fn python(script: &str, input: &str) -> String {
-    use std::io::Write as _;
-    use std::process::{Command, Stdio};
-    let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let mut child = Command::new(python)
-        .args(["-c", script])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    String::from_utf8(output.stdout).unwrap()
 }
 
 /// An organization with some changes, all sealed; its report.

@@ -9,6 +9,7 @@ use super::Item;
 use crate::ddl;
 use crate::engine::reach;
 use crate::entity::{Entity, Kind};
+use crate::kind;
 use crate::param::{Bound, Param};
 use crate::rights::Access;
 
@@ -53,7 +54,7 @@ pub(super) fn columns(entity: &'static Entity, items: &[Item]) -> Vec<Array> {
                 Form::List,
             )
         } else {
-            (items.iter().map(of_row).collect(), array_of(&bound.ty), Form::Plain)
+            (items.iter().map(of_row).collect(), kind::array_type(&bound.ty), Form::Plain)
         };
         let values = Bound { value: Param::List(values), ty };
         arrays.push(Array { name: name.clone(), values, form });
@@ -68,20 +69,6 @@ fn as_json(value: Param) -> Param {
         _ => None,
     });
     Param::Json(Value::Array(texts.collect()))
-}
-
-fn array_of(ty: &Type) -> Type {
-    match *ty {
-        Type::BOOL => Type::BOOL_ARRAY,
-        Type::INT8 => Type::INT8_ARRAY,
-        Type::NUMERIC => Type::NUMERIC_ARRAY,
-        Type::DATE => Type::DATE_ARRAY,
-        Type::TIMESTAMPTZ => Type::TIMESTAMPTZ_ARRAY,
-        Type::UUID => Type::UUID_ARRAY,
-        Type::JSONB => Type::JSONB_ARRAY,
-        Type::BYTEA => Type::BYTEA_ARRAY,
-        _ => Type::TEXT_ARRAY,
-    }
 }
 
 /// Arrays that every statement carries, then those of the columns; `x_0`, `x_1`, … in SQL.
