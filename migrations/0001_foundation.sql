@@ -743,7 +743,7 @@ create table messages (
     constraint messages_subject_check check (char_length(subject) <= 300),
     constraint messages_body_check check (char_length(body) <= 20000),
     constraint messages_sealed_secret_check check (octet_length(sealed_secret) <= 512),
-    constraint messages_status_check check (status in ('queued', 'sent', 'dropped'))
+    constraint messages_status_check check (status in ('queued', 'sent', 'refused', 'dropped'))
 );
 create index messages_status_sent_at_idx on messages (status, sent_at);
 

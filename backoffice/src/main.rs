@@ -18,6 +18,7 @@ use kernel::registry::Registry;
 use kernel::service::{Service, Shutdown};
 use kernel::settings::{Secret, Settings};
 use serde_json::json;
+use services::smtp::Smtp;
 
 const USAGE: &str = "\
 usage: backoffice COMMAND
@@ -221,7 +222,12 @@ fn service() -> Result<Service, Failure> {
     if settings.database.app_url.is_empty() {
         return Err(Failure::new("DATABASE_URL is not set"));
     }
-    Ok(Service::new(registry()?, settings, Arc::new(SystemClock))?)
+    let (registry, clock) = (registry()?, Arc::new(SystemClock));
+    if settings.mail.url.is_empty() {
+        return Ok(Service::new(registry, settings, clock)?);
+    }
+    let smtp = Smtp::new(&settings.mail).map_err(Failure::new)?;
+    Ok(Service::with_mailer(registry, settings, clock, Arc::new(smtp))?)
 }
 
 fn settings() -> Result<Settings, Failure> {

@@ -12,6 +12,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("gate", &["inventory", "keys"]),
     ("kernel", &[]),
     ("contracts", &[]),
+    ("services", &["kernel"]),
     ("identity", &["contracts", "kernel"]),
     ("events", &["contracts", "kernel"]),
     ("ticketing", &["contracts", "inventory", "kernel", "keys"]),
@@ -19,7 +20,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("seeds", &["contracts", "kernel"]),
     (
         "backoffice",
-        &["contracts", "events", "identity", "kernel", "migrations", "seeds", "ticketing"],
+        &[
+            "contracts",
+            "events",
+            "identity",
+            "kernel",
+            "migrations",
+            "seeds",
+            "services",
+            "ticketing",
+        ],
     ),
     ("system", &["inventory", "keys"]),
     ("benches", &["kernel"]),
@@ -33,6 +43,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("bb8", &["inventory"]),
     ("axum", &["gate", "kernel"]),
     ("ed25519-dalek", &["keys"]),
+    ("lettre", &["services"]),
 ];
 
 struct Crate {

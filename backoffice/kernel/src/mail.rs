@@ -38,7 +38,7 @@ pub(crate) static MESSAGE: Entity = Entity::new("messages")
         text("subject").required(),
         long_text("body").required().about("Holds {secret} where the secret will stand."),
         bytes("sealed_secret", 512).secret(),
-        choice("status", &["queued", "sent", "dropped"]).required().default("'queued'"),
+        choice("status", &["queued", "sent", "refused", "dropped"]).required().default("'queued'"),
         instant("sent_at"),
     ])
     .indexes(&[&["status", "sent_at"]]);
@@ -64,6 +64,7 @@ impl Mail {
 }
 
 /// How mail leaves the house. A mail may come twice, with the same id, after a crash.
+/// [`Code::MailRefused`](crate::error::Code) ends it; any other error lets it be tried again.
 pub trait Mailer: Send + Sync {
     fn send<'a>(&'a self, mail: &'a Mail) -> BoxFuture<'a, Result<()>>;
 }
@@ -73,7 +74,9 @@ pub struct NoMail;
 
 impl Mailer for NoMail {
     fn send<'a>(&'a self, _: &'a Mail) -> BoxFuture<'a, Result<()>> {
-        Box::pin(async { Err(Error::internal("neither MAIL_DIR nor MAIL_URL is set")) })
+        Box::pin(async {
+            Err(Error::internal("there is neither MAIL_DIR nor a mailer for MAIL_URL"))
+        })
     }
 }
 

@@ -107,8 +107,11 @@ pub struct DatabaseSettings {
 pub struct MailSettings {
     /// `MAIL_DIR`: each mail is a file there.
     pub directory: Option<std::path::PathBuf>,
-    /// `MAIL_URL`: `smtps://user:password@host:465`, or `smtp://host:587` with STARTTLS.
+    /// `MAIL_URL`: `smtps://user:password@host:465`, or `smtp://host:587` with STARTTLS. Whoever
+    /// sends mail reads it.
     pub url: Secret,
+    /// `MAIL_CA_FILE`: PEM certificates; then these alone vouch for the server.
+    pub ca_file: Option<std::path::PathBuf>,
     /// `MAIL_FROM`: address that mail comes from.
     pub from: String,
 }
@@ -271,6 +274,7 @@ impl Reader<'_> {
         let mail = MailSettings {
             directory: self.text("MAIL_DIR").map(Into::into),
             url: self.secret("MAIL_URL"),
+            ca_file: self.text("MAIL_CA_FILE").map(Into::into),
             from: self.text("MAIL_FROM").unwrap_or_else(|| MAIL_FROM_DEFAULT.to_owned()),
         };
         if mail.directory.is_some() && !mail.url.is_empty() {

@@ -27,6 +27,7 @@ mod roles;
 mod rules;
 mod sale;
 mod scopes;
+mod settings;
 mod stage;
 mod walk;
 mod whole;

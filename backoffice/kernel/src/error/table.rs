@@ -70,6 +70,7 @@ codes! {
     Immutable                422 "immutable"                 "The field cannot be changed",
     InvalidFormat            422 "invalid_format"            "The value does not have the right form",
     InvalidValue             422 "invalid_value"             "The value is not acceptable",
+    MailRefused              422 "mail_refused"              "The mail server refuses the mail for good",
     NotAnOption              422 "not_an_option"             "The value is not one of the options",
     OutOfRange               422 "out_of_range"              "The value is out of range",
     Required                 422 "required"                  "A value is required",

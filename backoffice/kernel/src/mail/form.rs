@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::Mail;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 
 /// Characters of base64 on a line (RFC 2045, 6.8).
 const LINE_CHARS: usize = 76;
@@ -37,7 +37,8 @@ fn address<'a>(header: &str, text: &'a str) -> Result<&'a str> {
         .split_once('@')
         .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
     if !whole || text.chars().any(bad) {
-        return Err(Error::internal(format!("{header} is not one bare address")));
+        let text = format!("{header} is not one bare address");
+        return Err(Error::new(Code::MailRefused, text));
     }
     Ok(text)
 }
@@ -45,7 +46,7 @@ fn address<'a>(header: &str, text: &'a str) -> Result<&'a str> {
 /// Encoded words where a character needs them; a word never cuts a character.
 fn subject(text: &str) -> Result<String> {
     if text.chars().any(char::is_control) {
-        return Err(Error::internal("a subject has no control characters"));
+        return Err(Error::new(Code::MailRefused, "a subject has no control characters"));
     }
     if text.is_ascii() && text.len() <= LINE_CHARS {
         return Ok(text.to_owned());

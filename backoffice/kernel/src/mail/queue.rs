@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Mail, SEAL_PURPOSE, SECRET_MARK};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::jobs::{Job, JobRun};
 use crate::seal;
 use crate::service::Service;
@@ -15,8 +15,8 @@ use crate::settings::Secret;
 pub(super) const JOB: &str = "mail.send";
 /// One attempt to hand a mail over; then it failed.
 const SEND_TIME_MAX: SignedDuration = SignedDuration::from_secs(30);
-/// With growing pauses these take mail over a server that is away for hours.
-const ATTEMPTS_MAX: u32 = 12;
+/// Eleven pauses up to the longest, an hour, then one an hour: mail waits a day for its server.
+const ATTEMPTS_MAX: u32 = 36;
 /// What is done is kept this long, without its secret.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Old rows that one job takes away, so that no job has to take many.
@@ -35,8 +35,14 @@ async fn send(run: JobRun) -> Result<Value> {
     let Some(mail) = waiting(service, id).await? else {
         return Ok(json!({"sent": false}));
     };
-    service.mailer().send(&mail).await?;
-    sent(service, id).await?;
+    match service.mailer().send(&mail).await {
+        Ok(()) => sent(service, id).await?,
+        Err(refusal) if refusal.code() == Code::MailRefused => {
+            refused(service, id).await?;
+            return Err(refusal);
+        }
+        Err(cause) => return Err(cause),
+    }
     Ok(json!({"sent": true}))
 }
 
@@ -45,7 +51,7 @@ async fn waiting(service: &Service, id: Uuid) -> Result<Option<Mail>> {
     let row = work
         .query_opt(
             "select created_at, recipient, subject, body, sealed_secret from messages
-              where id = $1 and status = 'queued'",
+              where id = $1 and status in ('queued', 'refused')",
             &[&id],
         )
         .await?;
@@ -69,6 +75,14 @@ async fn waiting(service: &Service, id: Uuid) -> Result<Option<Mail>> {
         text: Secret::new(text),
         at: row.try_get("created_at")?,
     }))
+}
+
+/// Told apart from what waits for its turn. A replay sends it all the same: the server may have been
+/// wrong about the address.
+async fn refused(service: &Service, id: Uuid) -> Result<()> {
+    let work = service.work().await?;
+    work.execute("update messages set status = 'refused' where id = $1", &[&id]).await?;
+    work.commit().await
 }
 
 /// The secret goes with the mail. What was done long ago, or was never to be sent, goes too.

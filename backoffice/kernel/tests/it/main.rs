@@ -15,6 +15,7 @@ mod jobs;
 mod joining;
 mod kinds;
 mod lists;
+mod mailing;
 mod meta;
 mod outside;
 mod pages;
