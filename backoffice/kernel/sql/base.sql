@@ -6,18 +6,21 @@ grant usage on schema public to atlvs_app, atlvs_portal, atlvs_work, atlvs_defin
 grant create on schema public to atlvs_definer;
 
 -- A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then the fraction of the millisecond in
--- 12 bits (section 6.2, method 3), so that ids of one session sort by time to the microsecond.
+-- 12 bits (section 6.2, method 3), so that ids of one session sort by time to the microsecond. Every
+-- row has one: an expression alone, which the planner puts where it is called.
+create or replace function uuid7_at(p_microseconds bigint) returns uuid
+language sql volatile parallel safe
+as $$
+    select encode(overlay(uuid_send(gen_random_uuid())
+        placing int8send((p_microseconds / 1000) << 16 | 28672 | p_microseconds % 1000 * 4096 / 1000)
+        from 1 for 8), 'hex')::uuid
+$$;
+
 create or replace function uuid7() returns uuid
 language sql volatile parallel safe
-set search_path = pg_catalog
 as $$
-    select encode(
-        set_byte(set_byte(
-            overlay(uuid_send(gen_random_uuid()) placing substring(int8send(us / 1000) from 3) from 1 for 6),
-            6, 112 | ((us % 1000 * 4096 / 1000) >> 8)::int),
-            7, ((us % 1000 * 4096 / 1000) & 255)::int),
-        'hex')::uuid
-    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) as clock (us)
+    select uuid7_at(microseconds)
+      from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint offset 0) as clock (microseconds)
 $$;
 
 -- The smallest UUID of an instant: bounds of partitions and of searches by time.

@@ -5,7 +5,8 @@ create table changes (
     id uuid not null default uuid7(),
     table_name text not null,
     row_id uuid not null,
-    -- insert, update, delete (a soft delete is one), restore
+    -- insert, update, delete (a soft delete is one), restore; erase: earlier values of the row were
+    -- taken out of the log
     op text not null,
     -- Version of the row after the change; null when the row is gone.
     version bigint,
@@ -17,14 +18,17 @@ create table changes (
     request_id uuid,
     reason text,
     at timestamptz not null default now(),
-    -- Erasing a person nulls before, after and salt; the digest stays and proves that a change was.
+    -- Erasing a person nulls before, after, reason and salt; the digests stay and prove the rest.
     salt bytea,
+    values_digest bytea not null,
     digest bytea not null,
     erased_at timestamptz,
     constraint changes_pkey primary key (org_id, id),
-    constraint changes_op_check check (op in ('insert', 'update', 'delete', 'restore')),
-    constraint changes_digest_check check (octet_length(digest) = 32),
-    constraint changes_erased_check check ((salt is null) = (erased_at is not null))
+    constraint changes_op_check check (op in ('insert', 'update', 'delete', 'restore', 'erase')),
+    constraint changes_digest_check check (octet_length(digest) = 32 and octet_length(values_digest) = 32),
+    constraint changes_erased_check check ((salt is null) = (erased_at is not null)),
+    constraint changes_empty_check
+        check (erased_at is null or (before is null and after is null and reason is null))
 ) partition by range (id);
 create index changes_row_idx on changes (org_id, table_name, row_id, id);
 alter table changes enable row level security;
@@ -51,79 +55,101 @@ create policy outbox_enqueue on outbox for insert to atlvs_app
     with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy outbox_work on outbox to atlvs_work using (true) with check (true);
 
--- The digest of a change: SHA-256 over its canonical text and its salt. Canonical is the text of a
--- JSON array (jsonb prints keys in one order), with the time in UTC to the microsecond.
-create or replace function change_digest(c changes) returns bytea
+-- What a change proves is two digests (SHA-256), one inside the other: that of its values with a salt,
+-- and that of its head with the first. Erasing values takes the salt too, so nobody can try values
+-- against the digest that stays; the head is still proved by it.
+create or replace function change_values_digest(p_salt bytea, p_before jsonb, p_after jsonb, p_reason text)
+returns bytea
 language sql stable parallel safe
-set search_path = pg_catalog, public
 as $$
-    select sha256(convert_to(jsonb_build_array(
-        c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.before, c.after,
-        c.actor_kind, c.actor_id, c.request_id, c.reason,
-        to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8') || c.salt)
+    select sha256(p_salt || convert_to(jsonb_build_array(p_before, p_after, p_reason)::text, 'UTF8'))
 $$;
 
--- After every insert, update and delete of a tenant table that is not a log. Arguments of the trigger
--- are the columns that are never written here. The organization is the row's own.
-create or replace function record_change() returns trigger
+-- Canonical is the text of a JSON array (jsonb prints keys in one order), with the time in UTC to the
+-- microsecond. A null among the arguments is a null in the array.
+create or replace function change_head_digest(
+    p_org uuid, p_id uuid, p_table text, p_row uuid, p_op text, p_version bigint, p_actor_kind text,
+    p_actor_id text, p_request uuid, p_at timestamptz, p_values bytea)
+returns bytea
+language sql stable parallel safe
+as $$
+    select sha256(p_values || convert_to(jsonb_build_array(
+        p_org, p_id, p_table, p_row, p_op, p_version, p_actor_kind, p_actor_id, p_request,
+        to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8'))
+$$;
+
+-- The digest that an entry should have; of one that lost its values, by the digest that they had.
+create or replace function change_digest(c changes) returns bytea
+language sql stable parallel safe
+as $$
+    select change_head_digest(c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.actor_kind,
+        c.actor_id, c.request_id, c.at,
+        case when c.salt is null then c.values_digest
+             else change_values_digest(c.salt, c.before, c.after, c.reason) end)
+$$;
+
+-- After every statement that inserts, updates or deletes rows of a tenant table that is not a log: one
+-- entry a row. Arguments of the trigger: columns whose values are never written here, columns that are
+-- not told at all, columns with JSON in them. The organization is the row's own; an entry of an update
+-- that takes a row elsewhere is told there and here.
+create or replace function record_changes() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
 set timezone = 'UTC'
 as $$
 declare
-    v_hidden constant text[] := coalesce(tg_argv, '{}') || array['org_id', 'id', 'version', 'created_at', 'updated_at'];
-    v_old jsonb;
-    v_new jsonb;
-    c changes;
+    v_secret constant text[] := tg_argv[0];
+    v_json constant text[] := tg_argv[2];
+    v_untold constant text[] := v_secret || tg_argv[1]::text[]
+        || '{org_id, id, version, created_at, updated_at}'::text[];
 begin
-    if tg_op <> 'INSERT' then
-        v_old := to_jsonb(old) - v_hidden;
-        c.org_id := old.org_id;
-        c.row_id := old.id;
-    end if;
-    if tg_op <> 'DELETE' then
-        v_new := to_jsonb(new) - v_hidden;
-        c.org_id := new.org_id;
-        c.row_id := new.id;
-        c.version := new.version;
-    end if;
     if tg_op = 'INSERT' then
-        -- The same without a comparison: files bring a hundred thousand rows.
-        select jsonb_object_agg(key, value) into c.after from jsonb_each(v_new) where value <> 'null';
+        with entry as (
+            select n.org_id, tg_table_name::text as table_name, n.id as row_id, 'insert' as op, n.version,
+                   null::jsonb as before, told.after,
+                   jsonb_path_query_array(told.after, '$.keyvalue().key') as fields
+              from (select n.org_id, n.id, n.version, to_jsonb(n) - v_untold as told_row from new_rows n offset 0) n
+             cross join lateral (
+                -- Nulls are left out, but not those inside a JSON value.
+                select case when v_json = '{}' then jsonb_strip_nulls(n.told_row)
+                            else (select coalesce(jsonb_object_agg(key, value), '{}')
+                                    from jsonb_each(n.told_row) where value <> 'null')
+                       end as after offset 0) told
+        ), /* log */;
+    elsif tg_op = 'DELETE' then
+        with entry as (
+            select o.org_id, tg_table_name::text as table_name, o.id as row_id, 'delete' as op, null::bigint as version,
+                   told.before, null::jsonb as after, told.fields
+              from old_rows o
+             cross join lateral (
+                select jsonb_object_agg(key, value) as before, jsonb_agg(key) as fields
+                  from jsonb_each(to_jsonb(o) - v_untold) where value <> 'null') told
+        ), /* log */;
     else
-        select jsonb_object_agg(key, o.value) filter (where o.value <> 'null'),
-               jsonb_object_agg(key, n.value) filter (where n.value <> 'null' or tg_op = 'UPDATE')
-          into c.before, c.after
-          from jsonb_each(v_old) o full join jsonb_each(v_new) n using (key)
-         where o.value is distinct from n.value;
+        with pair as materialized (
+            select coalesce(n.org_id, o.org_id) as org_id, coalesce(n.id, o.id) as row_id, n.version,
+                   to_jsonb(o) as old_row, to_jsonb(n) as new_row
+              from old_rows o full join new_rows n on n.org_id = o.org_id and n.id = o.id
+        ), entry as (
+            select org_id, tg_table_name::text as table_name, row_id,
+                   case when old_row is null then 'insert'
+                        when new_row is null then 'delete'
+                        when after -> 'deleted_at' = 'null' then 'restore'
+                        when after ? 'deleted_at' then 'delete'
+                        else 'update' end as op,
+                   version, before, after, coalesce(fields, '[]') as fields
+              from pair
+             cross join lateral (
+                select jsonb_object_agg(key, old_row -> key) filter (where old_row -> key <> 'null') as before,
+                       jsonb_object_agg(key, new_row -> key) filter (where new_row ? key) as after,
+                       jsonb_agg(key) as fields
+                  from jsonb_object_keys(coalesce(new_row, old_row) - v_untold) as key
+                 where old_row -> key is distinct from new_row -> key) told
+             -- An update of secrets alone is told without values; an update of nothing is not told at all.
+             where fields is not null
+                or exists (select from unnest(v_secret) as key where old_row -> key is distinct from new_row -> key)
+        ), /* log */;
     end if;
-    -- An update of secrets alone is told without values; an update of nothing is not told at all.
-    if tg_op = 'UPDATE' and c.before is null and c.after is null
-        and (to_jsonb(old) - array['version', 'updated_at']) = (to_jsonb(new) - array['version', 'updated_at']) then
-        return null;
-    end if;
-    c.op := case
-        when tg_op = 'UPDATE' and c.after ? 'deleted_at' and c.after -> 'deleted_at' <> 'null' then 'delete'
-        when tg_op = 'UPDATE' and c.before ? 'deleted_at' then 'restore'
-        else lower(tg_op) end;
-    c.id := uuid7();
-    c.table_name := tg_table_name;
-    c.actor_kind := coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system');
-    c.actor_id := nullif(current_setting('app.actor_id', true), '');
-    c.request_id := nullif(current_setting('app.request_id', true), '')::uuid;
-    c.reason := nullif(current_setting('app.reason', true), '');
-    c.at := now();
-    c.salt := uuid_send(gen_random_uuid());
-    c.digest := change_digest(c);
-    insert into changes values (c.*);
-    insert into outbox (org_id, topic, row_id, change_id, causation, body)
-    values (c.org_id, c.table_name || '.' || c.op, c.row_id, c.id,
-            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint,
-            jsonb_build_object('version', c.version, 'fields',
-                (select coalesce(jsonb_agg(key order by key), '[]')
-                   from jsonb_object_keys(coalesce(c.before, '{}') || coalesce(c.after, '{}')) key))
-            -- Automation leaves such changes alone: an import said so.
-            || case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end);
     return null;
 end
 $$;
@@ -136,9 +162,9 @@ as $$
 begin
     if tg_op = 'UPDATE' then
         if current_user = 'atlvs_definer' and old.erased_at is null
-            and new.before is null and new.after is null and new.salt is null and new.erased_at is not null
-            and (to_jsonb(new) - array['before', 'after', 'salt', 'erased_at'])
-              = (to_jsonb(old) - array['before', 'after', 'salt', 'erased_at']) then
+            and old.op <> 'erase' and new.salt is null and new.erased_at is not null
+            and (to_jsonb(new) - array['before', 'after', 'reason', 'salt', 'erased_at'])
+              = (to_jsonb(old) - array['before', 'after', 'reason', 'salt', 'erased_at']) then
             return new;
         end if;
     end if;
@@ -150,7 +176,8 @@ create trigger changes_guard before update or delete on changes
 create trigger changes_guard_truncate before truncate on changes
     for each statement execute function guard_changes();
 
--- Takes a row's values out of the log of the active organization; answers how many entries lost theirs.
+-- Takes a row's values out of the log of the active organization and tells that by an entry of its own,
+-- which proves when; answers how many entries lost theirs.
 create or replace function erase_changes(p_table text, p_row uuid) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
@@ -159,9 +186,15 @@ declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
     v_count bigint;
 begin
-    update changes set before = null, after = null, salt = null, erased_at = now()
-     where org_id = v_org and table_name = p_table and row_id = p_row and erased_at is null;
+    update changes set before = null, after = null, reason = null, salt = null, erased_at = now()
+     where org_id = v_org and table_name = p_table and row_id = p_row and erased_at is null and op <> 'erase';
     get diagnostics v_count = row_count;
+    if v_count > 0 then
+        with entry as (
+            select v_org as org_id, p_table as table_name, p_row as row_id, 'erase' as op, null::bigint as version,
+                   null::jsonb as before, jsonb_build_object('entries', v_count) as after, '[]'::jsonb as fields
+        ), /* log */;
+    end if;
     return v_count;
 end
 $$;

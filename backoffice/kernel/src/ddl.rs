@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::entity::{Entity, Kind, OnDelete, Scope};
+use crate::entity::{Entity, Field, Kind, OnDelete, Scope};
 use crate::kind_sql::{self, Column, literal};
 use crate::registry::{Link, Member, Registry};
 
@@ -22,6 +22,10 @@ pub const INTERNAL_TABLES: &str = include_str!("../sql/internal.txt");
 const BASE: &str = include_str!("../sql/base.sql");
 const SEARCH: &str = include_str!("../sql/search.sql");
 const CHANGES: &str = include_str!("../sql/changes.sql");
+/// Ends every statement of `CHANGES` that makes entries of the log, where `LOG_MARK` stands: they are
+/// salted, proved, logged and put into the outbox.
+const LOG: &str = include_str!("../sql/changes_log.sql");
+const LOG_MARK: &str = "/* log */";
 
 /// The tenant predicate. The sub-select is evaluated once a query, not once a row; an unset
 /// organization is null and shows nothing.
@@ -47,7 +51,7 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
         section("Everything is the owner's", format!("{PREAMBLE}set local role atlvs_owner;\n")),
         section("Base", BASE.to_owned()),
         section("Search", SEARCH.to_owned()),
-        section("Change log and outbox", CHANGES.to_owned()),
+        section("Change log and outbox", CHANGES.replace(LOG_MARK, LOG.trim_end())),
     ];
     for domain in registry.domains() {
         let members = || registry.members().iter().filter(|m| m.domain.name == domain.name);
@@ -338,25 +342,19 @@ fn shown_to_its_organization(entity: &Entity) -> String {
 fn triggers(member: &Member) -> String {
     let entity = member.entity;
     let name = entity.name;
-    let secrets: Vec<String> = entity
-        .fields
-        .iter()
-        .chain(entity.retired)
-        .filter(|f| f.secret)
-        .map(|f| f.name)
-        .chain(search::column_names(entity))
-        .map(literal)
-        .collect();
-    let of = logged_columns(entity);
     let mut sql = String::new();
     for trigger in trigger_names(entity) {
-        let (moment, function) = if trigger.ends_with("_append_only") {
-            ("before update or delete".to_owned(), "append_only()".to_owned())
-        } else if trigger.ends_with("_touch") {
-            (format!("before update{of}"), "touch()".to_owned())
-        } else {
-            let function = format!("record_change({})", secrets.join(", "));
-            (format!("after insert or update{of} or delete"), function)
+        let (moment, function) = match trigger.strip_prefix(name) {
+            Some("_append_only") => {
+                ("before update or delete".to_owned(), "append_only()".to_owned())
+            }
+            Some("_touch") => {
+                (format!("before update{}", logged_columns(entity)), "touch()".to_owned())
+            }
+            _ => {
+                put(&mut sql, format_args!("{}", change_trigger(entity, &trigger)));
+                continue;
+            }
         };
         put(
             &mut sql,
@@ -367,6 +365,37 @@ fn triggers(member: &Member) -> String {
         );
     }
     sql
+}
+
+/// Ends of the names of the triggers that write the change log, the statement each follows, and
+/// what it reads: once a statement, however many rows that has.
+const CHANGE_TRIGGERS: &[(&str, &str, &str)] = &[
+    ("_change_insert", "insert", "new table as new_rows"),
+    ("_change_update", "update", "old table as old_rows new table as new_rows"),
+    ("_change_delete", "delete", "old table as old_rows"),
+];
+
+fn change_trigger(entity: &Entity, trigger: &str) -> String {
+    let name = entity.name;
+    let parts = CHANGE_TRIGGERS.iter().find(|(end, ..)| trigger.ends_with(end));
+    let Some((_, event, tables)) = parts else { return String::new() };
+    let list = |names: &[String]| literal(&format!("{{{}}}", names.join(",")));
+    let fields = || entity.fields.iter().chain(entity.retired);
+    let named = |chosen: fn(&Field) -> bool| -> Vec<String> {
+        fields().filter(|field| chosen(field)).map(|field| field.name.to_owned()).collect()
+    };
+    let secret = named(|field| field.secret && !field.unlogged);
+    let mut untold = named(|field| field.unlogged);
+    // They follow from fields that are told.
+    untold.extend(search::column_names(entity).into_iter().map(str::to_owned));
+    let json = named(|field| field.kind == Kind::Json && !field.secret && !field.unlogged);
+    format!(
+        "create trigger {trigger} after {event} on {name} referencing {tables}\n    \
+         for each statement execute function record_changes({}, {}, {});\n",
+        list(&secret),
+        list(&untold),
+        list(&json)
+    )
 }
 
 /// ` of …` with the columns whose change is told; empty when that is every column.
@@ -391,7 +420,8 @@ pub fn trigger_names(entity: &Entity) -> Vec<String> {
         names.push(format!("{}_touch", entity.name));
     }
     if entity.scope == Scope::Tenant && !entity.log {
-        names.push(format!("{}_change", entity.name));
+        let ends = CHANGE_TRIGGERS.iter().map(|(end, ..)| format!("{}{end}", entity.name));
+        names.extend(ends);
     }
     names
 }

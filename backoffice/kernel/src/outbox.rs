@@ -68,7 +68,7 @@ impl Event {
         self.topic.split_once('.').map_or(self.topic.as_str(), |(table, _)| table)
     }
 
-    /// `insert`, `update`, `delete` or `restore`.
+    /// `insert`, `update`, `delete`, `restore`, or `erase` when the log lost a row's values.
     pub fn operation(&self) -> &str {
         self.topic.split_once('.').map_or("", |(_, operation)| operation)
     }

@@ -17,7 +17,7 @@ const WORK: &[&str] = &["atlvs_work"];
 
 pub const DEFINERS: &[Definer] = &[
     Definer {
-        name: "record_change",
+        name: "record_changes",
         callers: &[],
         why: "writes the change log, where no product role may insert",
     },

@@ -127,8 +127,9 @@ grant select, insert, update on people to atlvs_app;",
 fn triggers_follow_the_shape() {
     contains("create trigger people_touch before update on people");
     contains(
-        "create trigger people_change after insert or update or delete on people
-    for each row execute function record_change('pin_hash');",
+        "create trigger people_change_update after update on people referencing \
+         old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{pin_hash}', '{}', '{}');",
     );
     contains("create trigger visits_append_only before update or delete on visits");
     lacks("visits_change");
@@ -180,7 +181,7 @@ fn sections_come_in_an_order_that_can_run() {
 #[test]
 fn definers_of_other_houses_are_left_out() {
     let names: Vec<_> = definers::of(&registry()).into_iter().map(|one| one.name).collect();
-    assert_eq!(names, ["record_change", "erase_changes", "make_change_partitions"]);
-    contains("revoke execute on function record_change from public;");
+    assert_eq!(names, ["record_changes", "erase_changes", "make_change_partitions"]);
+    contains("revoke execute on function record_changes from public;");
     contains("grant execute on function erase_changes to atlvs_app;");
 }

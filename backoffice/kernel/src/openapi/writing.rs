@@ -196,7 +196,7 @@ fn feed(of_all: bool) -> Value {
     let id = json!({"type": "string", "format": "uuid"});
     let mut entry = json!({
         "id": id,
-        "op": {"type": "string", "enum": ["insert", "update", "delete", "restore"]},
+        "op": {"type": "string", "enum": ["insert", "update", "delete", "restore", "erase"]},
         "version": {"type": ["integer", "null"]},
         "at": {"type": "string", "format": "date-time"},
         "actor": {

@@ -449,7 +449,7 @@ fn background(registry: &Registry, faults: &mut Vec<String>) {
             let (table, op) = topic.split_once('.').unwrap_or((topic, ""));
             let logged = |entity: &Entity| entity.scope == Scope::Tenant && !entity.log;
             let known = registry.entity(table).is_some_and(logged)
-                && ["*", "insert", "update", "delete", "restore"].contains(&op);
+                && ["*", "insert", "update", "delete", "restore", "erase"].contains(&op);
             if !known {
                 faults.push(format!("consumer {}: no table tells {topic}", consumer.name));
             }

@@ -36,7 +36,9 @@ fn whole(registry: &Registry) -> Catalog {
     }
     put(ObjectKind::ForeignKey, "notes", "notes_parent_id_fkey", text("foreign key"));
     put(ObjectKind::Trigger, "notes", "notes_touch", text("create trigger"));
-    put(ObjectKind::Trigger, "notes", "notes_change", text("create trigger"));
+    for trigger in ["notes_change_insert", "notes_change_update", "notes_change_delete"] {
+        put(ObjectKind::Trigger, "notes", trigger, text("create trigger"));
+    }
     put(ObjectKind::RowSecurity, "notes", "", text("forced"));
     put(ObjectKind::Policy, "notes", "notes_tenant", text(TENANT));
     catalog
@@ -75,8 +77,8 @@ fn what_is_missing_is_named() {
     check(without(ObjectKind::Table, "notes", ""), &["table notes is missing"]);
     check(without(ObjectKind::Column, "notes", "body"), &["column notes.body is missing"]);
     check(
-        without(ObjectKind::Trigger, "notes", "notes_change"),
-        &["trigger notes_change of table notes is missing"],
+        without(ObjectKind::Trigger, "notes", "notes_change_insert"),
+        &["trigger notes_change_insert of table notes is missing"],
     );
     check(
         without(ObjectKind::ForeignKey, "notes", "notes_parent_id_fkey"),
@@ -91,13 +93,13 @@ fn what_is_missing_is_named() {
         &["policy notes_tenant of table notes is missing"],
     );
     check(
-        without(ObjectKind::Function, "record_change()", ""),
-        &["function record_change is missing"],
+        without(ObjectKind::Function, "record_changes()", ""),
+        &["function record_changes is missing"],
     );
     check(without(ObjectKind::Table, "outbox", ""), &["table outbox is missing"]);
     check(
-        with(ObjectKind::Trigger, "notes", "notes_change", "create trigger (disabled)"),
-        &["trigger notes_change of table notes is disabled"],
+        with(ObjectKind::Trigger, "notes", "notes_change_insert", "create trigger (disabled)"),
+        &["trigger notes_change_insert of table notes is disabled"],
     );
     check(
         with(ObjectKind::Policy, "notes", "later", "as PERMISSIVE for ALL to public using (true)"),
@@ -107,9 +109,9 @@ fn what_is_missing_is_named() {
         with(ObjectKind::Policy, "notes", "work", "for ALL to atlvs_work using (true)"),
         &["policy work of table notes is too wide"],
     );
-    let unlisted = "function record_change is not the definer's with a search path";
-    check(with(ObjectKind::Function, "record_change()", "", "SECURITY DEFINER"), &[unlisted]);
-    check(with(ObjectKind::Owner, "function record_change()", "", "atlvs_owner"), &[unlisted]);
+    let unlisted = "function record_changes is not the definer's with a search path";
+    check(with(ObjectKind::Function, "record_changes()", "", "SECURITY DEFINER"), &[unlisted]);
+    check(with(ObjectKind::Owner, "function record_changes()", "", "atlvs_owner"), &[unlisted]);
     check(
         |catalog| {
             for object in catalog.objects.values_mut() {

@@ -4,6 +4,7 @@
 
 mod answers;
 mod background;
+mod changes;
 mod crud;
 mod database;
 mod desk;

@@ -104,7 +104,9 @@ async fn what_was_erased_shows_as_redacted() {
     cx.query("select erase_changes('labels', $1)", &[&row]).await.unwrap();
     cx.commit().await.unwrap();
     let seen = is(desk.get(&format!("/labels/{label}/history")).await, 200);
-    let entry = &seen.body["data"][0];
+    let told = &seen.body["data"][0];
+    assert_eq!((&told["op"], &told["redacted"]), (&json!("erase"), &json!(false)));
+    let entry = &seen.body["data"][1];
     assert_eq!((&entry["redacted"], &entry["fields"]), (&json!(true), &json!([])));
 }
 
