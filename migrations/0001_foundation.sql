@@ -13,18 +13,21 @@ grant usage on schema public to atlvs_app, atlvs_portal, atlvs_work, atlvs_defin
 grant create on schema public to atlvs_definer;
 
 -- A UUIDv7 (RFC 9562, section 5.7): 48 bits of milliseconds, then the fraction of the millisecond in
--- 12 bits (section 6.2, method 3), so that ids of one session sort by time to the microsecond.
+-- 12 bits (section 6.2, method 3), so that ids of one session sort by time to the microsecond. Every
+-- row has one: an expression alone, which the planner puts where it is called.
+create or replace function uuid7_at(p_microseconds bigint) returns uuid
+language sql volatile parallel safe
+as $$
+    select encode(overlay(uuid_send(gen_random_uuid())
+        placing int8send((p_microseconds / 1000) << 16 | 28672 | p_microseconds % 1000 * 4096 / 1000)
+        from 1 for 8), 'hex')::uuid
+$$;
+
 create or replace function uuid7() returns uuid
 language sql volatile parallel safe
-set search_path = pg_catalog
 as $$
-    select encode(
-        set_byte(set_byte(
-            overlay(uuid_send(gen_random_uuid()) placing substring(int8send(us / 1000) from 3) from 1 for 6),
-            6, 112 | ((us % 1000 * 4096 / 1000) >> 8)::int),
-            7, ((us % 1000 * 4096 / 1000) & 255)::int),
-        'hex')::uuid
-    from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint) as clock (us)
+    select uuid7_at(microseconds)
+      from (select (extract(epoch from clock_timestamp()) * 1000000)::bigint offset 0) as clock (microseconds)
 $$;
 
 -- The smallest UUID of an instant: bounds of partitions and of searches by time.
@@ -124,7 +127,8 @@ create table changes (
     id uuid not null default uuid7(),
     table_name text not null,
     row_id uuid not null,
-    -- insert, update, delete (a soft delete is one), restore
+    -- insert, update, delete (a soft delete is one), restore; erase: earlier values of the row were
+    -- taken out of the log
     op text not null,
     -- Version of the row after the change; null when the row is gone.
     version bigint,
@@ -136,14 +140,17 @@ create table changes (
     request_id uuid,
     reason text,
     at timestamptz not null default now(),
-    -- Erasing a person nulls before, after and salt; the digest stays and proves that a change was.
+    -- Erasing a person nulls before, after, reason and salt; the digests stay and prove the rest.
     salt bytea,
+    values_digest bytea not null,
     digest bytea not null,
     erased_at timestamptz,
     constraint changes_pkey primary key (org_id, id),
-    constraint changes_op_check check (op in ('insert', 'update', 'delete', 'restore')),
-    constraint changes_digest_check check (octet_length(digest) = 32),
-    constraint changes_erased_check check ((salt is null) = (erased_at is not null))
+    constraint changes_op_check check (op in ('insert', 'update', 'delete', 'restore', 'erase')),
+    constraint changes_digest_check check (octet_length(digest) = 32 and octet_length(values_digest) = 32),
+    constraint changes_erased_check check ((salt is null) = (erased_at is not null)),
+    constraint changes_empty_check
+        check (erased_at is null or (before is null and after is null and reason is null))
 ) partition by range (id);
 create index changes_row_idx on changes (org_id, table_name, row_id, id);
 alter table changes enable row level security;
@@ -170,79 +177,182 @@ create policy outbox_enqueue on outbox for insert to atlvs_app
     with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy outbox_work on outbox to atlvs_work using (true) with check (true);
 
--- The digest of a change: SHA-256 over its canonical text and its salt. Canonical is the text of a
--- JSON array (jsonb prints keys in one order), with the time in UTC to the microsecond.
-create or replace function change_digest(c changes) returns bytea
+-- What a change proves is two digests (SHA-256), one inside the other: that of its values with a salt,
+-- and that of its head with the first. Erasing values takes the salt too, so nobody can try values
+-- against the digest that stays; the head is still proved by it.
+create or replace function change_values_digest(p_salt bytea, p_before jsonb, p_after jsonb, p_reason text)
+returns bytea
 language sql stable parallel safe
-set search_path = pg_catalog, public
 as $$
-    select sha256(convert_to(jsonb_build_array(
-        c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.before, c.after,
-        c.actor_kind, c.actor_id, c.request_id, c.reason,
-        to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8') || c.salt)
+    select sha256(p_salt || convert_to(jsonb_build_array(p_before, p_after, p_reason)::text, 'UTF8'))
 $$;
 
--- After every insert, update and delete of a tenant table that is not a log. Arguments of the trigger
--- are the columns that are never written here. The organization is the row's own.
-create or replace function record_change() returns trigger
+-- Canonical is the text of a JSON array (jsonb prints keys in one order), with the time in UTC to the
+-- microsecond. A null among the arguments is a null in the array.
+create or replace function change_head_digest(
+    p_org uuid, p_id uuid, p_table text, p_row uuid, p_op text, p_version bigint, p_actor_kind text,
+    p_actor_id text, p_request uuid, p_at timestamptz, p_values bytea)
+returns bytea
+language sql stable parallel safe
+as $$
+    select sha256(p_values || convert_to(jsonb_build_array(
+        p_org, p_id, p_table, p_row, p_op, p_version, p_actor_kind, p_actor_id, p_request,
+        to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8'))
+$$;
+
+-- The digest that an entry should have; of one that lost its values, by the digest that they had.
+create or replace function change_digest(c changes) returns bytea
+language sql stable parallel safe
+as $$
+    select change_head_digest(c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.actor_kind,
+        c.actor_id, c.request_id, c.at,
+        case when c.salt is null then c.values_digest
+             else change_values_digest(c.salt, c.before, c.after, c.reason) end)
+$$;
+
+-- After every statement that inserts, updates or deletes rows of a tenant table that is not a log: one
+-- entry a row. Arguments of the trigger: columns whose values are never written here, columns that are
+-- not told at all, columns with JSON in them. The organization is the row's own; an entry of an update
+-- that takes a row elsewhere is told there and here.
+create or replace function record_changes() returns trigger
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
 set timezone = 'UTC'
 as $$
 declare
-    v_hidden constant text[] := coalesce(tg_argv, '{}') || array['org_id', 'id', 'version', 'created_at', 'updated_at'];
-    v_old jsonb;
-    v_new jsonb;
-    c changes;
+    v_secret constant text[] := tg_argv[0];
+    v_json constant text[] := tg_argv[2];
+    v_untold constant text[] := v_secret || tg_argv[1]::text[]
+        || '{org_id, id, version, created_at, updated_at}'::text[];
 begin
-    if tg_op <> 'INSERT' then
-        v_old := to_jsonb(old) - v_hidden;
-        c.org_id := old.org_id;
-        c.row_id := old.id;
-    end if;
-    if tg_op <> 'DELETE' then
-        v_new := to_jsonb(new) - v_hidden;
-        c.org_id := new.org_id;
-        c.row_id := new.id;
-        c.version := new.version;
-    end if;
     if tg_op = 'INSERT' then
-        -- The same without a comparison: files bring a hundred thousand rows.
-        select jsonb_object_agg(key, value) into c.after from jsonb_each(v_new) where value <> 'null';
+        with entry as (
+            select n.org_id, tg_table_name::text as table_name, n.id as row_id, 'insert' as op, n.version,
+                   null::jsonb as before, told.after,
+                   jsonb_path_query_array(told.after, '$.keyvalue().key') as fields
+              from (select n.org_id, n.id, n.version, to_jsonb(n) - v_untold as told_row from new_rows n offset 0) n
+             cross join lateral (
+                -- Nulls are left out, but not those inside a JSON value.
+                select case when v_json = '{}' then jsonb_strip_nulls(n.told_row)
+                            else (select coalesce(jsonb_object_agg(key, value), '{}')
+                                    from jsonb_each(n.told_row) where value <> 'null')
+                       end as after offset 0) told
+        ), context as materialized (
+            select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
+                   nullif(current_setting('app.actor_id', true), '') as actor_id,
+                   nullif(current_setting('app.request_id', true), '')::uuid as request_id,
+                   nullif(current_setting('app.reason', true), '') as reason,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
+                   -- Automation leaves such changes alone: an import said so.
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
+        ), salted as materialized (
+            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
+                      from entry offset 0) as entry
+        ), proved as materialized (
+            select *, change_values_digest(salt, before, after, reason) as values_digest
+              from salted cross join context
+        ), logged as (
+            insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                                 request_id, reason, at, salt, values_digest, digest)
+            select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                   request_id, reason, now(), salt, values_digest,
+                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
+                                      request_id, now(), values_digest)
+              from proved
+        )
+        insert into outbox (org_id, topic, row_id, change_id, causation, body)
+        select org_id, table_name || '.' || op, row_id, id, causation,
+               jsonb_build_object('version', version, 'fields', fields) || mark
+          from proved;
+    elsif tg_op = 'DELETE' then
+        with entry as (
+            select o.org_id, tg_table_name::text as table_name, o.id as row_id, 'delete' as op, null::bigint as version,
+                   told.before, null::jsonb as after, told.fields
+              from old_rows o
+             cross join lateral (
+                select jsonb_object_agg(key, value) as before, jsonb_agg(key) as fields
+                  from jsonb_each(to_jsonb(o) - v_untold) where value <> 'null') told
+        ), context as materialized (
+            select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
+                   nullif(current_setting('app.actor_id', true), '') as actor_id,
+                   nullif(current_setting('app.request_id', true), '')::uuid as request_id,
+                   nullif(current_setting('app.reason', true), '') as reason,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
+                   -- Automation leaves such changes alone: an import said so.
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
+        ), salted as materialized (
+            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
+                      from entry offset 0) as entry
+        ), proved as materialized (
+            select *, change_values_digest(salt, before, after, reason) as values_digest
+              from salted cross join context
+        ), logged as (
+            insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                                 request_id, reason, at, salt, values_digest, digest)
+            select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                   request_id, reason, now(), salt, values_digest,
+                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
+                                      request_id, now(), values_digest)
+              from proved
+        )
+        insert into outbox (org_id, topic, row_id, change_id, causation, body)
+        select org_id, table_name || '.' || op, row_id, id, causation,
+               jsonb_build_object('version', version, 'fields', fields) || mark
+          from proved;
     else
-        select jsonb_object_agg(key, o.value) filter (where o.value <> 'null'),
-               jsonb_object_agg(key, n.value) filter (where n.value <> 'null' or tg_op = 'UPDATE')
-          into c.before, c.after
-          from jsonb_each(v_old) o full join jsonb_each(v_new) n using (key)
-         where o.value is distinct from n.value;
+        with pair as materialized (
+            select coalesce(n.org_id, o.org_id) as org_id, coalesce(n.id, o.id) as row_id, n.version,
+                   to_jsonb(o) as old_row, to_jsonb(n) as new_row
+              from old_rows o full join new_rows n on n.org_id = o.org_id and n.id = o.id
+        ), entry as (
+            select org_id, tg_table_name::text as table_name, row_id,
+                   case when old_row is null then 'insert'
+                        when new_row is null then 'delete'
+                        when after -> 'deleted_at' = 'null' then 'restore'
+                        when after ? 'deleted_at' then 'delete'
+                        else 'update' end as op,
+                   version, before, after, coalesce(fields, '[]') as fields
+              from pair
+             cross join lateral (
+                select jsonb_object_agg(key, old_row -> key) filter (where old_row -> key <> 'null') as before,
+                       jsonb_object_agg(key, new_row -> key) filter (where new_row ? key) as after,
+                       jsonb_agg(key) as fields
+                  from jsonb_object_keys(coalesce(new_row, old_row) - v_untold) as key
+                 where old_row -> key is distinct from new_row -> key) told
+             -- An update of secrets alone is told without values; an update of nothing is not told at all.
+             where fields is not null
+                or exists (select from unnest(v_secret) as key where old_row -> key is distinct from new_row -> key)
+        ), context as materialized (
+            select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
+                   nullif(current_setting('app.actor_id', true), '') as actor_id,
+                   nullif(current_setting('app.request_id', true), '')::uuid as request_id,
+                   nullif(current_setting('app.reason', true), '') as reason,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
+                   -- Automation leaves such changes alone: an import said so.
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
+        ), salted as materialized (
+            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
+                      from entry offset 0) as entry
+        ), proved as materialized (
+            select *, change_values_digest(salt, before, after, reason) as values_digest
+              from salted cross join context
+        ), logged as (
+            insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                                 request_id, reason, at, salt, values_digest, digest)
+            select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                   request_id, reason, now(), salt, values_digest,
+                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
+                                      request_id, now(), values_digest)
+              from proved
+        )
+        insert into outbox (org_id, topic, row_id, change_id, causation, body)
+        select org_id, table_name || '.' || op, row_id, id, causation,
+               jsonb_build_object('version', version, 'fields', fields) || mark
+          from proved;
     end if;
-    -- An update of secrets alone is told without values; an update of nothing is not told at all.
-    if tg_op = 'UPDATE' and c.before is null and c.after is null
-        and (to_jsonb(old) - array['version', 'updated_at']) = (to_jsonb(new) - array['version', 'updated_at']) then
-        return null;
-    end if;
-    c.op := case
-        when tg_op = 'UPDATE' and c.after ? 'deleted_at' and c.after -> 'deleted_at' <> 'null' then 'delete'
-        when tg_op = 'UPDATE' and c.before ? 'deleted_at' then 'restore'
-        else lower(tg_op) end;
-    c.id := uuid7();
-    c.table_name := tg_table_name;
-    c.actor_kind := coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system');
-    c.actor_id := nullif(current_setting('app.actor_id', true), '');
-    c.request_id := nullif(current_setting('app.request_id', true), '')::uuid;
-    c.reason := nullif(current_setting('app.reason', true), '');
-    c.at := now();
-    c.salt := uuid_send(gen_random_uuid());
-    c.digest := change_digest(c);
-    insert into changes values (c.*);
-    insert into outbox (org_id, topic, row_id, change_id, causation, body)
-    values (c.org_id, c.table_name || '.' || c.op, c.row_id, c.id,
-            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint,
-            jsonb_build_object('version', c.version, 'fields',
-                (select coalesce(jsonb_agg(key order by key), '[]')
-                   from jsonb_object_keys(coalesce(c.before, '{}') || coalesce(c.after, '{}')) key))
-            -- Automation leaves such changes alone: an import said so.
-            || case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end);
     return null;
 end
 $$;
@@ -255,9 +365,9 @@ as $$
 begin
     if tg_op = 'UPDATE' then
         if current_user = 'atlvs_definer' and old.erased_at is null
-            and new.before is null and new.after is null and new.salt is null and new.erased_at is not null
-            and (to_jsonb(new) - array['before', 'after', 'salt', 'erased_at'])
-              = (to_jsonb(old) - array['before', 'after', 'salt', 'erased_at']) then
+            and old.op <> 'erase' and new.salt is null and new.erased_at is not null
+            and (to_jsonb(new) - array['before', 'after', 'reason', 'salt', 'erased_at'])
+              = (to_jsonb(old) - array['before', 'after', 'reason', 'salt', 'erased_at']) then
             return new;
         end if;
     end if;
@@ -269,7 +379,8 @@ create trigger changes_guard before update or delete on changes
 create trigger changes_guard_truncate before truncate on changes
     for each statement execute function guard_changes();
 
--- Takes a row's values out of the log of the active organization; answers how many entries lost theirs.
+-- Takes a row's values out of the log of the active organization and tells that by an entry of its own,
+-- which proves when; answers how many entries lost theirs.
 create or replace function erase_changes(p_table text, p_row uuid) returns bigint
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
@@ -278,9 +389,42 @@ declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
     v_count bigint;
 begin
-    update changes set before = null, after = null, salt = null, erased_at = now()
-     where org_id = v_org and table_name = p_table and row_id = p_row and erased_at is null;
+    update changes set before = null, after = null, reason = null, salt = null, erased_at = now()
+     where org_id = v_org and table_name = p_table and row_id = p_row and erased_at is null and op <> 'erase';
     get diagnostics v_count = row_count;
+    if v_count > 0 then
+        with entry as (
+            select v_org as org_id, p_table as table_name, p_row as row_id, 'erase' as op, null::bigint as version,
+                   null::jsonb as before, jsonb_build_object('entries', v_count) as after, '[]'::jsonb as fields
+        ), context as materialized (
+            select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
+                   nullif(current_setting('app.actor_id', true), '') as actor_id,
+                   nullif(current_setting('app.request_id', true), '')::uuid as request_id,
+                   nullif(current_setting('app.reason', true), '') as reason,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
+                   -- Automation leaves such changes alone: an import said so.
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
+        ), salted as materialized (
+            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
+                      from entry offset 0) as entry
+        ), proved as materialized (
+            select *, change_values_digest(salt, before, after, reason) as values_digest
+              from salted cross join context
+        ), logged as (
+            insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                                 request_id, reason, at, salt, values_digest, digest)
+            select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
+                   request_id, reason, now(), salt, values_digest,
+                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
+                                      request_id, now(), values_digest)
+              from proved
+        )
+        insert into outbox (org_id, topic, row_id, change_id, causation, body)
+        select org_id, table_name || '.' || op, row_id, id, causation,
+               jsonb_build_object('version', version, 'fields', fields) || mark
+          from proved;
+    end if;
     return v_count;
 end
 $$;
@@ -4001,202 +4145,386 @@ create trigger proofs_touch before update on proofs
     for each row execute function touch();
 create trigger roles_touch before update on roles
     for each row execute function touch();
-create trigger roles_change after insert or update or delete on roles
-    for each row execute function record_change();
+create trigger roles_change_insert after insert on roles referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{grants}');
+create trigger roles_change_update after update on roles referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{grants}');
+create trigger roles_change_delete after delete on roles referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{grants}');
 create trigger service_accounts_touch before update on service_accounts
     for each row execute function touch();
-create trigger service_accounts_change after insert or update or delete on service_accounts
-    for each row execute function record_change();
+create trigger service_accounts_change_insert after insert on service_accounts referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger service_accounts_change_update after update on service_accounts referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger service_accounts_change_delete after delete on service_accounts referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger memberships_touch before update on memberships
     for each row execute function touch();
-create trigger memberships_change after insert or update or delete on memberships
-    for each row execute function record_change();
+create trigger memberships_change_insert after insert on memberships referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger memberships_change_update after update on memberships referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger memberships_change_delete after delete on memberships referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger invitations_touch before update on invitations
     for each row execute function touch();
-create trigger invitations_change after insert or update or delete on invitations
-    for each row execute function record_change('token_hash');
+create trigger invitations_change_insert after insert on invitations referencing new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
+create trigger invitations_change_update after update on invitations referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
+create trigger invitations_change_delete after delete on invitations referencing old table as old_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
 create trigger api_tokens_touch before update of org_id, id, version, created_at, updated_at, deleted_at, user_id, service_account_id, name, token_hash, hint, grants, expires_at, issued_by_id, custom on api_tokens
     for each row execute function touch();
-create trigger api_tokens_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, user_id, service_account_id, name, token_hash, hint, grants, expires_at, issued_by_id, custom or delete on api_tokens
-    for each row execute function record_change('token_hash');
+create trigger api_tokens_change_insert after insert on api_tokens referencing new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
+create trigger api_tokens_change_update after update on api_tokens referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
+create trigger api_tokens_change_delete after delete on api_tokens referencing old table as old_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
 create trigger devices_touch before update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom on devices
     for each row execute function touch();
-create trigger devices_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom or delete on devices
-    for each row execute function record_change('token_hash');
+create trigger devices_change_insert after insert on devices referencing new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
+create trigger devices_change_update after update on devices referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
+create trigger devices_change_delete after delete on devices referencing old table as old_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
 create trigger portal_accounts_touch before update of org_id, id, version, created_at, updated_at, deleted_at, kind, party_id, email, name, custom on portal_accounts
     for each row execute function touch();
-create trigger portal_accounts_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, kind, party_id, email, name, custom or delete on portal_accounts
-    for each row execute function record_change();
+create trigger portal_accounts_change_insert after insert on portal_accounts referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{last_used_at}', '{}');
+create trigger portal_accounts_change_update after update on portal_accounts referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{last_used_at}', '{}');
+create trigger portal_accounts_change_delete after delete on portal_accounts referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{last_used_at}', '{}');
 create trigger portal_sessions_touch before update on portal_sessions
     for each row execute function touch();
-create trigger portal_sessions_change after insert or update or delete on portal_sessions
-    for each row execute function record_change('link_hash', 'token_hash');
+create trigger portal_sessions_change_insert after insert on portal_sessions referencing new table as new_rows
+    for each statement execute function record_changes('{link_hash,token_hash}', '{}', '{}');
+create trigger portal_sessions_change_update after update on portal_sessions referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{link_hash,token_hash}', '{}', '{}');
+create trigger portal_sessions_change_delete after delete on portal_sessions referencing old table as old_rows
+    for each statement execute function record_changes('{link_hash,token_hash}', '{}', '{}');
 create trigger links_touch before update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, custom on links
     for each row execute function touch();
-create trigger links_change after insert or update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, custom or delete on links
-    for each row execute function record_change('token_hash');
+create trigger links_change_insert after insert on links referencing new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{}');
+create trigger links_change_update after update on links referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{}');
+create trigger links_change_delete after delete on links referencing old table as old_rows
+    for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{}');
 create trigger teams_touch before update on teams
     for each row execute function touch();
-create trigger teams_change after insert or update or delete on teams
-    for each row execute function record_change();
+create trigger teams_change_insert after insert on teams referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger teams_change_update after update on teams referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger teams_change_delete after delete on teams referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger team_members_touch before update on team_members
     for each row execute function touch();
-create trigger team_members_change after insert or update or delete on team_members
-    for each row execute function record_change();
+create trigger team_members_change_insert after insert on team_members referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger team_members_change_update after update on team_members referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger team_members_change_delete after delete on team_members referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger personal_reads_append_only before update or delete on personal_reads
     for each row execute function append_only();
 create trigger operations_touch before update on operations
     for each row execute function touch();
-create trigger operations_change after insert or update or delete on operations
-    for each row execute function record_change();
+create trigger operations_change_insert after insert on operations referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{result,error}');
+create trigger operations_change_update after update on operations referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{result,error}');
+create trigger operations_change_delete after delete on operations referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{result,error}');
 create trigger custom_fields_touch before update on custom_fields
     for each row execute function touch();
-create trigger custom_fields_change after insert or update or delete on custom_fields
-    for each row execute function record_change();
+create trigger custom_fields_change_insert after insert on custom_fields referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger custom_fields_change_update after update on custom_fields referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger custom_fields_change_delete after delete on custom_fields referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger imports_touch before update on imports
     for each row execute function touch();
-create trigger imports_change after insert or update or delete on imports
-    for each row execute function record_change();
+create trigger imports_change_insert after insert on imports referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{mapping,error}');
+create trigger imports_change_update after update on imports referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{mapping,error}');
+create trigger imports_change_delete after delete on imports referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{mapping,error}');
 create trigger import_chunks_touch before update of org_id, id, version, created_at, updated_at, import_id, seq, row_count, custom on import_chunks
     for each row execute function touch();
-create trigger import_chunks_change after insert or update of org_id, id, version, created_at, updated_at, import_id, seq, row_count, custom or delete on import_chunks
-    for each row execute function record_change('records', 'outcome');
+create trigger import_chunks_change_insert after insert on import_chunks referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
+create trigger import_chunks_change_update after update on import_chunks referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
+create trigger import_chunks_change_delete after delete on import_chunks referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
 create trigger saved_views_touch before update on saved_views
     for each row execute function touch();
-create trigger saved_views_change after insert or update or delete on saved_views
-    for each row execute function record_change();
+create trigger saved_views_change_insert after insert on saved_views referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{query,settings}');
+create trigger saved_views_change_update after update on saved_views referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{query,settings}');
+create trigger saved_views_change_delete after delete on saved_views referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{query,settings}');
 create trigger currencies_touch before update on currencies
     for each row execute function touch();
 create trigger calendars_touch before update on calendars
     for each row execute function touch();
-create trigger calendars_change after insert or update or delete on calendars
-    for each row execute function record_change();
+create trigger calendars_change_insert after insert on calendars referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger calendars_change_update after update on calendars referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger calendars_change_delete after delete on calendars referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger calendar_holidays_touch before update on calendar_holidays
     for each row execute function touch();
-create trigger calendar_holidays_change after insert or update or delete on calendar_holidays
-    for each row execute function record_change();
+create trigger calendar_holidays_change_insert after insert on calendar_holidays referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger calendar_holidays_change_update after update on calendar_holidays referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger calendar_holidays_change_delete after delete on calendar_holidays referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger parties_touch before update on parties
     for each row execute function touch();
-create trigger parties_change after insert or update or delete on parties
-    for each row execute function record_change('search', 'search_personal');
+create trigger parties_change_insert after insert on parties referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger parties_change_update after update on parties referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger parties_change_delete after delete on parties referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
 create trigger party_addresses_touch before update on party_addresses
     for each row execute function touch();
-create trigger party_addresses_change after insert or update or delete on party_addresses
-    for each row execute function record_change();
+create trigger party_addresses_change_insert after insert on party_addresses referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_addresses_change_update after update on party_addresses referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_addresses_change_delete after delete on party_addresses referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger party_emails_touch before update on party_emails
     for each row execute function touch();
-create trigger party_emails_change after insert or update or delete on party_emails
-    for each row execute function record_change('search_personal');
+create trigger party_emails_change_insert after insert on party_emails referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search_personal}', '{}');
+create trigger party_emails_change_update after update on party_emails referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search_personal}', '{}');
+create trigger party_emails_change_delete after delete on party_emails referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search_personal}', '{}');
 create trigger party_phones_touch before update on party_phones
     for each row execute function touch();
-create trigger party_phones_change after insert or update or delete on party_phones
-    for each row execute function record_change();
+create trigger party_phones_change_insert after insert on party_phones referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_phones_change_update after update on party_phones referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_phones_change_delete after delete on party_phones referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger party_tax_ids_touch before update on party_tax_ids
     for each row execute function touch();
-create trigger party_tax_ids_change after insert or update or delete on party_tax_ids
-    for each row execute function record_change();
+create trigger party_tax_ids_change_insert after insert on party_tax_ids referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_tax_ids_change_update after update on party_tax_ids referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger party_tax_ids_change_delete after delete on party_tax_ids referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger units_touch before update on units
     for each row execute function touch();
-create trigger units_change after insert or update or delete on units
-    for each row execute function record_change('search');
+create trigger units_change_insert after insert on units referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger units_change_update after update on units referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger units_change_delete after delete on units referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
 create trigger unit_members_touch before update on unit_members
     for each row execute function touch();
-create trigger unit_members_change after insert or update or delete on unit_members
-    for each row execute function record_change();
+create trigger unit_members_change_insert after insert on unit_members referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger unit_members_change_update after update on unit_members referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger unit_members_change_delete after delete on unit_members referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger locations_touch before update on locations
     for each row execute function touch();
-create trigger locations_change after insert or update or delete on locations
-    for each row execute function record_change('search');
+create trigger locations_change_insert after insert on locations referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger locations_change_update after update on locations referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger locations_change_delete after delete on locations referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
 create trigger legal_entities_touch before update on legal_entities
     for each row execute function touch();
-create trigger legal_entities_change after insert or update or delete on legal_entities
-    for each row execute function record_change('search');
+create trigger legal_entities_change_insert after insert on legal_entities referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger legal_entities_change_update after update on legal_entities referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger legal_entities_change_delete after delete on legal_entities referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
 create trigger number_series_touch before update on number_series
     for each row execute function touch();
-create trigger number_series_change after insert or update or delete on number_series
-    for each row execute function record_change();
+create trigger number_series_change_insert after insert on number_series referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger number_series_change_update after update on number_series referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger number_series_change_delete after delete on number_series referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger external_refs_touch before update on external_refs
     for each row execute function touch();
-create trigger external_refs_change after insert or update or delete on external_refs
-    for each row execute function record_change();
+create trigger external_refs_change_insert after insert on external_refs referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger external_refs_change_update after update on external_refs referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger external_refs_change_delete after delete on external_refs referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger events_touch before update on events
     for each row execute function touch();
-create trigger events_change after insert or update or delete on events
-    for each row execute function record_change('search');
+create trigger events_change_insert after insert on events referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger events_change_update after update on events referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger events_change_delete after delete on events referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
 create trigger quotas_touch before update on quotas
     for each row execute function touch();
-create trigger quotas_change after insert or update or delete on quotas
-    for each row execute function record_change();
+create trigger quotas_change_insert after insert on quotas referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger quotas_change_update after update on quotas referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger quotas_change_delete after delete on quotas referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger ticket_types_touch before update on ticket_types
     for each row execute function touch();
-create trigger ticket_types_change after insert or update or delete on ticket_types
-    for each row execute function record_change('search');
+create trigger ticket_types_change_insert after insert on ticket_types referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger ticket_types_change_update after update on ticket_types referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
+create trigger ticket_types_change_delete after delete on ticket_types referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search}', '{}');
 create trigger quota_ticket_types_touch before update on quota_ticket_types
     for each row execute function touch();
-create trigger quota_ticket_types_change after insert or update or delete on quota_ticket_types
-    for each row execute function record_change();
+create trigger quota_ticket_types_change_insert after insert on quota_ticket_types referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger quota_ticket_types_change_update after update on quota_ticket_types referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger quota_ticket_types_change_delete after delete on quota_ticket_types referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger check_in_zones_touch before update on check_in_zones
     for each row execute function touch();
-create trigger check_in_zones_change after insert or update or delete on check_in_zones
-    for each row execute function record_change();
+create trigger check_in_zones_change_insert after insert on check_in_zones referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_zones_change_update after update on check_in_zones referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_zones_change_delete after delete on check_in_zones referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger ticket_type_zones_touch before update on ticket_type_zones
     for each row execute function touch();
-create trigger ticket_type_zones_change after insert or update or delete on ticket_type_zones
-    for each row execute function record_change();
+create trigger ticket_type_zones_change_insert after insert on ticket_type_zones referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger ticket_type_zones_change_update after update on ticket_type_zones referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger ticket_type_zones_change_delete after delete on ticket_type_zones referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger check_in_devices_touch before update on check_in_devices
     for each row execute function touch();
-create trigger check_in_devices_change after insert or update or delete on check_in_devices
-    for each row execute function record_change('token_hash');
+create trigger check_in_devices_change_insert after insert on check_in_devices referencing new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
+create trigger check_in_devices_change_update after update on check_in_devices referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
+create trigger check_in_devices_change_delete after delete on check_in_devices referencing old table as old_rows
+    for each statement execute function record_changes('{token_hash}', '{}', '{}');
 create trigger check_in_device_events_touch before update on check_in_device_events
     for each row execute function touch();
-create trigger check_in_device_events_change after insert or update or delete on check_in_device_events
-    for each row execute function record_change();
+create trigger check_in_device_events_change_insert after insert on check_in_device_events referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_device_events_change_update after update on check_in_device_events referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_device_events_change_delete after delete on check_in_device_events referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger ticket_orders_touch before update on ticket_orders
     for each row execute function touch();
-create trigger ticket_orders_change after insert or update or delete on ticket_orders
-    for each row execute function record_change('search', 'search_personal');
+create trigger ticket_orders_change_insert after insert on ticket_orders referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger ticket_orders_change_update after update on ticket_orders referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger ticket_orders_change_delete after delete on ticket_orders referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
 create trigger event_registrations_touch before update on event_registrations
     for each row execute function touch();
-create trigger event_registrations_change after insert or update or delete on event_registrations
-    for each row execute function record_change('search', 'search_personal');
+create trigger event_registrations_change_insert after insert on event_registrations referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger event_registrations_change_update after update on event_registrations referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
+create trigger event_registrations_change_delete after delete on event_registrations referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{search,search_personal}', '{}');
 create trigger registration_line_items_touch before update on registration_line_items
     for each row execute function touch();
-create trigger registration_line_items_change after insert or update or delete on registration_line_items
-    for each row execute function record_change();
+create trigger registration_line_items_change_insert after insert on registration_line_items referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger registration_line_items_change_update after update on registration_line_items referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger registration_line_items_change_delete after delete on registration_line_items referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger order_data_keys_touch before update on order_data_keys
     for each row execute function touch();
-create trigger order_data_keys_change after insert or update or delete on order_data_keys
-    for each row execute function record_change('sealed_key');
+create trigger order_data_keys_change_insert after insert on order_data_keys referencing new table as new_rows
+    for each statement execute function record_changes('{sealed_key}', '{}', '{}');
+create trigger order_data_keys_change_update after update on order_data_keys referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{sealed_key}', '{}', '{}');
+create trigger order_data_keys_change_delete after delete on order_data_keys referencing old table as old_rows
+    for each statement execute function record_changes('{sealed_key}', '{}', '{}');
 create trigger credential_access_log_append_only before update or delete on credential_access_log
     for each row execute function append_only();
 create trigger event_keys_touch before update on event_keys
     for each row execute function touch();
-create trigger event_keys_change after insert or update or delete on event_keys
-    for each row execute function record_change('sealed');
+create trigger event_keys_change_insert after insert on event_keys referencing new table as new_rows
+    for each statement execute function record_changes('{sealed}', '{}', '{}');
+create trigger event_keys_change_update after update on event_keys referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{sealed}', '{}', '{}');
+create trigger event_keys_change_delete after delete on event_keys referencing old table as old_rows
+    for each statement execute function record_changes('{sealed}', '{}', '{}');
 create trigger event_secrets_touch before update on event_secrets
     for each row execute function touch();
-create trigger event_secrets_change after insert or update or delete on event_secrets
-    for each row execute function record_change('sealed_secret');
+create trigger event_secrets_change_insert after insert on event_secrets referencing new table as new_rows
+    for each statement execute function record_changes('{sealed_secret}', '{}', '{}');
+create trigger event_secrets_change_update after update on event_secrets referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{sealed_secret}', '{}', '{}');
+create trigger event_secrets_change_delete after delete on event_secrets referencing old table as old_rows
+    for each statement execute function record_changes('{sealed_secret}', '{}', '{}');
 create trigger gate_instructions_touch before update on gate_instructions
     for each row execute function touch();
-create trigger gate_instructions_change after insert or update or delete on gate_instructions
-    for each row execute function record_change('body');
+create trigger gate_instructions_change_insert after insert on gate_instructions referencing new table as new_rows
+    for each statement execute function record_changes('{body}', '{}', '{}');
+create trigger gate_instructions_change_update after update on gate_instructions referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{body}', '{}', '{}');
+create trigger gate_instructions_change_delete after delete on gate_instructions referencing old table as old_rows
+    for each statement execute function record_changes('{body}', '{}', '{}');
 create trigger gate_journal_append_only before update or delete on gate_journal
     for each row execute function append_only();
 create trigger gate_cursors_touch before update on gate_cursors
     for each row execute function touch();
-create trigger gate_cursors_change after insert or update or delete on gate_cursors
-    for each row execute function record_change();
+create trigger gate_cursors_change_insert after insert on gate_cursors referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger gate_cursors_change_update after update on gate_cursors referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger gate_cursors_change_delete after delete on gate_cursors referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger gate_parked_touch before update on gate_parked
     for each row execute function touch();
-create trigger gate_parked_change after insert or update or delete on gate_parked
-    for each row execute function record_change();
+create trigger gate_parked_change_insert after insert on gate_parked referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger gate_parked_change_update after update on gate_parked referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger gate_parked_change_delete after delete on gate_parked referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 
 -- === Functions of the definer ===
 
--- record_change writes the change log, where no product role may insert
-alter function record_change owner to atlvs_definer;
-revoke execute on function record_change from public;
+-- record_changes writes the change log, where no product role may insert
+alter function record_changes owner to atlvs_definer;
+revoke execute on function record_changes from public;
 -- erase_changes takes a person's values out of the log of the active organization
 alter function erase_changes owner to atlvs_definer;
 revoke execute on function erase_changes from public;
