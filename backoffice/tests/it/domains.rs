@@ -1,6 +1,8 @@
 //! Rules of identity, events and ticketing that descriptors alone do not say.
 
+use kernel::accounts::operator_set_plan;
 use kernel::cx::Actor;
+use kernel::entity::Plan;
 use kernel::testkit::TestServer;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -87,6 +89,9 @@ async fn a_number_series_has_no_gap() {
 async fn a_reference_names_a_row_of_ours() {
     let (server, sale) = house().await;
     let stranger = Sale::draft(&server).await;
+    for org in [&sale.org, &stranger.org] {
+        operator_set_plan(&server.service, org.id, Plan::Enterprise).await.unwrap();
+    }
     let body = |table: &str, row: Uuid, key: &str| json!({"system": "legacy", "external_id": key, "table_name": table, "row_id": row});
     create(&sale.client, "external-refs", &body("events", sale.event, "17")).await;
     let foreign = body("events", stranger.event, "18");

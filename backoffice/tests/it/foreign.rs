@@ -24,13 +24,13 @@ fn tenant_members(stage: &Stage) -> Vec<&'static Member> {
 }
 
 /// An operation below `/api/v1` as the description lists it.
-struct Described {
-    method: String,
+pub(crate) struct Described {
+    pub(crate) method: String,
     /// `/events/{id}/ticket-types`.
-    path: String,
+    pub(crate) path: String,
 }
 
-async fn described(stage: &Stage) -> Vec<Described> {
+pub(crate) async fn described(stage: &Stage) -> Vec<Described> {
     let document = stage.server.client.get("/openapi.json").await.unwrap().body;
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {

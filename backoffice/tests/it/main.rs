@@ -28,6 +28,7 @@ mod rules;
 mod sale;
 mod scopes;
 mod settings;
+mod shares;
 mod stage;
 mod walk;
 mod whole;

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kernel::accounts::operator_set_plan;
 use kernel::action::{Action, On};
 use kernel::db::Admin;
-use kernel::entity::{Access, Entity, Field, Kind, Scope};
+use kernel::entity::{Access, Entity, Field, Kind, Plan, Scope};
 use kernel::registry::{Member, Registry};
 use kernel::testkit::{Client, Hint, Planter, TestDb, TestOrg, TestServer};
 use serde_json::{Map, Value, json};
@@ -43,6 +44,10 @@ impl Stage {
         let server = TestServer::start(registry, db).await.unwrap();
         let ours = TestOrg::open(&server.service).await.unwrap();
         let theirs = TestOrg::open(&server.service).await.unwrap();
+        // Everything is open to both, so that what no plan holds back is what the rules meet.
+        for org in [&ours, &theirs] {
+            operator_set_plan(&server.service, org.id, Plan::Enterprise).await.unwrap();
+        }
         let admin = db.superuser().await.unwrap();
         Self { registry, server, admin, ours, theirs }
     }

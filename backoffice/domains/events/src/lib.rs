@@ -14,6 +14,7 @@ pub static EVENTS: Entity = Entity::new("events")
     .group(Group::Events)
     .label("name")
     .about("An event: one occasion that people attend.")
+    .owner("owner_id")
     .fields(&[
         text("name").required().search(Weight::A),
         integer("number", 0, 4_294_967_295)
@@ -30,6 +31,9 @@ pub static EVENTS: Entity = Entity::new("events")
         currency("currency").required().once().about("Every price of the event is in it."),
         link("legal_entity_id", "identity.legal_entities").about("Who sells and invoices."),
         link("location_id", "identity.locations"),
+        link("owner_id", "accounts.users").about("Who answers for it."),
+        link("team_id", "accounts.teams").about("Who works on it."),
+        link("unit_id", "identity.units").about("Part of the organization that holds it."),
         kernel::entity::choice("status", STATES).required().by_action().default("'draft'"),
         instant("sales_opened_at").by_action(),
         instant("canceled_at").by_action(),

@@ -1,8 +1,9 @@
 //! People and organizations, once each, with addresses, e-mails, phones and tax ids.
 
+use kernel::actor::PortalKind;
 use kernel::entity::{
-    Check, Entity, Group, Unique, Weight, boolean, choice, country, date, email, language, link,
-    long_text, phone, text, url,
+    Check, Entity, Group, Portal, Unique, Weight, boolean, choice, country, date, email, language,
+    link, long_text, phone, text, url,
 };
 use kernel::error::Code;
 
@@ -65,7 +66,21 @@ pub(crate) static PARTY_ADDRESSES: Entity = Entity::new("party_addresses")
         name: "party_addresses_primary_key",
         fields: &["primary_of"],
         code: Code::AlreadyExists,
-    }]);
+    }])
+    .portal(&[
+        addresses_of(PortalKind::Talent),
+        addresses_of(PortalKind::Partner),
+        addresses_of(PortalKind::Vendor),
+        addresses_of(PortalKind::Attendee),
+    ]);
+
+/// Who has a portal keeps their own addresses true there.
+const fn addresses_of(kind: PortalKind) -> Portal {
+    const LINES: &[&str] = &["line1", "line2", "postal_code", "city", "region", "country"];
+    let read =
+        &["purpose", "line1", "line2", "postal_code", "city", "region", "country", "is_primary"];
+    Portal { kind, field: "party_id", read, write: LINES }
+}
 
 pub(crate) static PARTY_EMAILS: Entity = Entity::new("party_emails")
     .grant("identity.parties")
@@ -121,7 +136,18 @@ pub(crate) static PARTY_PHONES: Entity = Entity::new("party_phones")
             code: Code::AlreadyExists,
         },
     ])
-    .indexes(&[&["phone"]]);
+    .indexes(&[&["phone"]])
+    .portal(&[
+        phones_of(PortalKind::Talent),
+        phones_of(PortalKind::Partner),
+        phones_of(PortalKind::Vendor),
+        phones_of(PortalKind::Attendee),
+    ]);
+
+/// Numbers to be reached by, as addresses.
+const fn phones_of(kind: PortalKind) -> Portal {
+    Portal { kind, field: "party_id", read: &["purpose", "phone", "is_primary"], write: &["phone"] }
+}
 
 pub(crate) static PARTY_TAX_IDS: Entity = Entity::new("party_tax_ids")
     .grant("identity.parties")
@@ -132,9 +158,10 @@ pub(crate) static PARTY_TAX_IDS: Entity = Entity::new("party_tax_ids")
         link("party_id", "identity.parties").required().once().cascade(),
         choice("scheme", &["vat", "tax_number", "eori", "company_register", "other"]).required(),
         country("country").required(),
-        text("value").required().personal(),
+        text("value").required().personal().confidential(),
         text("value_key")
             .personal()
+            .confidential()
             .computed("upper(regexp_replace(value, '[^[:alnum:]]', '', 'g'))")
             .about("The number without spaces and punctuation, as it is compared."),
     ])

@@ -3,7 +3,8 @@
 use kernel::action::{Action, Answers, Args, On, Reply};
 use kernel::cx::Cx;
 use kernel::entity::{
-    Entity, Field, Group, Operations, Scope, Unique, boolean, currency, id, integer, slug, text,
+    Entity, Field, Group, Operations, Plan, Scope, Unique, boolean, currency, id, integer, slug,
+    text,
 };
 use kernel::error::{Code, Error, Result};
 use serde::Deserialize;
@@ -33,6 +34,7 @@ pub(crate) static EXTERNAL_REFS: Entity = Entity::new("external_refs")
     .group(Group::Organizations)
     .label("external_id")
     .about("The key under which another system knows a row of ours.")
+    .plan(Plan::Enterprise)
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .fields(FIELDS)
     .uniques(&[

@@ -11,6 +11,7 @@ pub(crate) static CHECK_IN_ZONES: Entity = Entity::new("check_in_zones")
     .group(Group::Events)
     .label("name")
     .about("A part of the venue that is entered through lanes.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().once(),
         integer("number", 0, 31)
@@ -34,6 +35,7 @@ pub(crate) static TICKET_TYPE_ZONES: Entity = Entity::new("ticket_type_zones")
     .grant("ticketing.sale")
     .group(Group::Events)
     .about("Tickets of this type admit to this zone. A type without any admits to all zones.")
+    .within("zone_id")
     .fields(&[
         link("ticket_type_id", "ticketing.ticket_types").required().once(),
         link("zone_id", "ticketing.check_in_zones").required().once(),
@@ -74,6 +76,7 @@ pub(crate) static CHECK_IN_DEVICE_EVENTS: Entity = Entity::new("check_in_device_
     .grant("ticketing.devices")
     .group(Group::Events)
     .about("The device scans for this event. A device without any scans for all events.")
+    .within("event_id")
     .fields(&[
         link("device_id", "ticketing.check_in_devices").required().once(),
         link("event_id", "events.events").required().once(),
@@ -90,6 +93,7 @@ pub(crate) static CREDENTIAL_ACCESS_LOG: Entity = Entity::new("credential_access
     .group(Group::Events)
     .label("lane")
     .about("What was decided at the doors, refusals included, one row a decision of the journal.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required(),
         integer("journal_seq", 1, i64::MAX).required(),

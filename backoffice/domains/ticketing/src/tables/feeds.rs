@@ -17,6 +17,7 @@ pub(crate) static EVENT_KEYS: Entity = Entity::new("event_keys")
     .operations(Operations::READ)
     .label("kid")
     .about("A key that signs the event's credentials.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         text("kid").required().by_action().about("First 3 bytes of SHA-256 of the key, hex."),
@@ -59,6 +60,7 @@ pub(crate) static GATE_INSTRUCTIONS: Entity = Entity::new("gate_instructions")
     .operations(Operations::READ)
     .label("kind")
     .about("What the gate was told to do, until its journal says that it was done.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         text("kind").required().by_action(),
@@ -75,6 +77,7 @@ pub(crate) static GATE_JOURNAL: Entity = Entity::new("gate_journal")
     .group(Group::Events)
     .label("kind")
     .about("The gate's journal as it came: hash-chained, gapless, the truth behind projections.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required(),
         integer("seq", 1, i64::MAX).required(),
@@ -101,6 +104,7 @@ pub(crate) static GATE_CURSORS: Entity = Entity::new("gate_cursors")
     .group(Group::Events)
     .operations(Operations::READ)
     .about("How far an event's journal was stored and projected; its id is the event's.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         integer("seq", 0, i64::MAX).required().by_action().default("0"),
@@ -128,6 +132,7 @@ pub(crate) static GATE_PARKED: Entity = Entity::new("gate_parked")
     .operations(Operations::READ)
     .label("cause")
     .about("An entry that could not be projected yet; later ones of its order wait behind it.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         integer("seq", 1, i64::MAX).required().by_action(),

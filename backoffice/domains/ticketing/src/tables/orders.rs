@@ -1,8 +1,9 @@
 //! Who bought what: projections of the gate's journal. The gate decides; rows here follow.
 
+use kernel::actor::PortalKind;
 use kernel::entity::{
-    Entity, Group, Operations, Unique, Weight, boolean, bytes, choice, email, id, instant, integer,
-    link, long_text, money, text,
+    Entity, Group, Operations, Portal, Unique, Weight, boolean, bytes, choice, email, id, instant,
+    integer, link, long_text, money, text,
 };
 use kernel::error::Code;
 
@@ -16,6 +17,7 @@ pub(crate) static TICKET_ORDERS: Entity = Entity::new("ticket_orders")
     .operations(READ_AND_PATCH)
     .label("code")
     .about("An order of tickets, as the gate confirmed it; its id is the gate's.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         integer("number", 1, i64::MAX).required().by_action().about("1, 2, 3 … in the event."),
@@ -45,7 +47,25 @@ pub(crate) static TICKET_ORDERS: Entity = Entity::new("ticket_orders")
             code: Code::AlreadyExists,
         },
     ])
-    .indexes(&[&["party_id"], &["confirmed_at"]]);
+    .indexes(&[&["party_id"], &["confirmed_at"]])
+    .portal(&[Portal {
+        kind: PortalKind::Attendee,
+        field: "party_id",
+        read: &[
+            "event_id",
+            "number",
+            "code",
+            "status",
+            "payment_method",
+            "total",
+            "tax",
+            "buyer_name",
+            "buyer_email",
+            "confirmed_at",
+            "canceled_at",
+        ],
+        write: &[],
+    }]);
 
 pub(crate) static EVENT_REGISTRATIONS: Entity = Entity::new("event_registrations")
     .path("registrations")
@@ -54,6 +74,7 @@ pub(crate) static EVENT_REGISTRATIONS: Entity = Entity::new("event_registrations
     .operations(READ_AND_PATCH)
     .label("ticket")
     .about("One person's place at an event: one ticket of an order.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().by_action(),
         link("order_id", "ticketing.ticket_orders").required().by_action(),
@@ -82,7 +103,23 @@ pub(crate) static EVENT_REGISTRATIONS: Entity = Entity::new("event_registrations
         fields: &["event_id", "ticket_number"],
         code: Code::AlreadyExists,
     }])
-    .indexes(&[&["order_id"], &["party_id"], &["event_id", "status"]]);
+    .indexes(&[&["order_id"], &["party_id"], &["event_id", "status"]])
+    .portal(&[Portal {
+        kind: PortalKind::Attendee,
+        field: "party_id",
+        read: &[
+            "event_id",
+            "ticket_type_id",
+            "ticket",
+            "status",
+            "attendee_name",
+            "attendee_email",
+            "confirmed_at",
+            "checked_in_at",
+            "canceled_at",
+        ],
+        write: &["attendee_name"],
+    }]);
 
 pub(crate) static REGISTRATION_LINE_ITEMS: Entity = Entity::new("registration_line_items")
     .grant("ticketing.registrations")
@@ -90,6 +127,7 @@ pub(crate) static REGISTRATION_LINE_ITEMS: Entity = Entity::new("registration_li
     .operations(Operations::READ)
     .label("description")
     .about("What a registration cost: its share of the order's line.")
+    .within("registration_id")
     .fields(&[
         link("registration_id", "ticketing.event_registrations").required().by_action(),
         link("order_id", "ticketing.ticket_orders").required().by_action(),

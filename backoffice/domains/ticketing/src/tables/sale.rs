@@ -11,6 +11,7 @@ pub(crate) static QUOTAS: Entity = Entity::new("quotas")
     .group(Group::Events)
     .label("name")
     .about("A number of places; every ticket of a linked type takes one.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().once(),
         number(),
@@ -29,6 +30,7 @@ pub(crate) static TICKET_TYPES: Entity = Entity::new("ticket_types")
     .group(Group::Events)
     .label("name")
     .about("A kind of ticket with its price, its quotas and where it admits.")
+    .within("event_id")
     .fields(&[
         link("event_id", "events.events").required().once(),
         number(),
@@ -102,6 +104,7 @@ pub(crate) static QUOTA_TICKET_TYPES: Entity = Entity::new("quota_ticket_types")
     .grant("ticketing.sale")
     .group(Group::Events)
     .about("Tickets of this type take a place of this quota; both of one event.")
+    .within("quota_id")
     .fields(&[
         link("quota_id", "ticketing.quotas").required().once(),
         link("ticket_type_id", "ticketing.ticket_types").required().once(),
