@@ -1572,6 +1572,9 @@ create table events (
     currency text not null,
     legal_entity_id uuid,
     location_id uuid,
+    owner_id uuid,
+    team_id uuid,
+    unit_id uuid,
     status text default 'draft' not null,
     sales_opened_at timestamp with time zone,
     canceled_at timestamp with time zone,
@@ -1594,6 +1597,9 @@ create index events_starts_at_idx on events (org_id, starts_at);
 create index events_status_idx on events (org_id, status);
 create index events_legal_entity_id_idx on events (org_id, legal_entity_id);
 create index events_location_id_idx on events (org_id, location_id);
+create index events_owner_id_idx on events (org_id, owner_id);
+create index events_team_id_idx on events (org_id, team_id);
+create index events_unit_id_idx on events (org_id, unit_id);
 create index events_search_idx on events using gin (search) with (gin_pending_list_limit = 512);
 
 -- === ticketing.quotas ===
@@ -2147,6 +2153,9 @@ alter table legal_entities add constraint legal_entities_unit_id_fkey foreign ke
 alter table number_series add constraint number_series_legal_entity_id_fkey foreign key (org_id, legal_entity_id) references legal_entities (org_id, id);
 alter table events add constraint events_legal_entity_id_fkey foreign key (org_id, legal_entity_id) references legal_entities (org_id, id);
 alter table events add constraint events_location_id_fkey foreign key (org_id, location_id) references locations (org_id, id);
+alter table events add constraint events_owner_id_fkey foreign key (owner_id) references users (id);
+alter table events add constraint events_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id);
+alter table events add constraint events_unit_id_fkey foreign key (org_id, unit_id) references units (org_id, id);
 alter table quotas add constraint quotas_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
 alter table ticket_types add constraint ticket_types_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
 alter table quota_ticket_types add constraint quota_ticket_types_quota_id_fkey foreign key (org_id, quota_id) references quotas (org_id, id);
@@ -2337,6 +2346,11 @@ alter table party_addresses force row level security;
 create policy party_addresses_tenant on party_addresses using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on party_addresses to atlvs_app;
 grant select on party_addresses to atlvs_definer;
+grant select (org_id, id, created_at, version, updated_at, deleted_at, party_id, purpose, line1, line2, postal_code, city, region, country, is_primary) on party_addresses to atlvs_portal;
+grant update (line1, line2, postal_code, city, region, country, version, updated_at) on party_addresses to atlvs_portal;
+create policy party_addresses_portal on party_addresses as restrictive to atlvs_portal
+    using (((select current_setting('app.portal_kind', true)) = 'talent' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'partner' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'vendor' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)))
+    with check (((select current_setting('app.portal_kind', true)) = 'talent' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'partner' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'vendor' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)));
 alter table party_emails enable row level security;
 alter table party_emails force row level security;
 create policy party_emails_tenant on party_emails using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2347,6 +2361,11 @@ alter table party_phones force row level security;
 create policy party_phones_tenant on party_phones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on party_phones to atlvs_app;
 grant select on party_phones to atlvs_definer;
+grant select (org_id, id, created_at, version, updated_at, deleted_at, party_id, purpose, phone, is_primary) on party_phones to atlvs_portal;
+grant update (phone, version, updated_at) on party_phones to atlvs_portal;
+create policy party_phones_portal on party_phones as restrictive to atlvs_portal
+    using (((select current_setting('app.portal_kind', true)) = 'talent' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'partner' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'vendor' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)))
+    with check (((select current_setting('app.portal_kind', true)) = 'talent' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'partner' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'vendor' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)) or ((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)));
 alter table party_tax_ids enable row level security;
 alter table party_tax_ids force row level security;
 create policy party_tax_ids_tenant on party_tax_ids using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2427,11 +2446,20 @@ alter table ticket_orders force row level security;
 create policy ticket_orders_tenant on ticket_orders using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on ticket_orders to atlvs_app;
 grant select on ticket_orders to atlvs_definer;
+grant select (org_id, id, created_at, version, updated_at, party_id, event_id, number, code, status, payment_method, total, total_currency, tax, tax_currency, buyer_name, buyer_email, confirmed_at, canceled_at) on ticket_orders to atlvs_portal;
+create policy ticket_orders_portal on ticket_orders as restrictive to atlvs_portal
+    using (((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)))
+    with check (((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)));
 alter table event_registrations enable row level security;
 alter table event_registrations force row level security;
 create policy event_registrations_tenant on event_registrations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on event_registrations to atlvs_app;
 grant select on event_registrations to atlvs_definer;
+grant select (org_id, id, created_at, version, updated_at, party_id, event_id, ticket_type_id, ticket, status, attendee_name, attendee_email, confirmed_at, checked_in_at, canceled_at) on event_registrations to atlvs_portal;
+grant update (attendee_name, version, updated_at) on event_registrations to atlvs_portal;
+create policy event_registrations_portal on event_registrations as restrictive to atlvs_portal
+    using (((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)))
+    with check (((select current_setting('app.portal_kind', true)) = 'attendee' and party_id = (select nullif(current_setting('app.portal_party', true), '')::uuid)));
 alter table registration_line_items enable row level security;
 alter table registration_line_items force row level security;
 create policy registration_line_items_tenant on registration_line_items using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
