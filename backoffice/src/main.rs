@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use kernel::clock::SystemClock;
 use kernel::error::{Code, Error};
-use kernel::http::Listeners;
+use kernel::http::{Listeners, WorkListener};
 use kernel::registry::Registry;
 use kernel::service::{Service, Shutdown};
 use kernel::settings::{Secret, Settings};
@@ -161,7 +161,13 @@ async fn work() -> Outcome {
     logging::start()?;
     let service = service()?;
     demand_schema(&service).await?;
-    service.run_loops(Shutdown::on_signals()?).await?;
+    let shutdown = Shutdown::on_signals()?;
+    let listener = WorkListener::bind(&service).await?;
+    let ready = json!({"internal": format!("http://{}", listener.address()?)});
+    print(&format!("{ready}\n"))?;
+    let ((), looped) =
+        tokio::join!(listener.serve(&service, shutdown.clone()), service.run_loops(shutdown));
+    looped?;
     Ok(())
 }
 

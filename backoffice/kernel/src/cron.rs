@@ -137,7 +137,7 @@ pub(crate) async fn due(service: &Service) -> Result<usize> {
         count += 1;
     }
     tx.commit().await?;
-    service.metrics().cron_looked(service.now().as_second());
+    service.beat("cron", "");
     Ok(count)
 }
 

@@ -20,6 +20,14 @@ pub use tokio_postgres::{Config, Row};
 pub const POOL_WAIT: Duration = Duration::from_secs(5);
 /// Opening a connection.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(5);
+/// What was sent and is not acknowledged for so long ends the connection: a server that is gone
+/// without a word would otherwise hold its callers for a quarter of an hour (Linux).
+pub const UNANSWERED_MAX: Duration = Duration::from_secs(20);
+/// A connection that is silent for so long is asked whether it is there, this often, and is over
+/// after so many questions: a statement's own time-out is the server's, who may be gone.
+pub const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+pub const KEEPALIVE_RETRIES: u32 = 3;
 /// Prepared statements kept by one connection; at the bound the cache starts over.
 pub const STATEMENTS_MAX: usize = 1_000;
 
@@ -27,7 +35,24 @@ pub(crate) type Pooled = deadpool_postgres::Client;
 
 /// A pool for one role; `url` may name a database that is not reachable yet.
 pub(crate) fn pool(url: &Secret, name: &str, connections_max: usize) -> Result<Pool> {
-    let config = config(url, name)?;
+    pool_of(config(url, name)?, name, connections_max)
+}
+
+/// The same, where no statement waits longer than this for a lock.
+pub(crate) fn pool_that_gives_up(
+    url: &Secret,
+    name: &str,
+    connections_max: usize,
+    lock_wait: Duration,
+) -> Result<Pool> {
+    let mut config = config(url, name)?;
+    let own = format!("-c lock_timeout={}", lock_wait.as_millis());
+    let given = config.get_options().map(|given| format!("{given} {own}"));
+    config.options(given.unwrap_or(own));
+    pool_of(config, name, connections_max)
+}
+
+fn pool_of(config: Config, name: &str, connections_max: usize) -> Result<Pool> {
     let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let timeouts =
         Timeouts { wait: Some(POOL_WAIT), create: Some(CONNECT_WAIT), recycle: Some(CONNECT_WAIT) };
@@ -43,7 +68,14 @@ pub(crate) fn config(url: &Secret, name: &str) -> Result<Config> {
     // The driver's message may quote the URL, which holds a password.
     let mut config = Config::from_str(url.expose())
         .map_err(|_| Error::internal(format!("the database URL for {name} cannot be read")))?;
-    config.application_name(format!("atlvs {name}")).connect_timeout(CONNECT_WAIT);
+    config
+        .application_name(format!("atlvs {name}"))
+        .connect_timeout(CONNECT_WAIT)
+        .tcp_user_timeout(UNANSWERED_MAX)
+        .keepalives(true)
+        .keepalives_idle(KEEPALIVE_IDLE)
+        .keepalives_interval(KEEPALIVE_INTERVAL)
+        .keepalives_retries(KEEPALIVE_RETRIES);
     Ok(config)
 }
 

@@ -29,7 +29,7 @@ use crate::limits::Charges;
 use crate::reference::Reference;
 use crate::service::{Service, Shutdown};
 
-pub use serve::Listeners;
+pub use serve::{Listeners, WorkListener};
 
 /// Bytes of a request's body.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -84,7 +84,6 @@ pub fn router(service: &Service) -> Router {
         // Probes come from few addresses at a pace of their own: no limit stands before them.
         .route("/health", get(pages::health))
         .route("/ready", get(pages::ready))
-        .route("/metrics", get(pages::metrics))
         .merge(reference)
         .method_not_allowed_fallback(pages::method_not_allowed)
         .fallback_service(api.with_state(front.clone()))
@@ -99,6 +98,11 @@ pub fn router(service: &Service) -> Router {
         // Outermost: gives the id, measures, writes the one line of the access log.
         .layer(from_fn_with_state(front.clone(), layers::observe))
         .with_state(front)
+}
+
+/// What a process that only works shows to operators.
+pub fn work_router(service: &Service) -> Router {
+    internal::work_router(service)
 }
 
 /// The internal listener: service to service, one bearer token for its direction.

@@ -4,14 +4,16 @@
 //! Knows no job by name and no HTTP.
 //!
 //! Read in this order: `run` (what a job sees), `enqueue`, `worker` (claim, lease, shutdown),
-//! `outcome` (what follows a run).
+//! `places` (who gets one), `outcome` (what follows a run), `dead` (who is told of a bad end).
 
 mod actions;
 mod backoff;
 mod claim;
+mod dead;
 mod enqueue;
 mod entities;
 mod outcome;
+mod places;
 mod run;
 mod worker;
 
@@ -20,10 +22,14 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::action::BoxFuture;
+use crate::cx::Cx;
 use crate::error::Result;
 
 pub(crate) use actions::ACTIONS;
 pub(crate) use backoff::pause as pause_after;
+#[cfg(feature = "testkit")]
+pub use claim::CLAIM as CLAIM_SQL;
+pub use dead::DeadJob;
 pub use enqueue::{Enqueue, KEY_CHARS_MAX, Priority};
 pub use entities::JOB;
 pub(crate) use entities::JOB_QUEUE;
@@ -46,10 +52,17 @@ pub struct Job {
     pub time_max: SignedDuration,
     /// Organizations may name it in a schedule of their own; its payload then comes from them.
     pub schedulable: bool,
+    /// Tells whoever waits for the job that it ended without being done.
+    pub on_dead: Option<OnDead>,
     /// The value is kept as the job's result, at most 64 KiB of JSON. An error of the caller's kind
     /// (4xx, a conflict apart) ends the job; any other is tried again.
     pub run: fn(JobRun) -> BoxFuture<'static, Result<Value>>,
 }
+
+/// Runs in the transaction that ends a job as `failed`, `dead` or `canceled`, as a part of the house:
+/// whoever enqueued it may have lost the right to know. It may run again after any part of it; when
+/// it fails, the job's end comes again later.
+pub type OnDead = for<'a> fn(&'a mut Cx, &'a DeadJob) -> BoxFuture<'a, Result<()>>;
 
 /// Five attempts within a few minutes carry a job over a restart of what it needs.
 const ATTEMPTS_DEFAULT: u32 = 5;
@@ -65,6 +78,7 @@ impl Job {
             attempts_max: ATTEMPTS_DEFAULT,
             time_max: TIME_DEFAULT,
             schedulable: false,
+            on_dead: None,
             run,
         }
     }
@@ -81,6 +95,11 @@ impl Job {
 
     pub const fn schedulable(mut self) -> Self {
         self.schedulable = true;
+        self
+    }
+
+    pub const fn on_dead(mut self, tell: OnDead) -> Self {
+        self.on_dead = Some(tell);
         self
     }
 }

@@ -40,6 +40,7 @@ async fn keep(service: Service, one: &'static Loop, shutdown: Shutdown) {
     let mut pause = PAUSE_MIN;
     while !shutdown.requested() {
         let begun = service.now();
+        service.beats().begun((one.name, ""));
         let run = (one.run)(service.clone(), shutdown.clone());
         let ended = std::panic::AssertUnwindSafe(run).catch_unwind().await;
         let ended = ended.unwrap_or_else(|_| Err(Error::internal("the loop panicked")));
@@ -56,6 +57,7 @@ async fn keep(service: Service, one: &'static Loop, shutdown: Shutdown) {
             ),
         }
         service.metrics().loop_restarted(one.name);
+        service.beats().failed((one.name, ""));
         let lasted = service.now().duration_since(begun).unsigned_abs();
         // One that ran for long was healthy: its next error is a first one.
         if lasted > PAUSE_MAX {

@@ -33,7 +33,9 @@ pub struct Metrics {
     job_runs: Family<Labels, Counter>,
     job_seconds: Family<Labels, Histogram>,
     delivery_failures: Family<Labels, Counter>,
-    cron_looked: Gauge,
+    beats: Family<Labels, Gauge>,
+    look_failures: Family<Labels, Counter>,
+    ready_looks: Counter,
     waiting: Family<Labels, Gauge>,
     oldest: Family<Labels, Gauge>,
 }
@@ -69,12 +71,20 @@ impl Metrics {
             "Events that a consumer could not hear",
             delivery_failures.clone(),
         );
-        let cron_looked = Gauge::default();
+        let beats = Family::<Labels, Gauge>::default();
         figures.register(
-            "cron_look_timestamp_seconds",
-            "When this process last looked at the schedules",
-            cron_looked.clone(),
+            "loop_beat_timestamp_seconds",
+            "When a loop of this process, or a part of it, last did what it is for",
+            beats.clone(),
         );
+        let look_failures = Family::<Labels, Counter>::default();
+        figures.register(
+            "look_failures",
+            "Looks of a loop at its queue that failed",
+            look_failures.clone(),
+        );
+        let ready_looks = Counter::default();
+        figures.register("ready_looks", "Looks at the database for readiness", ready_looks.clone());
         let waiting = Family::<Labels, Gauge>::default();
         figures.register(
             "queue_waiting",
@@ -98,7 +108,9 @@ impl Metrics {
             job_runs,
             job_seconds,
             delivery_failures,
-            cron_looked,
+            beats,
+            look_failures,
+            ready_looks,
             waiting,
             oldest,
         }
@@ -136,8 +148,17 @@ impl Metrics {
         self.delivery_failures.get_or_create(&vec![("consumer", consumer.to_owned())]).inc();
     }
 
-    pub(crate) fn cron_looked(&self, at_s: i64) {
-        self.cron_looked.set(at_s);
+    pub(crate) fn beat(&self, name: &'static str, part: &'static str, at_s: i64) {
+        let labels = vec![("loop", name.to_owned()), ("part", part.to_owned())];
+        self.beats.get_or_create(&labels).set(at_s);
+    }
+
+    pub(crate) fn look_failed(&self, name: &'static str) {
+        self.look_failures.get_or_create(&vec![("loop", name.to_owned())]).inc();
+    }
+
+    pub(crate) fn looked_ready(&self) {
+        self.ready_looks.inc();
     }
 
     /// Depth and age of the queues as they are now; those that are not named are empty.

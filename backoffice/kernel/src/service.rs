@@ -2,6 +2,7 @@
 //! binary or a test, cloned everywhere; there are no globals.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
+use crate::beats::Beats;
 use crate::clock::{self, SharedClock};
 use crate::cx::{Actor, Begin, Cx, Mode, WorkTx};
 use crate::db;
@@ -17,6 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits::RateLimits;
 use crate::mail::{self, Mailer};
 use crate::metrics::Metrics;
+use crate::ready::Readiness;
 use crate::registry::Registry;
 use crate::settings::Settings;
 
@@ -24,6 +27,9 @@ pub use crate::shutdown::{Shutdown, Trigger};
 
 /// Connections for transactions beside a unit of work; each is held for one statement or two.
 const APART_CONNECTIONS_MAX: usize = 2;
+/// They wait this long for a lock: whoever waits for one of them holds locks of its own, and others
+/// wait for the connection.
+const APART_LOCK_WAIT: Duration = Duration::from_millis(500);
 
 /// Everything that a request or a loop needs; cheap to clone.
 #[derive(Clone)]
@@ -44,6 +50,8 @@ struct Inner {
     http: HttpClient,
     accounts: Accounts,
     metrics: Metrics,
+    beats: Beats,
+    readiness: Readiness,
     limits: RateLimits,
     mailer: Arc<dyn Mailer>,
     /// Files being made: each holds a connection for as long as its reader takes.
@@ -74,7 +82,12 @@ impl Service {
             return Err(Error::internal("DATABASE_URL is not set"));
         }
         let app = db::pool(&database.app_url, "app", database.connections_max)?;
-        let apart = db::pool(&database.app_url, "apart", APART_CONNECTIONS_MAX)?;
+        let apart = db::pool_that_gives_up(
+            &database.app_url,
+            "apart",
+            APART_CONNECTIONS_MAX,
+            APART_LOCK_WAIT,
+        )?;
         let portal = if database.portal_url.is_empty() {
             None
         } else {
@@ -88,6 +101,7 @@ impl Service {
         let http = HttpClient::new(&settings)?;
         let accounts = Accounts::new()?;
         let metrics = Metrics::new();
+        let readiness = Readiness::new(&database.app_url)?;
         // Half of the connections stay for everybody else.
         let exports = Arc::new(Semaphore::new((database.connections_max / 2).max(1)));
         let limits = RateLimits::new(clock.clone(), settings.http.rate_percent);
@@ -102,6 +116,8 @@ impl Service {
             http,
             accounts,
             metrics,
+            beats: Beats::default(),
+            readiness,
             limits,
             mailer,
             exports,
@@ -135,6 +151,20 @@ impl Service {
 
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
+    }
+
+    pub(crate) fn readiness(&self) -> &Readiness {
+        &self.0.readiness
+    }
+
+    pub(crate) fn beats(&self) -> &Beats {
+        &self.0.beats
+    }
+
+    /// A loop of this process, or a part of it, says that it goes on.
+    pub(crate) fn beat(&self, name: &'static str, part: &'static str) {
+        self.0.beats.beat((name, part));
+        self.0.metrics.beat(name, part, self.now().as_second());
     }
 
     pub(crate) fn limits(&self) -> &RateLimits {
@@ -211,7 +241,11 @@ impl Service {
             let status = pool.status();
             (name, status.size.saturating_sub(status.available), status.size)
         };
-        let mut all = vec![figures("app", &self.0.app)];
+        let mut all = vec![
+            figures("app", &self.0.app),
+            figures("apart", &self.0.apart),
+            figures("ready", self.0.readiness.pool()),
+        ];
         all.extend(self.0.portal.as_ref().map(|pool| figures("portal", pool)));
         all.extend(self.0.work.as_ref().map(|pool| figures("work", pool)));
         all

@@ -80,6 +80,8 @@ pub struct ListenSettings {
     pub internal_bind: IpAddr,
     /// `BACKOFFICE_INTERNAL_PORT`, default 8083.
     pub internal_port: u16,
+    /// `BACKOFFICE_WORK_PORT`, default 8084: what `backoffice work` shows to operators.
+    pub work_port: u16,
     /// `PUBLIC_BACKOFFICE_URL`: origin that browsers see, for the same-origin check.
     pub public_url: Option<String>,
 }
@@ -184,6 +186,7 @@ impl Settings {
                 internal_port: reader
                     .parsed("BACKOFFICE_INTERNAL_PORT", "a port number")
                     .unwrap_or(8083),
+                work_port: reader.parsed("BACKOFFICE_WORK_PORT", "a port number").unwrap_or(8084),
                 public_url: reader.url("PUBLIC_BACKOFFICE_URL"),
             },
             http: HttpSettings::read(&mut reader),

@@ -13,7 +13,7 @@ mod tests;
 
 /// What is missing, a sentence each; empty when the database serves this binary.
 pub async fn missing(service: &Service) -> Result<Vec<String>> {
-    let client = service.app_client().await?;
+    let client = service.readiness().client().await?;
     let mut missing = compare(service.registry(), &Catalog::read_as_app(&client).await?);
     let row = client
         .query_one(PARTITION_OF_TODAY, &[])

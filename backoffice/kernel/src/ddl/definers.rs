@@ -221,6 +221,11 @@ pub const DEFINERS: &[Definer] = &[
         why: "ends a job in the transaction of its effects",
     },
     Definer {
+        name: "end_job",
+        callers: APP,
+        why: "ends a job in the transaction in which somebody is told",
+    },
+    Definer {
         name: "cancel_job",
         callers: APP,
         why: "takes a job of the active organization off the queue",

@@ -30,25 +30,44 @@ struct Inner {
 }
 
 pub(super) fn router(service: &Service, shutdown: Shutdown) -> Router {
-    let front = Front {
-        service: service.clone(),
-        room: Arc::new(Semaphore::new(REQUESTS_MAX)),
-        reference: Arc::new(Reference::new(service.registry())),
-    };
+    let front = front(service);
     let routes = Router::new()
         .fallback(serve)
         .layer(from_fn(layers::catch_panic))
         .layer(from_fn_with_state(INTERNAL_WAIT, layers::time_out))
         .layer(from_fn_with_state(front.clone(), layers::shed));
-    Router::new()
-        .route("/health", get(pages::health))
-        .route("/ready", get(pages::ready))
-        .route("/metrics", get(pages::metrics))
-        .method_not_allowed_fallback(pages::method_not_allowed)
+    probes()
         .fallback_service(routes.with_state(Inner { service: service.clone(), shutdown }))
         .layer(from_fn(layers::secure))
         .layer(from_fn_with_state(front.clone(), layers::observe))
         .with_state(front)
+}
+
+/// The internal listener of a process that only works: nothing but what operators ask.
+pub(super) fn work_router(service: &Service) -> Router {
+    let front = front(service);
+    probes()
+        .fallback(pages::not_found)
+        .layer(from_fn(layers::secure))
+        .layer(from_fn_with_state(front.clone(), layers::observe))
+        .with_state(front)
+}
+
+fn front(service: &Service) -> Front {
+    Front {
+        service: service.clone(),
+        room: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        reference: Arc::new(Reference::new(service.registry())),
+    }
+}
+
+/// What operators and their tools ask.
+fn probes() -> Router<Front> {
+    Router::new()
+        .route("/health", get(pages::health))
+        .route("/ready", get(pages::ready_to_work))
+        .route("/metrics", get(pages::metrics))
+        .method_not_allowed_fallback(pages::method_not_allowed)
 }
 
 async fn serve(State(inner): State<Inner>, request: Request) -> Response {

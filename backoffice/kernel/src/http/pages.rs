@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Front, request, respond};
 use crate::error::{Code, Error};
-use crate::{reference, startup};
+use crate::reference;
 
 /// Alive: the process answers.
 pub(super) async fn health() -> Response {
@@ -16,13 +16,15 @@ pub(super) async fn health() -> Response {
 
 /// Usable: 503 names what is missing.
 pub(super) async fn ready(State(front): State<Front>) -> Response {
-    let missing = match startup::missing(&front.service).await {
-        Ok(missing) => missing,
-        Err(error) => {
-            tracing::warn!(error = error.log_text(), "not ready");
-            vec![error.detail().to_owned()]
-        }
-    };
+    readiness(&front.service.database_faults().await)
+}
+
+/// The same for operators, who hear of this process's loops too.
+pub(super) async fn ready_to_work(State(front): State<Front>) -> Response {
+    readiness(&front.service.faults().await)
+}
+
+fn readiness(missing: &[String]) -> Response {
     if missing.is_empty() {
         return json_page(StatusCode::OK, &json!({"status": "ready"}));
     }
@@ -86,6 +88,10 @@ fn kept(mut response: Response, tag: &str, request: &Request) -> Response {
     }
     respond::unless_known(&mut response, respond::known_tags(request).as_deref());
     response
+}
+
+pub(super) async fn not_found(request: Request) -> Response {
+    respond::problem(&Error::not_found("path"), respond::request_id(&request))
 }
 
 pub(super) async fn method_not_allowed(request: Request) -> Response {

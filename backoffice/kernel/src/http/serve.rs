@@ -76,6 +76,25 @@ impl Listeners {
     }
 }
 
+/// The listener of a process that only works, for operators.
+pub struct WorkListener(TcpListener);
+
+impl WorkListener {
+    pub async fn bind(service: &Service) -> Result<Self> {
+        let listen = &service.settings().listen;
+        bind(SocketAddr::new(listen.internal_bind, listen.work_port)).await.map(Self)
+    }
+
+    pub fn address(&self) -> Result<SocketAddr> {
+        address(&self.0)
+    }
+
+    /// Serves until shutdown.
+    pub async fn serve(self, service: &Service, shutdown: Shutdown) {
+        accept(self.0, super::work_router(service), Callers::uncounted(), shutdown).await;
+    }
+}
+
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::JOB;
+use super::enqueue::told;
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
 use crate::entity::{integer, text};
@@ -43,7 +44,8 @@ pub(crate) const ACTIONS: &[Action] = &[
 
 async fn cancel(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
-    let row = cx.query_one("select cancel_job($1, $2)", &[&id, &cx.now]).await?;
+    let told = told(cx.registry());
+    let row = cx.query_one("select cancel_job($1, $2, $3)", &[&id, &cx.now, &told]).await?;
     match row.try_get::<_, Option<&str>>(0)? {
         Some("queued" | "running") => Ok(Reply::Row(id)),
         state => {

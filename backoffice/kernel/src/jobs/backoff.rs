@@ -14,8 +14,18 @@ const JITTER_PERCENT: i64 = 25;
 
 /// Pause after the given attempt (from 1).
 pub(crate) fn pause(seed: Uuid, attempt: u32) -> SignedDuration {
+    between(FIRST, LONGEST, seed, attempt)
+}
+
+/// The same between other bounds, which hold before the jitter.
+pub(crate) fn between(
+    first: SignedDuration,
+    longest: SignedDuration,
+    seed: Uuid,
+    attempt: u32,
+) -> SignedDuration {
     let doublings = attempt.saturating_sub(1).min(30);
-    let plain = FIRST.saturating_mul(1_i32 << doublings).min(LONGEST);
+    let plain = first.saturating_mul(1_i32 << doublings).min(longest);
     let plain_ms = i64::try_from(plain.as_millis()).unwrap_or(i64::MAX);
     let span_ms = plain_ms.saturating_mul(JITTER_PERCENT) / 100;
     let width_ms = span_ms.saturating_mul(2).saturating_add(1);

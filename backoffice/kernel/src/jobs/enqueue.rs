@@ -30,6 +30,10 @@ impl Priority {
             Self::Low => 2,
         }
     }
+
+    pub(super) fn of(rank: i64) -> Self {
+        Self::ALL.into_iter().find(|one| one.rank() == rank).unwrap_or(Self::Low)
+    }
 }
 
 /// A job to be done.
@@ -58,7 +62,8 @@ impl Enqueue {
     }
 
     /// At most one unfinished job of this name and key: enqueueing another answers the first one's
-    /// id and changes nothing.
+    /// id. One that runs by then may have passed what the second is about, so it runs once more when
+    /// it has ended, with the payload of the first.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());
@@ -112,10 +117,16 @@ impl Cx {
 
     /// Takes the unfinished job with this key off the queue, or asks it to stop when it runs; its id.
     pub async fn cancel_job(&self, job: &'static str, key: &str) -> Result<Option<Uuid>> {
-        let sql = "select cancel_job_by_key($1, $2, $3)";
-        let row = self.query_one(sql, &[&job, &key, &self.now]).await?;
+        let sql = "select cancel_job_by_key($1, $2, $3, $4)";
+        let told = told(self.registry());
+        let row = self.query_one(sql, &[&job, &key, &self.now, &told]).await?;
         Ok(row.try_get(0)?)
     }
+}
+
+/// Jobs whose bad end is told: a worker ends them, even those that wait.
+pub(super) fn told(registry: &Registry) -> Vec<&'static str> {
+    registry.jobs().filter(|job| job.on_dead.is_some()).map(|job| job.name).collect()
 }
 
 impl WorkTx {

@@ -1,7 +1,7 @@
 //! Tables of the queue: one row that workers claim and one that people see, by the same id. The
 //! first is small and short-lived; the second stays until the sweep.
 
-use crate::entity::{Entity, Group, choice, id, instant, integer, json, link, slug, text};
+use crate::entity::{Entity, Group, boolean, choice, id, instant, integer, json, link, slug, text};
 
 /// What an organization sees of its background work.
 pub static JOB: Entity =
@@ -46,9 +46,13 @@ pub(crate) static JOB_QUEUE: Entity = Entity::new("job_queue")
         text("name").required(),
         text("key"),
         integer("priority", 0, 2).required(),
-        instant("due_at")
-            .required()
-            .about("May be claimed from then on: its time, or the end of its lease."),
+        instant("due_at").required().about("May be claimed from then on."),
         id("leased_by").about("The process that works on it; null between two runs."),
+        instant("leased_until")
+            .about("From then on another may claim it; by the clock of the database."),
+        boolean("again")
+            .required()
+            .default("false")
+            .about("Somebody enqueued it once more while it ran: it runs again when it has ended."),
         integer("attempts", 0, i64::MAX).required().default("0"),
     ]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::claim::Claim;
 use super::run::{JobRun, Signals};
-use super::{Job, backoff};
+use super::{Job, backoff, dead};
 use crate::clock::after;
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -29,6 +29,9 @@ pub(super) enum Outcome {
     Released,
 }
 
+/// Telling of a job's bad end.
+const HOOK_TIME_MAX: Duration = Duration::from_secs(10);
+
 impl Outcome {
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -39,6 +42,17 @@ impl Outcome {
             Self::Canceled => "canceled",
             Self::Lost => "lost",
             Self::Released => "released",
+        }
+    }
+
+    /// What the job's row says then.
+    pub(super) fn state(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Dead => "dead",
+            Self::Canceled => "canceled",
+            Self::Retried | Self::Lost | Self::Released => "queued",
         }
     }
 }
@@ -65,14 +79,31 @@ pub(super) async fn settle(
     if signals.finished.load(Ordering::Acquire) {
         return Ok(Outcome::Done);
     }
-    if ended.is_err() && signals.ending.load(Ordering::Acquire) {
+    if ended.is_err() && signals.stopped.load(Ordering::Acquire) {
         return Ok(Outcome::Released);
     }
-    let outcome = match &ended {
-        Ok(_) => Outcome::Done,
-        Err(error) => judge(job, &claim, &signals, error),
+    let error = match ended {
+        Ok(value) => return close(&service, &claim, Outcome::Done, Some(value), None).await,
+        Err(error) => error,
     };
-    write(&service, &claim, outcome, ended).await
+    let outcome = judge(job, &claim, &signals, &error);
+    tracing::warn!(job = claim.name, id = %claim.id, attempt = claim.attempt,
+        outcome = outcome.name(), error = error.log_text(), "a job did not end well");
+    let shown = shown(&error);
+    let Some(tell) = dead::hook(job, &claim, outcome) else {
+        return match outcome {
+            Outcome::Retried => put_off(&service, &claim, shown).await,
+            _ => close(&service, &claim, outcome, None, Some(shown)).await,
+        };
+    };
+    match dead::end(&service, &claim, tell, outcome, shown.clone()).await {
+        Ok(outcome) => Ok(outcome),
+        Err(cause) => {
+            tracing::warn!(job = claim.name, id = %claim.id, error = cause.log_text(),
+                "the end of a job could not be told");
+            put_off(&service, &claim, shown).await
+        }
+    }
 }
 
 async fn attempt(
@@ -83,13 +114,26 @@ async fn attempt(
 ) -> Result<Value> {
     let run = JobRun::new(service.clone(), job, claim.clone(), Arc::clone(signals));
     let time_max = Duration::try_from(job.time_max).unwrap_or(Duration::MAX);
-    let guarded = AssertUnwindSafe((job.run)(run)).catch_unwind();
-    match tokio::time::timeout(time_max, guarded).await {
+    guarded(job.name, time_max, (job.run)(run)).await
+}
+
+/// The hook of a bad end, within its time.
+pub(super) async fn limited(tell: impl Future<Output = Result<()>>) -> Result<()> {
+    guarded("the hook", HOOK_TIME_MAX, tell).await
+}
+
+/// A panic and too long a time are errors like any other.
+async fn guarded<T>(
+    name: &str,
+    time_max: Duration,
+    run: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match tokio::time::timeout(time_max, AssertUnwindSafe(run).catch_unwind()).await {
         Err(_) => {
             let text = format!("took longer than {} s", time_max.as_secs());
             Err(Error::new(Code::TimedOut, text))
         }
-        Ok(Err(_)) => Err(Error::internal(format!("{} panicked", job.name))),
+        Ok(Err(_)) => Err(Error::internal(format!("{name} panicked"))),
         Ok(Ok(answer)) => answer,
     }
 }
@@ -110,54 +154,51 @@ fn is_final(error: &Error) -> bool {
     (400..500).contains(&status) && !matches!(status, 408 | 409 | 412 | 429)
 }
 
-/// The queue's row goes or is put off, and the job says so, if this worker still holds it.
-async fn write(
+/// The queue's row goes, and the job says how it ended, if this worker still holds it.
+async fn close(
     service: &Service,
     claim: &Claim,
     outcome: Outcome,
-    ended: Result<Value>,
+    result: Option<Value>,
+    error: Option<Value>,
 ) -> Result<Outcome> {
-    let (result, error) = match ended {
-        Ok(value) => (Some(value), None),
-        Err(error) => {
-            tracing::warn!(job = claim.name, id = %claim.id, attempt = claim.attempt,
-                outcome = outcome.name(), error = error.log_text(), "a job did not end well");
-            (None, Some(shown(&error)))
-        }
-    };
     let tx = service.work().await?;
-    let state = match outcome {
-        Outcome::Done => "done",
-        Outcome::Failed => "failed",
-        Outcome::Dead => "dead",
-        Outcome::Canceled => "canceled",
-        Outcome::Retried | Outcome::Lost | Outcome::Released => "queued",
-    };
-    let held = (&claim.id, &claim.process, &claim.attempt);
-    let count = if outcome == Outcome::Retried {
-        let attempt = u32::try_from(claim.attempt).unwrap_or(u32::MAX);
-        let due = after(tx.now, backoff::pause(claim.id, attempt));
-        tx.execute(
-            "with held as ( \
-               update job_queue set leased_by = null, due_at = $4 \
-                where id = $1 and leased_by = $2 and attempts = $3 returning id) \
-             update jobs j set state = $5, error = $6, due_at = $4 from held where j.id = held.id",
-            &[held.0, held.1, held.2, &due, &state, &error],
+    let row = tx
+        .query_one(
+            "select close_job($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &claim.id,
+                &claim.process,
+                &claim.attempt,
+                &outcome.state(),
+                &result,
+                &error,
+                &tx.now,
+            ],
         )
-        .await?
-    } else {
-        tx.execute(
-            "with held as ( \
-               delete from job_queue where id = $1 and leased_by = $2 and attempts = $3 \
-               returning id) \
-             update jobs j set state = $5, error = $6, result = $7, finished_at = $4 \
-               from held where j.id = held.id",
-            &[held.0, held.1, held.2, &tx.now, &state, &error, &result],
-        )
-        .await?
-    };
+        .await?;
+    let held: bool = row.try_get(0)?;
     tx.commit().await?;
-    Ok(if count == 0 { Outcome::Lost } else { outcome })
+    Ok(if held { outcome } else { Outcome::Lost })
+}
+
+/// It comes again after its pause.
+async fn put_off(service: &Service, claim: &Claim, error: Value) -> Result<Outcome> {
+    let tx = service.work().await?;
+    let attempt = u32::try_from(claim.attempt).unwrap_or(u32::MAX);
+    let due = after(tx.now, backoff::pause(claim.id, attempt));
+    let count = tx
+        .execute(
+            "with held as ( \
+               update job_queue set leased_by = null, leased_until = null, due_at = $4 \
+                where id = $1 and leased_by = $2 and attempts = $3 returning id) \
+             update jobs j set state = 'queued', error = $5, due_at = $4 from held \
+              where j.id = held.id",
+            &[&claim.id, &claim.process, &claim.attempt, &due, &error],
+        )
+        .await?;
+    tx.commit().await?;
+    Ok(if count == 0 { Outcome::Lost } else { Outcome::Retried })
 }
 
 /// What the organization may read of an error.

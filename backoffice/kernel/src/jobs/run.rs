@@ -12,7 +12,6 @@ use uuid::Uuid;
 use super::claim::{Claim, LEASE};
 use super::{Job, SYSTEM};
 use crate::accounts::authenticate::{Wanted, acting};
-use crate::clock::after;
 use crate::cx::{Actor, Begin, Cx, Mode};
 use crate::error::{Code, Error, Result};
 use crate::service::Service;
@@ -34,6 +33,8 @@ pub(super) struct Signals {
     pub(super) finished: AtomicBool,
     /// The worker ends: a run that stops at its next step goes back to the queue.
     pub(super) ending: AtomicBool,
+    /// The run was told so, and stops for no other reason.
+    pub(super) stopped: AtomicBool,
 }
 
 impl JobRun {
@@ -131,7 +132,8 @@ impl JobRun {
         let row = tx
             .query_opt(
                 "with held as ( \
-                   update job_queue set due_at = $4 \
+                   update job_queue \
+                      set leased_until = clock_timestamp() + $4::bigint * interval '1 second' \
                     where id = $1 and leased_by = $2 and attempts = $3 returning id) \
                  update jobs j set done = $5, total = $6 from held where j.id = held.id \
                  returning j.cancel_asked_at is not null",
@@ -139,7 +141,7 @@ impl JobRun {
                     &claim.id,
                     &claim.process,
                     &claim.attempt,
-                    &after(tx.now, LEASE),
+                    &LEASE.as_secs(),
                     &steps(done),
                     &total.map(steps),
                 ],
@@ -153,6 +155,7 @@ impl JobRun {
                 Err(Error::new(Code::Canceled, "the job was canceled"))
             }
             Some(_) if self.signals.ending.load(Ordering::Acquire) => {
+                self.signals.stopped.store(true, Ordering::Release);
                 Err(Error::new(Code::Unavailable, "the worker ends"))
             }
             Some(_) => Ok(()),

@@ -58,13 +58,6 @@ const PAGES: &[Page] = &[
         "application/json",
         Some("Something is missing; the body names it."),
     ),
-    (
-        "/metrics",
-        "get_metrics",
-        "Figures for Prometheus.",
-        "application/openmetrics-text; version=1.0.0; charset=utf-8",
-        None,
-    ),
     ("/openapi.json", "get_openapi", "This document.", "application/json", None),
     ("/docs", "get_docs", "This document for people.", "text/html; charset=utf-8", None),
 ];

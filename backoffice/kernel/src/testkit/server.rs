@@ -80,6 +80,7 @@ pub fn settings(db: &TestDb) -> Settings {
             port: 0,
             internal_bind: bind,
             internal_port: 0,
+            work_port: 0,
             public_url: None,
         },
         // Registry-wide rules call more often than people do; the limits have tests of their own.

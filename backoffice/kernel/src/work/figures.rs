@@ -11,7 +11,8 @@ const PAUSE: Duration = Duration::from_secs(15);
 
 const QUEUES: &str = "
     select 'jobs', name, count(*), coalesce(extract(epoch from $1::timestamptz - min(due_at)), 0)::bigint
-      from job_queue where due_at <= $1 group by name
+      from job_queue
+     where due_at <= $1 and (leased_until is null or leased_until <= clock_timestamp()) group by name
     union all
     select 'deliveries', consumer, count(*), coalesce(extract(epoch from $1::timestamptz - min(at)), 0)::bigint
       from outbox_deliveries where parked_at is null group by consumer
@@ -29,6 +30,7 @@ pub(super) async fn keep(service: Service, end: Shutdown) -> Result<()> {
     loop {
         let queues = read(&service).await?;
         service.metrics().queues(&queues);
+        service.beat("figures", "");
         if !end.pause(PAUSE).await {
             return Ok(());
         }

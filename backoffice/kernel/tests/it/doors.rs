@@ -109,7 +109,8 @@ async fn operators_see_life_readiness_and_figures() {
     assert_eq!(health.body, json!({"status": "alive"}));
     let ready = Seen::of(house.plain("GET", "/ready")).await.is(200);
     assert_eq!(ready.body, json!({"status": "ready"}));
-    let text = house.plain("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    Seen::of(house.plain("GET", "/metrics")).await.refuses(Code::NotFound, &[]);
+    let text = house.to_internal("GET", "/metrics").send().await.unwrap().text().await.unwrap();
     let line = "atlvs_backoffice_requests_total{route=\"places\",method=\"POST\",status=\"201\"} 1";
     assert!(text.contains(line), "{text}");
     assert!(!text.contains(&house.org.id.to_string()));

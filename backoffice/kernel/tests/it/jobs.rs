@@ -25,6 +25,9 @@ pub(crate) static JOBS: &[Job] = &[
     Job::new("hall.slow", |run| boxed(slow(run))).attempts(1).time(SignedDuration::from_millis(20)),
     Job::new("hall.steps", |run| boxed(steps(run))),
     Job::new("hall.loses", |run| boxed(loses(run))),
+    crate::workers::GATED,
+    crate::workers::HOLDING,
+    crate::workers::TOLD,
 ];
 
 fn boxed(

@@ -29,3 +29,4 @@ mod views;
 mod wheres;
 mod words;
 mod work;
+mod workers;

@@ -236,7 +236,7 @@ async fn loops_begin_again_after_an_error_and_end_with_the_service() {
     assert!(!runner.is_finished());
     trigger.end();
     runner.await.unwrap().unwrap();
-    let text = house.plain("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+    let text = house.to_internal("GET", "/metrics").send().await.unwrap().text().await.unwrap();
     assert!(text.contains("atlvs_backoffice_loop_restarts_total{loop=\"beat\"} 3"), "{text}");
 }
 
@@ -257,7 +257,8 @@ async fn more_than_the_house_holds_is_refused_at_once() {
     // The row is free as soon as one refusal was counted; the database gives up before we do.
     let release = async {
         let counted = async || {
-            let text = house.plain("GET", "/metrics").send().await.unwrap().text().await.unwrap();
+            let text =
+                house.to_internal("GET", "/metrics").send().await.unwrap().text().await.unwrap();
             !text.contains("requests_shed_total 0")
         };
         while !counted().await {
