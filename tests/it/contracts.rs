@@ -23,7 +23,9 @@ async fn documents_and_metrics_are_well_formed() {
         assert_eq!(document.status, StatusCode::OK, "{service}");
         assert_eq!(document.body["openapi"].as_str().map(|it| &it[..4]), Some("3.1."), "{service}");
         documents.push(document.text);
-        let figures = house.ask(service, Method::GET, "/metrics", "", None).await;
+        // The back office shows its figures to operators only.
+        let figures = if *service == "gate_url" { service } else { "backoffice_internal_url" };
+        let figures = house.ask(figures, Method::GET, "/metrics", "", None).await;
         assert_eq!(figures.status, StatusCode::OK, "{service}");
         metrics.push(prometheus_text(&figures.text));
     }

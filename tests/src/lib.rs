@@ -132,7 +132,8 @@ impl House {
         }
     }
 
-    /// A request to a service (`gate_url`, `gate_internal_url`, `backoffice_url`).
+    /// A request to a service (`gate_url`, `gate_internal_url`, `backoffice_url`,
+    /// `backoffice_internal_url`).
     pub async fn ask(
         &self,
         service: &str,

@@ -36,6 +36,7 @@ impl Worker {
             .env("JOURNAL_TOKEN", JOURNAL_TOKEN)
             .env("ATLVS_MASTER_KEY", data_encoding::BASE64.encode(&[7; 32]))
             .env("LOG_LEVEL", "off")
+            .env("BACKOFFICE_WORK_PORT", "0")
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
