@@ -998,6 +998,8 @@ create table job_queue (
     priority bigint not null,
     due_at timestamp with time zone not null,
     leased_by uuid,
+    leased_until timestamp with time zone,
+    again boolean default false not null,
     attempts bigint default 0 not null,
     constraint job_queue_pkey primary key (id),
     constraint job_queue_name_check check (char_length(name) <= 300),
@@ -3210,12 +3212,12 @@ $$;
 -- Background work: the queue, what callers may do to their jobs, and who a job acts for. Each function
 -- is the definer's (list in kernel/src/ddl/definers.rs) and takes the organization from the setting.
 
--- Claims read by priority and time; a claimed row's time is the end of its lease.
+-- Claims read by priority and time, or an organization's own.
 create index job_queue_due_idx on job_queue (priority, due_at, id);
+create index job_queue_org_idx on job_queue (org_id, priority, due_at, id);
 -- At most one unfinished job of a name and key in an organization.
 create unique index job_queue_key_key on job_queue (org_id, name, key) where key is not null;
 create index jobs_org_idx on jobs (org_id, id);
-create index jobs_finished_idx on jobs (finished_at) where finished_at is not null;
 create index jobs_dead_idx on jobs (org_id, name) where state in ('failed', 'dead');
 
 -- Rows live for seconds and are updated in place: vacuum by number of rows, not by share of the table.
@@ -3263,6 +3265,8 @@ begin
         select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key;
         -- The other one may have ended since: then there is room now.
         if found then
+            -- One that runs may have read already what this one is about.
+            update job_queue set again = true where id = v_id and leased_by is not null and not again;
             return v_id;
         end if;
     end loop;
@@ -3291,29 +3295,65 @@ begin
 end
 $$;
 
--- Ends a job well in the transaction of its effects; false when this process does not hold it any more.
+-- Ends a job; false when this process does not hold it any more. One that was enqueued again while it
+-- ran is due once more, unless it was canceled. Runs with the rights of whoever calls it.
+create or replace function close_job(
+    p_id uuid, p_process uuid, p_attempt bigint, p_state text, p_result jsonb, p_error jsonb, p_now timestamptz)
+returns boolean
+language plpgsql volatile
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    delete from job_queue
+     where id = p_id and leased_by = p_process and attempts = p_attempt and (not again or p_state = 'canceled');
+    if found then
+        update jobs set state = p_state, result = p_result, error = p_error, finished_at = p_now where id = p_id;
+        return true;
+    end if;
+    update job_queue set leased_by = null, leased_until = null, again = false, attempts = 0, due_at = p_now
+     where id = p_id and leased_by = p_process and attempts = p_attempt;
+    if found then
+        update jobs set state = 'queued', result = p_result, error = p_error, attempts = 0, due_at = p_now
+         where id = p_id;
+        return true;
+    end if;
+    return false;
+end
+$$;
+
+-- Ends a job of the active organization well in the transaction of its effects; false when this process
+-- does not hold it any more.
 create or replace function finish_job(p_id uuid, p_process uuid, p_attempt bigint, p_result jsonb, p_now timestamptz)
 returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
-declare
-    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
 begin
-    delete from job_queue
-     where org_id = v_org and id = p_id and leased_by = p_process and attempts = p_attempt;
-    if not found then
-        return false;
-    end if;
-    update jobs set state = 'done', result = p_result, error = null, finished_at = p_now
-     where org_id = v_org and id = p_id;
-    return true;
+    return exists (select from job_queue
+                    where id = p_id and org_id = nullif(current_setting('app.org_id', true), '')::uuid)
+       and close_job(p_id, p_process, p_attempt, 'done', p_result, null, p_now);
+end
+$$;
+
+-- Ends a job of the active organization badly, in the transaction in which somebody is told.
+create or replace function end_job(
+    p_id uuid, p_process uuid, p_attempt bigint, p_state text, p_error jsonb, p_now timestamptz)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    return p_state in ('failed', 'dead', 'canceled')
+       and exists (select from job_queue
+                    where id = p_id and org_id = nullif(current_setting('app.org_id', true), '')::uuid)
+       and close_job(p_id, p_process, p_attempt, p_state, null, p_error, p_now);
 end
 $$;
 
 -- Cancels a job of the active organization that nobody works on; asks the one that works on it to stop.
--- Answers the state before, null when there is no such job.
-create or replace function cancel_job(p_id uuid, p_now timestamptz)
+-- Of jobs named in p_told somebody is told: a worker takes them to do so. Answers the state before, null
+-- when there is no such job.
+create or replace function cancel_job(p_id uuid, p_now timestamptz, p_told text[])
 returns text
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
@@ -3321,15 +3361,20 @@ as $$
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
     v_state text;
+    v_waits boolean;
+    v_told boolean;
 begin
-    -- The queue first, as everybody does.
-    perform from job_queue where org_id = v_org and id = p_id for update;
-    select state into v_state from jobs where org_id = v_org and id = p_id for update;
-    delete from job_queue where org_id = v_org and id = p_id and leased_by is null;
-    if found then
+    -- The queue first, as everybody does. A run holds its row's key for as long as its transaction is open
+    -- and is not waited for: nothing here takes a key away from it.
+    select leased_by is null, name = any(p_told) into v_waits, v_told
+      from job_queue where org_id = v_org and id = p_id for no key update;
+    select state into v_state from jobs where org_id = v_org and id = p_id for no key update;
+    if v_waits and not v_told then
+        delete from job_queue where org_id = v_org and id = p_id;
         update jobs set state = 'canceled', cancel_asked_at = p_now, finished_at = p_now
          where org_id = v_org and id = p_id;
-    elsif v_state = 'running' then
+    elsif v_state in ('queued', 'running') then
+        update job_queue set due_at = least(due_at, p_now) where org_id = v_org and id = p_id and leased_by is null;
         update jobs set cancel_asked_at = p_now where org_id = v_org and id = p_id;
     end if;
     return v_state;
@@ -3337,7 +3382,7 @@ end
 $$;
 
 -- Cancels the unfinished job of the active organization with this key; answers its id.
-create or replace function cancel_job_by_key(p_name text, p_key text, p_now timestamptz)
+create or replace function cancel_job_by_key(p_name text, p_key text, p_now timestamptz, p_told text[])
 returns uuid
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
@@ -3348,7 +3393,7 @@ begin
     select id into v_id from job_queue
      where org_id = nullif(current_setting('app.org_id', true), '')::uuid and name = p_name and key = p_key;
     if found then
-        perform cancel_job(v_id, p_now);
+        perform cancel_job(v_id, p_now, p_told);
     end if;
     return v_id;
 end
@@ -4725,6 +4770,10 @@ grant execute on function hold_job to atlvs_app;
 alter function finish_job owner to atlvs_definer;
 revoke execute on function finish_job from public;
 grant execute on function finish_job to atlvs_app;
+-- end_job ends a job in the transaction in which somebody is told
+alter function end_job owner to atlvs_definer;
+revoke execute on function end_job from public;
+grant execute on function end_job to atlvs_app;
 -- cancel_job takes a job of the active organization off the queue
 alter function cancel_job owner to atlvs_definer;
 revoke execute on function cancel_job from public;
