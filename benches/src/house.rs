@@ -73,7 +73,8 @@ pub struct House {
 
 impl House {
     pub async fn open(purpose: &str) -> Self {
-        let domains = &[&kernel::accounts::DOMAIN, &DOMAIN];
+        let domains =
+            &[&kernel::accounts::DOMAIN, &kernel::work::DOMAIN, &kernel::lists::DOMAIN, &DOMAIN];
         let registry = Registry::new(domains).expect("the descriptors are good").leak();
         let script = kernel::ddl::script(registry);
         let db = TestDb::create(purpose, &[&script]).await.expect("a database can be made");

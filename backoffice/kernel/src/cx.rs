@@ -52,6 +52,7 @@ pub struct Cx {
     depth: u8,
     /// Custom fields by table, as this unit of work has read them.
     custom: Mutex<BTreeMap<&'static str, Arc<Model>>>,
+    trial: bool,
 }
 
 impl Deref for Cx {
@@ -82,7 +83,7 @@ impl Cx {
         let tx = Tx::new(client, service.registry(), mode, settings);
         let now = service.now();
         let custom = Mutex::default();
-        Self { actor, org, now, request_id, causation, service, tx, depth: 0, custom }
+        Self { actor, org, now, request_id, causation, service, tx, depth: 0, custom, trial: false }
     }
 
     pub fn service(&self) -> &Service {
@@ -91,6 +92,16 @@ impl Cx {
 
     pub fn registry(&self) -> &'static Registry {
         self.service.registry()
+    }
+
+    /// What is written from here on will be undone: no number of a series is taken for it, and
+    /// nobody else's row is locked longer than a statement needs.
+    pub(crate) fn suppose(&mut self) {
+        self.trial = true;
+    }
+
+    pub(crate) fn is_trial(&self) -> bool {
+        self.trial
     }
 
     pub fn new_id(&self) -> Uuid {

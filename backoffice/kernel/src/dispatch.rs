@@ -3,7 +3,7 @@
 
 mod account;
 mod bulk;
-mod idempotency;
+pub(crate) mod idempotency;
 mod operation;
 mod perform;
 mod route;
@@ -26,8 +26,9 @@ use crate::{custom, meta, page};
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
 pub(crate) use bulk::OPERATIONS_MAX;
 pub(crate) use route::{
-    ACTIVITY, RESERVED, actions, bare_moves, bulks, imports, is_served, upserts,
+    ACTIVITY, RESERVED, Target, actions, bare_moves, bulks, imports, is_served, upserts,
 };
+pub(crate) use run::Done;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {

@@ -35,6 +35,9 @@ const APART_LOCK_WAIT: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 pub struct Service(Arc<Inner>);
 
+/// Files that a process takes in at the same time, some MiB of memory each.
+const UPLOADS_MAX: usize = 32;
+
 struct Inner {
     registry: &'static Registry,
     settings: Settings,
@@ -56,6 +59,7 @@ struct Inner {
     mailer: Arc<dyn Mailer>,
     /// Files being made: each holds a connection for as long as its reader takes.
     exports: Arc<Semaphore>,
+    uploads: Arc<Semaphore>,
 }
 
 impl Service {
@@ -121,6 +125,7 @@ impl Service {
             limits,
             mailer,
             exports,
+            uploads: Arc::new(Semaphore::new(UPLOADS_MAX)),
         })))
     }
 
@@ -147,6 +152,11 @@ impl Service {
 
     pub(crate) fn exports(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.exports)
+    }
+
+    /// Places for files on their way in; one more is told to come back.
+    pub(crate) fn uploads(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.uploads)
     }
 
     pub fn metrics(&self) -> &Metrics {

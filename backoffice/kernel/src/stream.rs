@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +24,8 @@ pub(crate) struct Upload {
     pieces: Mutex<Option<Pieces>>,
     /// Media type, without parameters, in lower case.
     pub(crate) media_type: String,
+    /// SHA-256 of all of it, put in by whoever has read it: what makes two uploads the same.
+    pub(crate) digest: OnceLock<Vec<u8>>,
 }
 
 impl Upload {
@@ -31,7 +33,8 @@ impl Upload {
         pieces: impl Stream<Item = Result<Bytes>> + Send + 'static,
         media_type: String,
     ) -> Self {
-        Self { pieces: Mutex::new(Some(Box::pin(pieces))), media_type }
+        let digest = OnceLock::new();
+        Self { pieces: Mutex::new(Some(Box::pin(pieces))), media_type, digest }
     }
 
     pub(crate) fn take(&self) -> Result<Pieces> {

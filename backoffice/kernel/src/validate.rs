@@ -64,6 +64,9 @@ pub(crate) fn read(
             continue;
         }
         match writable(entity, name, purpose, writer) {
+            // No number given is a number to be given.
+            Ok(field)
+                if field.numbered.is_some() && value.is_null() && purpose == Purpose::Create => {}
             Ok(field) => column(field, value, &mut columns, &mut faults),
             Err(refusal) => faults.push(refusal),
         }

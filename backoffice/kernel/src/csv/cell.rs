@@ -23,15 +23,23 @@ pub(crate) fn pair(kind: Kind) -> Option<Pair> {
     }
 }
 
-/// A cell that a spreadsheet would take for a formula begins with one of these. In texts such a cell
-/// is written with an apostrophe in front, and so is one that begins with an apostrophe itself, which
-/// is what makes reading exact.
+/// A cell that a spreadsheet would take for a formula begins with one of these. In texts an
+/// apostrophe stands in front of such a character wherever some program could begin a cell, and in
+/// front of an apostrophe there, which is what makes reading exact.
 const FORMULA: &[char] = &['=', '+', '-', '@', '\t', '\r', '\n', '\''];
+
+/// Behind these a program that takes another separator than ours, or knows no quotes, begins a cell.
+const BREAKS: &[char] = &[',', ';', '\t', '\r', '\n', '"', '|'];
 
 /// Kinds whose alphabet lets a caller begin with a formula's first character. Numbers and telephone
 /// numbers are left alone: they are no formulas, and a marker would spoil them.
 fn is_guarded(kind: Kind) -> bool {
-    matches!(kind, Kind::Text { .. } | Kind::Email)
+    matches!(kind, Kind::Text { .. } | Kind::Email | Kind::Url)
+}
+
+/// Where a cell could begin: at the start, behind a break, and behind spaces there.
+fn begins(begun: bool, c: char) -> bool {
+    BREAKS.contains(&c) || begun && c == ' '
 }
 
 /// The cells of one value, given as the engine encodes it; `null` is one null cell a column.
@@ -54,7 +62,12 @@ pub(crate) fn write(kind: Kind, encoded: &[u8], out: &mut Vec<Cell>) -> Result<(
     } else {
         serde_json::from_slice(encoded).map_err(broken)?
     };
-    out.push(Cell::text(if is_guarded(kind) { guard(text) } else { text }));
+    out.push(match kind {
+        // Some programs see through quotes: where texts may begin with anything there are some.
+        _ if is_guarded(kind) => Cell { text: guard(&text), quoted: true },
+        Kind::Json | Kind::TextList { .. } => Cell::text(guard_json(&text)),
+        _ => Cell::text(text),
+    });
     Ok(())
 }
 
@@ -70,15 +83,51 @@ pub(crate) fn write_one(kind: Kind, encoded: &[u8]) -> Result<Cell> {
     })
 }
 
-fn guard(text: String) -> String {
-    if text.starts_with(FORMULA) { format!("'{text}") } else { text }
+fn guard(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut begun = true;
+    for c in text.chars() {
+        if begun && FORMULA.contains(&c) {
+            out.push('\'');
+        }
+        out.push(c);
+        begun = begins(begun, c);
+    }
+    out
 }
 
-fn unguard(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(FORMULA) => rest,
-        _ => text,
+fn unguard(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut begun = true;
+    let mut rest = text.chars().peekable();
+    while let Some(mut c) = rest.next() {
+        let guarded = begun && c == '\'';
+        if guarded && let Some(next) = rest.next_if(|next| FORMULA.contains(next)) {
+            c = next;
+        }
+        out.push(c);
+        begun = begins(begun, c);
     }
+    out
+}
+
+/// In JSON the same characters are written as escapes (RFC 8259, 7) inside strings, and read as any
+/// JSON. A number's sign stays: behind it stand digits only.
+fn guard_json(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() + 8);
+    let (mut begun, mut inside, mut escaped) = (false, false, false);
+    for c in json.chars() {
+        if inside && begun && !escaped && matches!(c, '=' | '+' | '-' | '@') {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            begun = false;
+            continue;
+        }
+        out.push(c);
+        inside ^= c == '"' && !escaped;
+        escaped = inside && c == '\\' && !escaped;
+        begun = begins(begun, c);
+    }
+    out
 }
 
 /// The value of a cell, as a body would say it; what the kind demands is checked behind this.
@@ -87,7 +136,7 @@ pub(crate) fn read(kind: Kind, cell: &Cell) -> std::result::Result<Value, Refusa
         return Ok(Value::Null);
     }
     if let Kind::Text { .. } = kind {
-        return Ok(Value::String(unguard(&cell.text).to_owned()));
+        return Ok(Value::String(unguard(&cell.text)));
     }
     let text = cell.text.trim();
     // Only a text can be empty; programs that quote every cell write null like this.

@@ -12,6 +12,7 @@ use crate::error::Code;
 use super::import;
 
 const STATUSES: &[&str] = &[
+    "uploading",
     "checking",
     "checked",
     "importing",
@@ -37,7 +38,7 @@ pub(crate) static IMPORT: Entity = Entity::new("imports")
     .fields(&[
         link("user_id", "accounts.users").by_action().about("Who sent the file."),
         text("entity").required().by_action().about("Route of the rows, like party-emails."),
-        choice("status", STATUSES).required().default("'checking'").by_action(),
+        choice("status", STATUSES).required().default("'uploading'").by_action(),
         choice("mode", MODES).required().by_action().about(
             "All rows in one transaction, or each batch for itself without its faulty rows.",
         ),
@@ -75,6 +76,8 @@ pub(crate) static IMPORT_CHUNK: Entity = Entity::new("import_chunks")
         link("import_id", "lists.imports").required().cascade(),
         integer("seq", 0, COUNT_MAX).required(),
         integer("row_count", 0, COUNT_MAX).required(),
+        integer("row_first", 0, COUNT_MAX).required().about("As a spreadsheet counts them."),
+        integer("row_last", 0, COUNT_MAX).required(),
         boolean("done").required().default("false").unlogged().about("Its rows are written."),
         bytes("records", CHUNK_BYTES_MAX)
             .secret()
@@ -84,6 +87,7 @@ pub(crate) static IMPORT_CHUNK: Entity = Entity::new("import_chunks")
             .secret()
             .unlogged()
             .about("A list with an entry for each row."),
+        json_field("fates").unlogged().about("Number of rows by what became of them."),
     ])
     .uniques(&[Unique {
         name: "import_chunks_seq_key",

@@ -20,9 +20,9 @@ use super::entities::{IMPORT, MATCHINGS, MODES};
 use super::export::separator;
 use super::mapping::{Column, Mapping};
 use crate::action::{Args, Reply};
-use crate::custom;
+use crate::custom::{self, CustomField};
 use crate::cx::Cx;
-use crate::entity::Entity;
+use crate::entity::{Entity, Field};
 use crate::error::{Code, Error, Result};
 use crate::page;
 use crate::rights::{self, Access};
@@ -43,6 +43,8 @@ const CHUNK_BYTES: usize = 1024 * 1024;
 const OPEN_MAX: i64 = 20;
 /// A checked import that nobody commits is emptied.
 const OPEN_TIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// An upload that has not come to its end by then is over: whoever took it in is gone.
+const UPLOAD_TIME: SignedDuration = SignedDuration::from_hours(1);
 /// An import can be undone for so long.
 const UNDO_TIME: SignedDuration = SignedDuration::from_hours(30 * 24);
 
@@ -158,6 +160,8 @@ fn mapping(text: &str) -> Result<Map<String, Value>> {
 struct May {
     create: Option<Access>,
     update: Option<Access>,
+    /// What the sender may read, on the rows that may be changed: what a comparison may tell.
+    read: Option<Access>,
 }
 
 impl May {
@@ -186,10 +190,21 @@ impl May {
             }
             access.for_body(entity, &body).map(Some)
         };
-        Ok(Self {
-            create: ask(matching.creates(), "create")?,
-            update: ask(matching.updates(), "update")?,
-        })
+        let (create, update) =
+            (ask(matching.creates(), "create")?, ask(matching.updates(), "update")?);
+        // Rows that may be changed and not read are not compared either.
+        let read = rights::may(&cx.actor, entity, "read").ok();
+        let read = read.filter(|read| update.as_ref().is_none_or(|own| !read.is_narrower(own)));
+        Ok(Self { create, update, read })
+    }
+
+    /// Whether the sender may be told that a row has this value already.
+    fn reads(&self, field: &Field) -> bool {
+        self.read.as_ref().is_some_and(|read| read.readable_everywhere(field).is_ok())
+    }
+
+    fn reads_custom(&self, field: &CustomField) -> bool {
+        self.read.as_ref().is_some_and(|read| read.shows_level(field.level))
     }
 }
 
@@ -203,10 +218,32 @@ struct Import {
     dry_run: bool,
     quiet: bool,
     mapping: Mapping,
+    /// Every column of the file is still one of the table.
+    fits: bool,
     rows_total: u64,
 }
 
 impl Import {
+    /// As the change log gives the reason of everything that the import did.
+    fn reason(&self) -> String {
+        format!("import {}", self.id)
+    }
+
+    /// Nothing of a file is left out in silence.
+    fn demand_columns(&self) -> Result<()> {
+        if self.fits {
+            return Ok(());
+        }
+        Err(Error::new(Code::NotReady, "a custom field that the file names was retired"))
+    }
+
+    /// The same, locked: what follows from its status holds until the transaction ends.
+    async fn lock(cx: &Cx, id: Uuid) -> Result<Self> {
+        let sql = "select id from imports where org_id = $1 and id = $2 for update";
+        cx.query_opt(sql, &[&cx.org, &id]).await?;
+        Self::load(cx, id).await
+    }
+
     /// By its id alone: whoever comes here was let through to it.
     async fn load(cx: &Cx, id: Uuid) -> Result<Self> {
         let row = cx
@@ -226,6 +263,8 @@ impl Import {
         let mapping: Value = row.try_get("mapping")?;
         let model = custom::load(cx, entity).await?;
         let rows_total: i64 = row.try_get("rows_total")?;
+        let kept = mapping;
+        let mapping = Mapping::restore(cx.registry(), entity, &model, &kept)?;
         Ok(Self {
             id,
             entity,
@@ -234,7 +273,8 @@ impl Import {
             matching: matching(row.try_get("matching")?).ok_or_else(broken)?,
             dry_run: row.try_get("dry_run")?,
             quiet: row.try_get("quiet")?,
-            mapping: Mapping::restore(cx.registry(), entity, &model, &mapping)?,
+            fits: mapping.show() == kept,
+            mapping,
             rows_total: u64::try_from(rows_total).unwrap_or_default(),
         })
     }
@@ -242,8 +282,9 @@ impl Import {
 
 pub(crate) async fn commit(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
-    let import = Import::load(cx, id).await?;
+    let import = Import::lock(cx, id).await?;
     stands(&import, "commit", &["checked"])?;
+    import.demand_columns()?;
     May::ask(cx, import.entity, import.matching, &import.mapping)?;
     let row = cx.get(&IMPORT, id).await?;
     let count = |name: &str| row.get(name).and_then(Value::as_i64).unwrap_or_default();
@@ -256,18 +297,21 @@ pub(crate) async fn commit(cx: &mut Cx, args: Args) -> Result<Reply> {
 
 pub(crate) async fn cancel(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
-    let import = Import::load(cx, id).await?;
-    stands(&import, "cancel", &["checking", "checked", "importing"])?;
+    let import = Import::lock(cx, id).await?;
+    stands(&import, "cancel", &["uploading", "checking", "checked", "importing"])?;
     let now = json!(cx.now.to_string());
-    // The job looks at the status before each batch and before it commits.
     cx.set(&IMPORT, id, &[("status", json!("canceled")), ("finished_at", now)]).await?;
-    stage::empty(cx, id).await?;
+    // Whoever works on it looks at the status before each batch and before it commits, and empties
+    // the chunks itself: it has locked some of them.
+    if import.status == "checked" {
+        stage::empty(cx, id).await?;
+    }
     Ok(Reply::Row(id))
 }
 
 pub(crate) async fn undo(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
-    let import = Import::load(cx, id).await?;
+    let import = Import::lock(cx, id).await?;
     stands(&import, "undo", &["done", "failed", "canceled"])?;
     undo::permitted(cx, &import)?;
     let row = cx.get(&IMPORT, id).await?;

@@ -135,6 +135,13 @@ impl Mapping {
         })
     }
 
+    pub(crate) fn custom_fields(&self) -> impl Iterator<Item = &CustomField> {
+        self.columns.iter().filter_map(|column| match column {
+            Column::Custom(field) => Some(&**field),
+            _ => None,
+        })
+    }
+
     /// As the API shows it and the import keeps it.
     pub(crate) fn show(&self) -> Value {
         let columns = self
@@ -145,7 +152,7 @@ impl Mapping {
         columns.collect()
     }
 
-    /// What `show` said, read again.
+    /// What `show` said, read again. A custom field that was retired since is no column any more.
     pub(crate) fn restore(
         registry: &Registry,
         entity: &'static Entity,
@@ -157,6 +164,9 @@ impl Mapping {
         for one in kept.as_array().ok_or_else(broken)? {
             headers.push(one.get("header").and_then(Value::as_str).ok_or_else(broken)?.to_owned());
             columns.push(match one.get("field") {
+                Some(Value::String(target)) if target.starts_with("custom.") => {
+                    find(registry, entity, model, target).unwrap_or(Column::Ignored)
+                }
                 Some(Value::String(target)) => {
                     find(registry, entity, model, target).map_err(|_| broken())?
                 }

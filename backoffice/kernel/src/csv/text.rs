@@ -7,8 +7,11 @@ mod tests;
 
 /// Cells of one record.
 pub(crate) const CELLS_MAX: usize = 200;
-/// Bytes of one record, quotes included.
+/// Bytes of one record's cells and separators; quotes that frame or double are not counted, so that
+/// what was written is read, whatever it was made of.
 pub(crate) const RECORD_BYTES_MAX: usize = 1024 * 1024;
+/// What a record of ours has beside those of a file: the number of its row.
+const NUMBER_BYTES_MAX: usize = 24;
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -75,6 +78,8 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Reader {
     separator: Option<u8>,
+    cells_max: usize,
+    record_bytes_max: usize,
     /// Bytes of the first line, while the separator is not known.
     head: Vec<u8>,
     begun: bool,
@@ -96,6 +101,8 @@ impl Reader {
     pub(crate) fn new(separator: Option<u8>) -> Self {
         Self {
             separator,
+            cells_max: CELLS_MAX,
+            record_bytes_max: RECORD_BYTES_MAX,
             head: Vec::new(),
             begun: false,
             state: State::Record,
@@ -104,6 +111,15 @@ impl Reader {
             quoted: false,
             cells: Vec::new(),
             record_bytes: 0,
+        }
+    }
+
+    /// For records that were read before, and written with the number of their row in front.
+    pub(crate) fn numbered() -> Self {
+        Self {
+            cells_max: CELLS_MAX + 1,
+            record_bytes_max: RECORD_BYTES_MAX + NUMBER_BYTES_MAX,
+            ..Self::new(Some(b','))
         }
     }
 
@@ -121,7 +137,8 @@ impl Reader {
         if known || first_line_ends(&self.head) {
             return self.begin(out);
         }
-        if self.head.len() > RECORD_BYTES_MAX {
+        // Quotes may double every byte.
+        if self.head.len() / 2 > RECORD_BYTES_MAX {
             return Err(self.malformed("a record is longer than 1 MiB"));
         }
         Ok(())
@@ -154,7 +171,7 @@ impl Reader {
         let separator = self.separator.unwrap_or(b',');
         for &byte in bytes {
             self.record_bytes += 1;
-            if self.record_bytes > RECORD_BYTES_MAX {
+            if self.record_bytes > self.record_bytes_max {
                 return Err(self.malformed("a record is longer than 1 MiB"));
             }
             self.step(byte, separator, out)?;
@@ -176,13 +193,17 @@ impl Reader {
             }
         }
         match (self.state, byte) {
-            (State::Quoted, b'"') => self.state = State::Quote,
+            (State::Quoted, b'"') => {
+                self.record_bytes -= 1;
+                self.state = State::Quote;
+            }
             (State::Quoted, _) => self.cell.push(byte),
             (State::Quote, b'"') => {
                 self.cell.push(b'"');
                 self.state = State::Quoted;
             }
             (State::Record | State::Cell, b'"') => {
+                self.record_bytes -= 1;
                 self.quoted = true;
                 self.state = State::Quoted;
             }
@@ -209,7 +230,7 @@ impl Reader {
     }
 
     fn end_cell(&mut self) -> std::result::Result<(), Malformed> {
-        if self.cells.len() >= CELLS_MAX {
+        if self.cells.len() >= self.cells_max {
             return Err(self.malformed("a record has more than 200 cells"));
         }
         let text = String::from_utf8(std::mem::take(&mut self.cell))

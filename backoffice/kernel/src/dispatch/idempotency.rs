@@ -25,13 +25,13 @@ pub(crate) const BODY_BYTES_MAX: usize = 256 * 1024;
 const HEADER: &str = "Idempotency-Key";
 
 /// A key of the caller's with the request that it stands for.
-pub(super) struct Key {
+pub(crate) struct Key {
     id: Uuid,
     hash: Vec<u8>,
 }
 
 /// The request's key, if it has one; reading needs none.
-pub(super) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
+pub(crate) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
     let Some(text) = call.idempotency_key.as_deref().filter(|_| call.method != Method::Get) else {
         return Ok(None);
     };
@@ -61,7 +61,8 @@ pub(super) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
 /// What makes two requests the same one.
 fn request_hash(call: &Call) -> Vec<u8> {
     let body: &[u8] = match &call.body {
-        Body::None | Body::Other | Body::Upload(_) => &[],
+        Body::None | Body::Other => &[],
+        Body::Upload(upload) => upload.digest.get().map(Vec::as_slice).unwrap_or_default(),
         Body::Json(bytes) => bytes,
     };
     let mut parts: Vec<&[u8]> = vec![call.method.name().as_bytes()];
@@ -83,7 +84,7 @@ fn digest(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The kept answer of the first request with this key; `None` when this is the first.
-pub(super) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<Done>> {
+pub(crate) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<Done>> {
     let expires =
         cx.now.checked_add(KEPT_FOR).map_err(|cause| Error::internal(cause.to_string()))?;
     let sql = "select fresh, request_hash, kept, status, body, row_version, location, operation_id, \
@@ -116,7 +117,7 @@ pub(super) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<
 }
 
 /// Keeps what was done, in the transaction that did it.
-pub(super) async fn keep(cx: &Cx, key: &Key, done: &Done) -> Result<()> {
+pub(crate) async fn keep(cx: &Cx, key: &Key, done: &Done) -> Result<()> {
     let sql = "select idempotency_keep($1, $2, $3, $4, $5, $6, $7, $8)";
     match done {
         Done::Answer(answer) => {

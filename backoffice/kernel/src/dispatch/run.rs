@@ -16,7 +16,7 @@ use crate::rights::{self, Access};
 use crate::service::Service;
 use crate::{history, page, strict_json, validate, views};
 
-pub(super) enum Done {
+pub(crate) enum Done {
     Answer(Answer),
     /// Committed; another service finishes.
     Await {

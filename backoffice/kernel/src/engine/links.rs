@@ -31,7 +31,7 @@ pub(crate) async fn unknown(
         }
         params.push(Bound::uuid(*id));
         let living = if target.soft_deletes() { " and deleted_at is null" } else { "" };
-        let lock = if target.log { "" } else { " for key share" };
+        let lock = if target.log || cx.is_trial() { "" } else { " for key share" };
         probes.push(format!(
             "(select true from \"{}\" where org_id = $1 and id = ${}{living}{lock})",
             target.name,
@@ -70,7 +70,7 @@ pub(crate) async fn there(
     }
     let living = if target.soft_deletes() { " and deleted_at is null" } else { "" };
     // In one order, so that two batches over the same targets wait and do not lock each other out.
-    let lock = if target.log { "" } else { " order by id for key share" };
+    let lock = if target.log || cx.is_trial() { "" } else { " order by id for key share" };
     let sql = format!(
         "select id from \"{}\" where org_id = $1 and id = any($2){living}{lock}",
         target.name

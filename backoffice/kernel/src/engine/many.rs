@@ -120,34 +120,22 @@ pub(crate) async fn update(
                 continue;
             }
         };
-        // What the one statement does not say is said row by row: nothing to change, custom fields,
-        // and rows or fields that are not in reach everywhere.
-        let plain = !columns.names.is_empty() && columns.custom.is_empty();
-        if !plain || !narrow.is_everywhere() {
-            let outcome = alone(cx, entity, row, access).await?;
-            put(&mut outcomes, place, outcome);
+        if let Err(error) = custom::permitted(cx, entity, &row.body, access).await {
+            put(&mut outcomes, place, Err(error));
             continue;
         }
         let (id, version) = (row.id, row.version);
-        items.push(Item { place, id, version, columns, narrow: None });
+        if columns.names.is_empty() && columns.custom.is_empty() {
+            // Nothing to change, but the row must be there.
+            let there = patch::present(cx, entity, id, version, access).await;
+            put(&mut outcomes, place, there.map(|()| id));
+            continue;
+        }
+        let narrow = Some(narrow).filter(|narrow| !narrow.is_everywhere());
+        items.push(Item { place, id, version, columns, narrow });
     }
     run(cx, entity, Job::Update(access), items, &mut outcomes).await?;
     Ok(outcomes)
-}
-
-/// One row as a single patch does it.
-async fn alone(
-    cx: &mut Cx,
-    entity: &'static Entity,
-    row: &Patch,
-    access: &Access,
-) -> Result<Result<Uuid>> {
-    cx.savepoint().await?;
-    match patch::update(cx, entity, row.id, row.body.clone(), row.version, access).await {
-        Ok(()) => cx.release_savepoint().await.map(|()| Ok(row.id)),
-        Err(error) if error.is_retryable() || error.code().status() >= 500 => Err(error),
-        Err(error) => cx.undo_savepoint().await.map(|()| Err(error)),
-    }
 }
 
 /// Validates all bodies; a place without columns has its faults in the outcomes already.
@@ -288,11 +276,10 @@ async fn insert_all(
     }
     let (sql, params) = statement::insert(entity, cx.org, cx.now, items, given);
     cx.query_typed(&sql, &params).await?;
+    let ids: Vec<Uuid> = items.iter().map(|item| item.id).collect();
+    demand(cx, entity, items, &ids).await?;
     let mut written = Vec::with_capacity(items.len());
     for item in items {
-        if let Some(narrow) = &item.narrow {
-            reach::demand(cx, entity, &[item.id], &Map::new(), narrow).await?;
-        }
         rules::after(cx, entity, item.id, ChangeOp::Create, None).await?;
         written.push((item.place, Ok(item.id)));
     }
@@ -309,10 +296,14 @@ async fn update_all(
     for item in items {
         before.insert(item.id, rules::before(cx, entity, item.id).await?);
     }
-    let (sql, params) = statement::update(entity, cx.org, cx.now, items, access);
+    // Rows that name the same fields are in reach alike.
+    let narrow = items.first().and_then(|item| item.narrow.as_ref()).unwrap_or(access);
+    let (sql, params) = statement::update(entity, cx.org, cx.now, items, narrow);
     let rows = cx.query_typed(&sql, &params).await?;
-    let changed: Result<BTreeSet<Uuid>> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect();
+    let changed: Result<Vec<Uuid>> = rows.iter().map(|row| Ok(row.try_get(0)?)).collect();
     let changed = changed?;
+    demand(cx, entity, items, &changed).await?;
+    let changed: BTreeSet<Uuid> = changed.into_iter().collect();
     let mut written = Vec::with_capacity(items.len());
     for item in items {
         if changed.contains(&item.id) {
@@ -321,9 +312,38 @@ async fn update_all(
             written.push((item.place, Ok(item.id)));
             continue;
         }
-        let told = patch::present(cx, entity, item.id, item.version, access).await;
-        let error = told.err().unwrap_or_else(patch::mismatch);
-        written.push((item.place, Err(error)));
+        written.push((item.place, Err(untouched(cx, entity, item, access, narrow).await)));
     }
     Ok(written)
+}
+
+/// Why the statement passed over a row.
+async fn untouched(
+    cx: &Cx,
+    entity: &'static Entity,
+    item: &Item,
+    access: &Access,
+    narrow: &Access,
+) -> Error {
+    let told = async {
+        if narrow.is_narrower(access) {
+            patch::may_write(cx, entity, item.id, &named(item), access, narrow).await?;
+        }
+        patch::present(cx, entity, item.id, item.version, access).await
+    };
+    told.await.err().unwrap_or_else(patch::mismatch)
+}
+
+/// The fields that a row names, for refusals.
+fn named(item: &Item) -> Map<String, Value> {
+    item.columns.names.iter().map(|name| (name.clone(), Value::Null)).collect()
+}
+
+/// What was written by somebody whose reach is narrower than all is still in it.
+async fn demand(cx: &Cx, entity: &'static Entity, items: &[Item], ids: &[Uuid]) -> Result<()> {
+    let Some((first, narrow)) = items.first().and_then(|item| Some((item, item.narrow.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    reach::demand(cx, entity, ids, &named(first), narrow).await
 }

@@ -35,7 +35,7 @@ pub(crate) async fn update(
 
 /// Some fields are in reach on fewer rows than the row: 404 where the row is not, 403 where only
 /// the fields are not. The row is locked, so that it stays in whose hands it is.
-async fn may_write(
+pub(super) async fn may_write(
     cx: &Cx,
     entity: &'static Entity,
     id: Uuid,

@@ -62,6 +62,7 @@ pub(super) fn phone(text: &str) -> Decoded<String> {
     let good = text.strip_prefix('+').is_some_and(|rest| {
         rest.starts_with(|c: char| matches!(c, '1'..='9'))
             && rest.bytes().all(|b| b.is_ascii_digit() || b" -./()".contains(&b))
+            && rest.ends_with(|c: char| c.is_ascii_digit() || c == ')')
     });
     let long = (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits);
     if good && long && text.len() <= PHONE_CHARS_MAX {

@@ -121,14 +121,14 @@ impl<'a> Predicate<'a> {
         match way {
             Way::Owner(field) => format!("{table}\"{}\" = ${}", field.name, self.user()),
             Way::Team(column) => format!(
-                "{table}\"{column}\" in (select mine.team_id from team_members as mine \
+                "{table}\"{column}\" in (select mine.team_id from public.team_members as mine \
                  where mine.org_id = ${} and mine.user_id = ${} and mine.deleted_at is null)",
                 self.org(),
                 self.user()
             ),
             Way::Mate(field) => format!(
-                "{table}\"{}\" in (select mate.user_id from team_members as mine \
-                 join team_members as mate on mate.org_id = mine.org_id \
+                "{table}\"{}\" in (select mate.user_id from public.team_members as mine \
+                 join public.team_members as mate on mate.org_id = mine.org_id \
                  and mate.team_id = mine.team_id and mate.deleted_at is null \
                  where mine.org_id = ${} and mine.user_id = ${} and mine.deleted_at is null)",
                 field.name,
@@ -141,7 +141,7 @@ impl<'a> Predicate<'a> {
                 let above = format!("above{}", self.depth);
                 let rows = self.rows(parent, reach, Some(&above));
                 format!(
-                    "{table}\"{column}\" in (select {above}.\"id\" from \"{}\" as {above} \
+                    "{table}\"{column}\" in (select {above}.\"id\" from public.\"{}\" as {above} \
                      where {above}.\"org_id\" = ${} and {rows})",
                     parent.name,
                     self.org()

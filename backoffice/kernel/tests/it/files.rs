@@ -11,29 +11,29 @@ use crate::hall::{House, Seen};
 
 impl House {
     /// A file in; the import's row, after its check has run.
-    async fn sends(&self, path: &str, query: &str, file: &str) -> Value {
+    pub(crate) async fn sends(&self, path: &str, query: &str, file: &str) -> Value {
         let seen = self.upload(path, query, file).await.is(202);
         self.org.work().await.unwrap();
         self.import(&seen.id()).await
     }
 
-    async fn upload(&self, path: &str, query: &str, file: &str) -> Seen {
+    pub(crate) async fn upload(&self, path: &str, query: &str, file: &str) -> Seen {
         let request = self.request("POST", &format!("{path}/import?{query}"));
         Seen::of(request.header("content-type", "text/csv").body(file.to_owned())).await
     }
 
-    async fn import(&self, id: &str) -> Value {
+    pub(crate) async fn import(&self, id: &str) -> Value {
         self.get(&format!("/imports/{id}")).await.is(200).body
     }
 
-    async fn commits(&self, import: &Value) -> Value {
+    pub(crate) async fn commits(&self, import: &Value) -> Value {
         let id = import["id"].as_str().unwrap();
         self.post(&format!("/imports/{id}/commit"), json!({})).await.is(200);
         self.org.work().await.unwrap();
         self.import(id).await
     }
 
-    async fn undoes(&self, import: &Value) -> Value {
+    pub(crate) async fn undoes(&self, import: &Value) -> Value {
         let id = import["id"].as_str().unwrap();
         self.post(&format!("/imports/{id}/undo"), json!({})).await.is(200);
         self.org.work().await.unwrap();
@@ -41,7 +41,7 @@ impl House {
     }
 
     /// Row, status, and the faults as `column:code`.
-    async fn fates(&self, import: &Value) -> Vec<String> {
+    pub(crate) async fn fates(&self, import: &Value) -> Vec<String> {
         let id = import["id"].as_str().unwrap();
         let rows = self.get(&format!("/imports/{id}/rows?limit=200")).await.is(200).body;
         let shown = rows["data"].as_array().unwrap().iter().map(|row| {
@@ -62,18 +62,18 @@ impl House {
         shown.collect()
     }
 
-    async fn file(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn file(&self, path: &str) -> (u16, String) {
         let response = self.request("GET", path).send().await.unwrap();
         let status = response.status().as_u16();
         (status, response.text().await.unwrap())
     }
 
-    async fn count(&self, path: &str) -> u64 {
+    pub(crate) async fn count(&self, path: &str) -> u64 {
         self.get(path).await.is(200).body["page"]["count"]["value"].as_u64().unwrap()
     }
 }
 
-fn counts(import: &Value) -> [u64; 4] {
+pub(crate) fn counts(import: &Value) -> [u64; 4] {
     ["rows_create", "rows_update", "rows_unchanged", "rows_faulty"]
         .map(|name| import[name].as_u64().unwrap())
 }
@@ -115,7 +115,7 @@ async fn an_export_is_an_import() {
     let (status, out) = house.file("/places/export?sort=key").await;
     assert_eq!(status, 200, "{out}");
     assert!(out.starts_with("id,name,key,"), "{out}");
-    assert!(out.contains("'=x,a"), "{out}");
+    assert!(out.contains("\"'=x\",a"), "{out}");
     let again = house.sends("/places", "match=upsert", &out).await;
     assert_eq!(counts(&again), [0, 0, 2, 0], "{:?}", house.fates(&again).await);
     let changed = out.replace("-4.25", "-4.5");
@@ -146,7 +146,7 @@ async fn links_are_found_by_key_and_rows_by_natural_key() {
         house.sends("/halls", "dry_run=false", &format!("name,place\nA,arena\nB,{arena}\n")).await;
     assert_eq!(counts(&done), [2, 0, 0, 0], "{:?}", house.fates(&done).await);
     let (_, out) = house.file("/halls/export?links=key&fields=name,place_id&sort=name").await;
-    assert_eq!(out, "place_id.key,name\r\narena,A\r\narena,B\r\narena,One\r\n");
+    assert_eq!(out, "place_id.key,name\r\narena,\"A\"\r\narena,\"B\"\r\narena,\"One\"\r\n");
     let file = "key,seats\narena,5\nnew,6\n";
     let checked = house.sends("/places", "match=update&mode=each", file).await;
     assert_eq!(house.fates(&checked).await, ["2 update", "3 faulty key:not_found"]);

@@ -375,6 +375,7 @@ pub(crate) fn registry() -> &'static Registry {
     REGISTRY.get_or_init(|| {
         let domains =
             [&kernel::accounts::DOMAIN, &kernel::work::DOMAIN, &kernel::lists::DOMAIN, &DOMAIN];
+        let domains = [&domains[..], &[&crate::imports::DOMAIN]].concat();
         Registry::new(&domains).unwrap().leak()
     })
 }

@@ -12,6 +12,7 @@ mod doors;
 mod files;
 mod front;
 mod hall;
+mod imports;
 mod jobs;
 mod joining;
 mod kinds;

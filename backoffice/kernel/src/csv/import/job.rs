@@ -34,10 +34,15 @@ async fn run(job: JobRun) -> Result<Value> {
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let lost = matches!(error.code(), Code::Conflict | Code::Canceled) || error.is_retryable();
+    if error.code() == Code::Canceled {
+        ended(&job, import_id, "canceled", None).await?;
+        // Somebody canceled the job, or the import alone: then the job has done what was asked.
+        return if job.is_canceled() { Err(error) } else { Ok(json!({"status": "canceled"})) };
+    }
+    let lost = error.code() == Code::Conflict || error.is_retryable();
     let again = error.code().status() >= 500 && job.attempt() < ATTEMPTS_MAX;
     if !lost && !again {
-        failed(&job, import_id, &error).await?;
+        ended(&job, import_id, "failed", Some(&error)).await?;
     }
     Err(error)
 }
@@ -55,19 +60,32 @@ async fn work(job: &JobRun, id: Uuid) -> Result<Value> {
         }
         "importing" => all_or_each(job, import).await,
         "undoing" => undo::run(job, &import).await,
+        "canceled" => Err(canceled()),
         other => Ok(json!({"status": other})),
     }
 }
 
-async fn failed(job: &JobRun, id: Uuid, error: &Error) -> Result<()> {
+/// The import has come to an end that is none: nobody works on it any more, and its contents go.
+async fn ended(job: &JobRun, id: Uuid, status: &str, error: Option<&Error>) -> Result<()> {
     let mut cx = job.begin().await?;
-    let fields = [
-        ("status", json!("failed")),
-        ("error", error.problem(cx.request_id)),
-        ("finished_at", json!(cx.now.to_string())),
-    ];
-    let written = cx.set(&IMPORT, id, &fields).await;
-    cx.finish(written).await
+    let ended = async {
+        let import = Import::lock(&cx, id).await?;
+        if ["checking", "importing", "undoing"].contains(&import.status.as_str()) {
+            let fields = [
+                ("status", json!(status)),
+                ("error", error.map_or(Value::Null, |error| error.problem(cx.request_id))),
+                ("finished_at", json!(cx.now.to_string())),
+            ];
+            cx.set(&IMPORT, id, &fields).await?;
+        }
+        stage::empty(&cx, id).await
+    };
+    let ended = ended.await;
+    cx.finish(ended).await
+}
+
+fn canceled() -> Error {
+    Error::new(Code::Canceled, "the import was canceled")
 }
 
 /// A part of the file as it was staged.
@@ -91,23 +109,37 @@ async fn drafts(cx: &Cx, import: &Import, chunk: &Chunk) -> Result<Vec<plan::Dra
         )
         .await?;
     let records: Option<Vec<u8>> = row.try_get(0)?;
-    let records = records.ok_or_else(|| Error::new(Code::Canceled, "the import was canceled"))?;
+    let records = records.ok_or_else(canceled)?;
     plan::read(&import.mapping, &records)
 }
 
-pub(super) async fn keep(cx: &Cx, chunk: &Chunk, outcomes: &[u8], written: bool) -> Result<()> {
+/// Keeps what became of a chunk's rows.
+pub(super) async fn keep(
+    cx: &Cx,
+    chunk: &Chunk,
+    outcomes: &[Outcome],
+    written: bool,
+) -> Result<()> {
     cx.execute(
-        "update import_chunks set outcome = $3, done = $4 where org_id = $1 and id = $2",
-        &[&cx.org, &chunk.id, &outcomes, &written],
+        "update import_chunks set outcome = $3, fates = $4, done = $5 \
+         where org_id = $1 and id = $2",
+        &[&cx.org, &chunk.id, &outcome::write(outcomes), &outcome::fates(outcomes), &written],
     )
     .await
     .map(drop)
 }
 
+/// The same whatever becomes of the transaction that told it.
+async fn note(cx: &Cx, chunk: &Chunk, outcomes: &[Outcome]) -> Result<()> {
+    let apart = cx.apart().await?;
+    let kept = keep(&apart, chunk, outcomes, false).await;
+    apart.finish(kept).await
+}
+
 /// Everything that happens for the import says so in the change log.
 pub(super) async fn begin(job: &JobRun, import: &Import) -> Result<Cx> {
     let cx = job.begin().await?;
-    cx.because(&format!("import {}", import.id)).await?;
+    cx.because(&import.reason()).await?;
     if import.quiet {
         cx.query("select set_config('app.quiet', 'on', true)", &[]).await?;
     }
@@ -121,60 +153,61 @@ enum Next {
 }
 
 /// Writes every chunk as the commit would, and undoes it: what constraints, triggers and rules say is
-/// known, and nothing is changed. Outcomes wait in memory, some hundred bytes a row.
+/// known, and nothing is changed.
 async fn check(job: &JobRun, import: &Import) -> Result<Next> {
     let mut cx = begin(job, import).await?;
-    let ground = trial::ground(&cx, import.entity);
+    let tried = try_all(job, import, &mut cx).await;
+    cx.rollback().await?;
+    checked(job, import, tried?).await
+}
+
+async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts> {
+    cx.suppose();
+    let ground = trial::ground(cx, import);
     if ground == Ground::Copy {
-        trial::lay(&cx, import.entity).await?;
+        trial::lay(cx, import.entity).await?;
     }
     // Rows of others are locked for a batch only, but where rows stand above rows of earlier batches.
-    let apart = ground == Ground::Table && !write::links_itself(&cx, import.entity);
+    let apart = ground == Ground::Table && !write::links_itself(cx, import.entity);
     let mut seen = Seen::new();
     let mut counts = Counts::default();
-    let mut kept = Vec::new();
-    for chunk in chunks(&cx, import.id).await? {
-        let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
-        let drafts = drafts(&cx, import, &chunk).await?;
-        let mut outcomes = write::chunk(&mut cx, import, &may, drafts, &mut seen, ground).await?;
+    for chunk in chunks(cx, import.id).await? {
+        standing(cx, import.id, "checking").await?;
+        let may = May::ask(cx, import.entity, import.matching, &import.mapping)?;
+        let drafts = drafts(cx, import, &chunk).await?;
+        trial::mark(cx).await?;
+        let mut outcomes = write::chunk(cx, import, &may, drafts, &mut seen, ground).await?;
+        if apart {
+            trial::undo(cx).await?
+        } else {
+            trial::stand(cx).await?
+        }
         for outcome in outcomes.iter_mut().filter(|one| one.fate == Fate::Create) {
             // The row is not there, and will not have this id.
             (outcome.id, outcome.version) = (None, None);
         }
         counts.add(&outcomes);
-        kept.push((chunk, outcome::write(&outcomes)));
-        if apart {
-            cx.rollback().await?;
-            cx = begin(job, import).await?;
-        }
+        note(cx, &chunk, &outcomes).await?;
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }
-    cx.rollback().await?;
-    note(job, import, &kept).await?;
-    checked(job, import, counts).await
-}
-
-/// Keeps what a trial told, after it is undone.
-async fn note(job: &JobRun, import: &Import, kept: &[(Chunk, Vec<u8>)]) -> Result<()> {
-    let cx = begin(job, import).await?;
-    for (chunk, outcomes) in kept {
-        keep(&cx, chunk, outcomes, false).await?;
-    }
-    cx.commit().await
+    Ok(counts)
 }
 
 async fn checked(job: &JobRun, import: &Import, counts: Counts) -> Result<Next> {
     let faultless = counts.faulty == 0 || import.mode == Mode::Each;
     let next = if import.dry_run || !faultless { Next::Wait } else { Next::Write };
     let mut cx = begin(job, import).await?;
-    still(&cx, import.id, "checking").await?;
-    let mut fields = counts.fields();
-    fields.push(("status", json!(if next == Next::Wait { "checked" } else { "importing" })));
-    cx.set(&IMPORT, import.id, &fields).await?;
-    if next == Next::Wait {
-        job.finish(cx, json!({"status": "checked"})).await?;
-    } else {
-        cx.commit().await?;
+    let written = async {
+        still(&cx, import.id, "checking").await?;
+        let mut fields = counts.fields();
+        fields.push(("status", json!(if next == Next::Wait { "checked" } else { "importing" })));
+        cx.set(&IMPORT, import.id, &fields).await
+    };
+    match written.await {
+        Ok(()) if next == Next::Wait => {
+            job.finish(cx, json!({"status": "checked"})).await?;
+        }
+        written => cx.finish(written).await?,
     }
     Ok(next)
 }
@@ -184,13 +217,19 @@ pub(super) async fn still(cx: &Cx, id: Uuid, status: &str) -> Result<()> {
     let sql = "select status from imports where org_id = $1 and id = $2 for update";
     let row = cx.query_one(sql, &[&cx.org, &id]).await?;
     let present: &str = row.try_get(0)?;
-    if present == status {
-        return Ok(());
-    }
-    Err(Error::new(Code::Canceled, "the import was canceled"))
+    if present == status { Ok(()) } else { Err(canceled()) }
+}
+
+/// The same without a lock, for between two batches: whoever cancels is not kept waiting.
+async fn standing(cx: &Cx, id: Uuid, status: &str) -> Result<()> {
+    let sql = "select status from imports where org_id = $1 and id = $2";
+    let row = cx.query_one(sql, &[&cx.org, &id]).await?;
+    let present: &str = row.try_get(0)?;
+    if present == status { Ok(()) } else { Err(canceled()) }
 }
 
 async fn all_or_each(job: &JobRun, import: Import) -> Result<Value> {
+    import.demand_columns()?;
     match import.mode {
         Mode::All => all(job, &import).await,
         Mode::Each => each(job, &import).await,
@@ -200,30 +239,34 @@ async fn all_or_each(job: &JobRun, import: Import) -> Result<Value> {
 /// One transaction: rows, outcomes, the import's end and the job's.
 async fn all(job: &JobRun, import: &Import) -> Result<Value> {
     let mut cx = begin(job, import).await?;
-    let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
+    match write_all(job, import, &mut cx).await {
+        Ok(counts) => end(job, cx, import, counts).await,
+        Err(error) => cx.finish(Err(error)).await,
+    }
+}
+
+async fn write_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts> {
+    let may = May::ask(cx, import.entity, import.matching, &import.mapping)?;
     let mut seen = Seen::new();
     let mut counts = Counts::default();
-    let mut faulty = Vec::new();
-    let all = chunks(&cx, import.id).await?;
-    for chunk in all {
-        let drafts = drafts(&cx, import, &chunk).await?;
-        let outcomes =
-            write::chunk(&mut cx, import, &may, drafts, &mut seen, Ground::Table).await?;
+    for chunk in chunks(cx, import.id).await? {
+        standing(cx, import.id, "importing").await?;
+        let drafts = drafts(cx, import, &chunk).await?;
+        let outcomes = write::chunk(cx, import, &may, drafts, &mut seen, Ground::Table).await?;
         counts.add(&outcomes);
-        let told = outcome::write(&outcomes);
-        keep(&cx, &chunk, &told, true).await?;
         if outcomes.iter().any(|one| one.fate == Fate::Faulty) {
-            faulty.push((chunk, told));
+            // Told although nothing of it will be there.
+            note(cx, &chunk, &outcomes).await?;
+        } else {
+            keep(cx, &chunk, &outcomes, true).await?;
         }
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }
     if counts.faulty > 0 {
-        cx.rollback().await?;
-        note(job, import, &faulty).await?;
         let text = format!("{} rows are faulty: nothing is imported", counts.faulty);
         return Err(Error::new(Code::NotReady, text));
     }
-    end(job, cx, import, counts).await
+    Ok(counts)
 }
 
 /// A transaction a chunk; faulty rows stay out.
@@ -235,26 +278,35 @@ async fn each(job: &JobRun, import: &Import) -> Result<Value> {
     let mut counts = Counts::default();
     for chunk in &chunks {
         let mut cx = begin(job, import).await?;
-        let may = May::ask(&cx, import.entity, import.matching, &import.mapping)?;
-        let mut drafts = drafts(&cx, import, chunk).await?;
-        if chunk.done {
-            // Written by a run that did not come to its end: only its keys matter to later rows.
-            plan::once(import.entity, &mut drafts, &mut seen);
-            counts.add(&outcomes(&cx, chunk).await?);
-            cx.rollback().await?;
-            continue;
-        }
-        let outcomes =
-            write::chunk(&mut cx, import, &may, drafts, &mut seen, Ground::Table).await?;
-        still(&cx, import.id, "importing").await?;
-        counts.add(&outcomes);
-        keep(&cx, chunk, &outcome::write(&outcomes), true).await?;
-        cx.set(&IMPORT, import.id, &counts.fields()).await?;
-        cx.commit().await?;
+        let one = one_of_each(import, &mut cx, chunk, &mut seen, &mut counts).await;
+        cx.finish(one).await?;
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }
     let cx = begin(job, import).await?;
     end(job, cx, import, counts).await
+}
+
+async fn one_of_each(
+    import: &Import,
+    cx: &mut Cx,
+    chunk: &Chunk,
+    seen: &mut Seen,
+    counts: &mut Counts,
+) -> Result<()> {
+    standing(cx, import.id, "importing").await?;
+    let may = May::ask(cx, import.entity, import.matching, &import.mapping)?;
+    let mut drafts = drafts(cx, import, chunk).await?;
+    if chunk.done {
+        // Written by a run that did not come to its end: only its keys matter to later rows.
+        plan::once(import.entity, &mut drafts, seen);
+        counts.add(&outcomes(cx, chunk).await?);
+        return Ok(());
+    }
+    let outcomes = write::chunk(cx, import, &may, drafts, seen, Ground::Table).await?;
+    still(cx, import.id, "importing").await?;
+    counts.add(&outcomes);
+    keep(cx, chunk, &outcomes, true).await?;
+    cx.set(&IMPORT, import.id, &counts.fields()).await
 }
 
 pub(super) async fn outcomes(cx: &Cx, chunk: &Chunk) -> Result<Vec<Outcome>> {
@@ -269,11 +321,16 @@ pub(super) async fn outcomes(cx: &Cx, chunk: &Chunk) -> Result<Vec<Outcome>> {
 }
 
 async fn end(job: &JobRun, mut cx: Cx, import: &Import, counts: Counts) -> Result<Value> {
-    still(&cx, import.id, "importing").await?;
-    stage::empty(&cx, import.id).await?;
-    let mut fields = counts.fields();
-    fields.push(("status", json!("done")));
-    fields.push(("finished_at", json!(cx.now.to_string())));
-    cx.set(&IMPORT, import.id, &fields).await?;
-    job.finish(cx, json!({"status": "done"})).await
+    let written = async {
+        still(&cx, import.id, "importing").await?;
+        stage::empty(&cx, import.id).await?;
+        let mut fields = counts.fields();
+        fields.push(("status", json!("done")));
+        fields.push(("finished_at", json!(cx.now.to_string())));
+        cx.set(&IMPORT, import.id, &fields).await
+    };
+    match written.await {
+        Ok(()) => job.finish(cx, json!({"status": "done"})).await,
+        Err(error) => cx.finish(Err(error)).await,
+    }
 }

@@ -43,7 +43,7 @@ pub(super) type Seen = BTreeSet<Key>;
 /// Reads a chunk as it was staged: in front of each record's cells stands its row.
 pub(super) fn read(mapping: &Mapping, records: &[u8]) -> Result<Vec<Draft>> {
     let broken = |_| Error::internal("a staged chunk cannot be read");
-    let mut reader = Reader::new(Some(b','));
+    let mut reader = Reader::numbered();
     let mut all = Vec::new();
     reader.push(records, &mut all).map_err(broken)?;
     reader.finish(&mut all).map_err(broken)?;
@@ -250,20 +250,23 @@ pub(super) fn new_body(entity: &'static Entity, draft: &Draft) -> Map<String, Va
 }
 
 /// What changes in a row that is there; `None` when nothing does. Fields that are set once may stand
-/// there with the value that they have.
+/// there with the value that they have. A field that the sender may not read counts as changed
+/// whatever its value is: else a trial would tell it.
 pub(super) fn changes(
-    entity: &'static Entity,
+    import: &Import,
+    may: &May,
     draft: &Draft,
     found: &Found,
 ) -> Option<Map<String, Value>> {
     let mut body = draft.body.clone();
     let mut differs = false;
     body.retain(|name, given| {
-        let Some(field) = entity.field(name) else {
-            differs |= name != "custom" || !same_custom(given, found.row.get(name));
+        let Some(field) = import.entity.field(name) else {
+            let readable = import.mapping.custom_fields().all(|field| may.reads_custom(field));
+            differs |= name != "custom" || !readable || !same_custom(given, found.row.get(name));
             return true;
         };
-        let same = lookup::same(field, given, found.row.get(name));
+        let same = may.reads(field) && lookup::same(field, given, found.row.get(name));
         differs |= !same;
         !(same && field.access == Writes::WriteOnce)
     });

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::Import;
 use super::outcome::{Fate, Outcome};
 use super::plan::Draft;
 use super::write::links_itself;
@@ -25,14 +26,33 @@ pub(super) enum Ground {
     Copy,
 }
 
-/// Triggers, rules and rows that stand above each other need the table itself.
-pub(super) fn ground(cx: &Cx, entity: &'static Entity) -> Ground {
-    let judged = !entity.constraints.is_empty() || !cx.registry().rules(entity.name).is_empty();
-    if judged || links_itself(cx, entity) || entity.scope != Scope::Tenant {
+/// Triggers, rules, rows that stand above each other and links to what only a foreign key of the
+/// table judges (people of the whole house) need the table itself.
+pub(super) fn ground(cx: &Cx, import: &Import) -> Ground {
+    let (entity, registry) = (import.entity, cx.registry());
+    let judged = !entity.constraints.is_empty() || !registry.rules(entity.name).is_empty();
+    let outside = import.mapping.fields().any(|field| {
+        registry.target(entity, field.name).is_some_and(|target| target.scope != Scope::Tenant)
+    });
+    if judged || outside || links_itself(cx, entity) || entity.scope != Scope::Tenant {
         Ground::Table
     } else {
         Ground::Copy
     }
+}
+
+/// Begins a part of the trial, which `undo` or `stand` ends. What it has locked is free behind `undo`.
+pub(super) async fn mark(cx: &Cx) -> Result<()> {
+    cx.execute("savepoint trial", &[]).await.map(drop)
+}
+
+pub(super) async fn undo(cx: &Cx) -> Result<()> {
+    cx.execute("rollback to savepoint trial", &[]).await?;
+    stand(cx).await
+}
+
+pub(super) async fn stand(cx: &Cx) -> Result<()> {
+    cx.execute("release savepoint trial", &[]).await.map(drop)
 }
 
 /// Lays the copy, with the names that the errors of the table have.
@@ -83,7 +103,8 @@ pub(super) async fn fetch(cx: &Cx, entity: &'static Entity, drafts: &[Draft]) ->
     cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(&ids)]).await.map(drop)
 }
 
-/// Keys that rows of the table have already: the copy knows the file's rows only.
+/// Keys that rows of the table have already: the copy knows the file's rows only, and knows better
+/// of those that it has.
 pub(super) async fn clashes(
     cx: &Cx,
     entity: &'static Entity,
@@ -125,7 +146,8 @@ async fn taken(cx: &Cx, entity: &Entity, unique: &Unique, ids: &[Uuid]) -> Resul
     let sql = format!(
         "select distinct x.id from pg_temp.\"{name}\" x join public.\"{name}\" p \
          on p.org_id = x.org_id and {} and p.id <> x.id{living} \
-         where x.org_id = $1 and x.id = any($2)",
+         where x.org_id = $1 and x.id = any($2) and not exists \
+         (select from pg_temp.\"{name}\" moved where moved.org_id = p.org_id and moved.id = p.id)",
         same.join(" and "),
         name = entity.name
     );

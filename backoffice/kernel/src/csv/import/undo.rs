@@ -1,7 +1,8 @@
-//! Taking an import back: rows that it made are deleted, rows that it changed and nobody else since
-//! get their earlier values from the change log, the others stay and are listed with the reason.
+//! Taking an import back: rows that it made are deleted, rows that it changed get their earlier
+//! values from the change log; those that somebody else has changed since stay and are listed with
+//! the reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 use tokio_postgres::types::Type;
@@ -10,15 +11,16 @@ use uuid::Uuid;
 use super::super::entities::IMPORT;
 use super::Import;
 use super::job::{Chunk, begin, chunks, keep, outcomes, still};
-use super::outcome::{self, Fate, Outcome};
+use super::outcome::{Fate, Outcome};
 use crate::cx::Cx;
 use crate::engine;
+use crate::engine::found::Found;
 use crate::engine::many::{self, Patch};
 use crate::entity::Access as Writes;
 use crate::error::{Code, Error, Fault, Result};
 use crate::jobs::JobRun;
 use crate::param::{Bound, Param};
-use crate::rights;
+use crate::rights::{self, uuids};
 
 /// The rights to undo what the import may have done.
 pub(super) fn permitted(cx: &Cx, import: &Import) -> Result<()> {
@@ -40,10 +42,8 @@ pub(super) async fn run(job: &JobRun, import: &Import) -> Result<Value> {
     let (mut undone, mut kept) = (0_u64, 0_u64);
     for chunk in all.iter().rev().filter(|chunk| chunk.done) {
         let mut cx = begin(job, import).await?;
-        still(&cx, import.id, "undoing").await?;
-        let outcomes = chunk_back(&mut cx, import, chunk).await?;
-        keep(&cx, chunk, &outcome::write(&outcomes), true).await?;
-        cx.commit().await?;
+        let outcomes = one_back(&mut cx, import, chunk).await;
+        let outcomes = cx.finish(outcomes).await?;
         let count = |fate| outcomes.iter().filter(|one| one.fate == fate).count() as u64;
         undone += count(Fate::Undone);
         kept += count(Fate::Kept);
@@ -60,13 +60,64 @@ pub(super) async fn run(job: &JobRun, import: &Import) -> Result<Value> {
     job.finish(cx, json!({"status": "undone", "undone": undone, "kept": kept})).await
 }
 
+async fn one_back(cx: &mut Cx, import: &Import, chunk: &Chunk) -> Result<Vec<Outcome>> {
+    still(cx, import.id, "undoing").await?;
+    let outcomes = chunk_back(cx, import, chunk).await?;
+    keep(cx, chunk, &outcomes, true).await?;
+    Ok(outcomes)
+}
+
 async fn chunk_back(cx: &mut Cx, import: &Import, chunk: &Chunk) -> Result<Vec<Outcome>> {
     let mut all = outcomes(cx, chunk).await?;
+    let written = |one: &&mut Outcome| matches!(one.fate, Fate::Create | Fate::Update);
+    let touched = touched(cx, import, &all).await?;
+    for outcome in all.iter_mut().filter(written) {
+        if outcome.id.is_some_and(|id| touched.contains(&id)) {
+            let text = "the row was changed or erased since the import";
+            stay(outcome, vec![Fault::new("version", Code::VersionMismatch, text)]);
+        }
+    }
     for outcome in all.iter_mut().rev().filter(|one| one.fate == Fate::Create) {
         deleted(cx, import, outcome).await?;
     }
     restored(cx, import, &mut all).await?;
     Ok(all)
+}
+
+/// Rows of the import that somebody else has changed since, or whose values were erased. They are
+/// locked first, so that it stays true. What is deleted is not among them.
+async fn touched(cx: &Cx, import: &Import, all: &[Outcome]) -> Result<BTreeSet<Uuid>> {
+    let entity = import.entity;
+    let written: Vec<(Uuid, i64)> = all.iter().filter_map(|one| one.id.zip(one.version)).collect();
+    if written.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    if entity.soft_deletes() || entity.operations.patch {
+        let ids: Vec<Uuid> = written.iter().map(|(id, _)| *id).collect();
+        let sql = format!(
+            "select from \"{}\" where org_id = $1 and id = any($2) order by id for update",
+            entity.name
+        );
+        cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(&ids)]).await?;
+    }
+    let sql = format!(
+        "select w.id from unnest($2::uuid[], $3::bigint[]) as w(id, version) \
+         join \"{name}\" t on t.org_id = $1 and t.id = w.id{living} where exists \
+         (select from changes c where c.org_id = $1 and c.table_name = '{name}' and c.row_id = w.id \
+          and (c.version > w.version and c.reason is distinct from $4 \
+               or c.erased_at is not null))",
+        name = entity.name,
+        living = if entity.soft_deletes() { " and t.deleted_at is null" } else { "" },
+    );
+    let (ids, versions) = written.iter().map(|(id, v)| (Param::Uuid(*id), Param::Int(*v))).unzip();
+    let params = [
+        Bound::uuid(cx.org),
+        Bound { value: Param::List(ids), ty: Type::UUID_ARRAY },
+        Bound { value: Param::List(versions), ty: Type::INT8_ARRAY },
+        Bound { value: Param::Text(import.reason()), ty: Type::TEXT },
+    ];
+    let rows = cx.query_typed(&sql, &params).await?;
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
 async fn deleted(cx: &mut Cx, import: &Import, outcome: &mut Outcome) -> Result<()> {
@@ -114,19 +165,21 @@ async fn restored(cx: &mut Cx, import: &Import, all: &mut [Outcome]) -> Result<(
     let changed: Vec<(Uuid, i64)> = all
         .iter()
         .filter(|one| one.fate == Fate::Update)
-        .filter_map(|one| one.id.zip(one.version))
+        .filter_map(|one| one.id.zip(one.before))
         .collect();
     if changed.is_empty() {
         return Ok(());
     }
     let access = rights::may(&cx.actor, import.entity, "update")?;
-    let mut earlier = earlier(cx, import, &changed).await?;
-    let mut patches = Vec::new();
-    for (id, version) in &changed {
-        if let Some(body) = earlier.remove(id) {
-            patches.push(Patch { id: *id, version: Some(*version), body });
-        }
-    }
+    let earlier = earlier(cx, import, &changed).await?;
+    let patches: Vec<Patch> = earlier
+        .into_iter()
+        .map(|found| Patch {
+            id: found.id,
+            version: Some(found.version),
+            body: given(import, found.row),
+        })
+        .collect();
     let written = many::update(cx, import.entity, &patches, &access).await?;
     let mut ended: BTreeMap<Uuid, Result<Uuid>> =
         patches.iter().map(|patch| patch.id).zip(written).collect();
@@ -135,48 +188,57 @@ async fn restored(cx: &mut Cx, import: &Import, all: &mut [Outcome]) -> Result<(
             Some(Ok(_)) => outcome.fate = Fate::Undone,
             Some(Err(error)) => stay(outcome, told(&error)),
             None => {
-                let text = "the row was changed or erased since the import";
-                stay(outcome, vec![Fault::new("version", Code::VersionMismatch, text)]);
+                let text = "the row is not there any more";
+                stay(outcome, vec![Fault::new("id", Code::NotFound, text)]);
             }
         }
     }
     Ok(())
 }
 
-/// The imported fields as they were before, for rows that still have the import's version: the
-/// change of that version laid over the row, read back by the table's own types.
-async fn earlier(
-    cx: &Cx,
-    import: &Import,
-    changed: &[(Uuid, i64)],
-) -> Result<BTreeMap<Uuid, Map<String, Value>>> {
+/// Rows with the values that they had before the import: the first value of each field that it
+/// changed (a rule may have changed it again within the import), read by the table's own types.
+async fn earlier(cx: &Cx, import: &Import, changed: &[(Uuid, i64)]) -> Result<Vec<Found>> {
     let entity = import.entity;
     let source = format!(
-        "(select (jsonb_populate_record(null::\"{name}\", to_jsonb(t) \
-             || coalesce((select jsonb_object_agg(key, null::text) from jsonb_object_keys(c.after) key), '{{}}') \
-             || coalesce(c.before, '{{}}'))).* \
+        "(select (jsonb_populate_record(null::\"{name}\", to_jsonb(t) || first.fields)).* \
            from unnest($2::uuid[], $3::bigint[]) as w(id, version) \
-           join changes c on c.org_id = $1 and c.table_name = '{name}' and c.row_id = w.id \
-                and c.version = w.version and c.erased_at is null and c.op = 'update' \
-           join \"{name}\" t on t.org_id = $1 and t.id = w.id and t.version = w.version) as \"{name}\"",
-        name = entity.name
+           join \"{name}\" t on t.org_id = $1 and t.id = w.id, \
+           lateral (select coalesce(jsonb_object_agg(f.key, f.value), '{{}}') as fields from \
+             (select distinct on (k.key) k.key, coalesce(c.before -> k.key, 'null') as value \
+                from changes c, jsonb_object_keys(coalesce(c.before, '{{}}') \
+                     || coalesce(c.after, '{{}}')) as k(key) \
+               where c.org_id = $1 and c.table_name = '{name}' and c.row_id = w.id \
+                 and c.version > w.version and c.op = 'update' and c.reason = $4 \
+               order by k.key, c.version) as f) as first \
+          ) as \"{name}\"{living}",
+        name = entity.name,
+        living = if entity.soft_deletes() { " where deleted_at is null" } else { "" },
     );
     let (ids, versions) = changed.iter().map(|(id, v)| (Param::Uuid(*id), Param::Int(*v))).unzip();
     let params = [
         Bound::uuid(cx.org),
         Bound { value: Param::List(ids), ty: Type::UUID_ARRAY },
         Bound { value: Param::List(versions), ty: Type::INT8_ARRAY },
+        Bound { value: Param::Text(import.reason()), ty: Type::TEXT },
     ];
-    let rows = engine::found::from_source(cx, entity, &source, &params).await?;
-    let fields: Vec<&str> = import
+    engine::found::from_source(cx, entity, &source, &params).await
+}
+
+/// Of an earlier row, what the file gave: fields, and custom fields key by key.
+fn given(import: &Import, mut row: Map<String, Value>) -> Map<String, Value> {
+    let custom = row.remove("custom").unwrap_or_default();
+    let mut body: Map<String, Value> = import
         .mapping
         .fields()
         .filter(|field| field.access == Writes::Writable)
-        .map(|field| field.name)
+        .filter_map(|field| row.remove_entry(field.name))
         .collect();
-    let body = |mut row: Map<String, Value>| {
-        row.retain(|name, _| fields.contains(&name.as_str()));
-        row
-    };
-    Ok(rows.into_iter().map(|found| (found.id, body(found.row))).collect())
+    let keys = import.mapping.custom_fields().map(|field| field.key.as_str());
+    let keys: Map<String, Value> =
+        keys.map(|key| (key.to_owned(), custom.get(key).cloned().unwrap_or_default())).collect();
+    if !keys.is_empty() {
+        body.insert("custom".to_owned(), Value::Object(keys));
+    }
+    body
 }

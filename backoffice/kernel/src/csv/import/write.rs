@@ -54,7 +54,7 @@ pub(super) async fn chunk(
         if ready.is_empty() {
             break;
         }
-        layer(cx, import, may, ready, &mut outcomes).await?;
+        layer(cx, import, may, ready, ground, &mut outcomes).await?;
         if waiting.is_empty() {
             break;
         }
@@ -65,6 +65,7 @@ pub(super) async fn chunk(
     }
     let mut outcomes: Vec<Outcome> = outcomes.into_values().collect();
     match ground {
+        Ground::Table if cx.is_trial() => {}
         Ground::Table => versions(cx, import.entity, &mut outcomes).await?,
         Ground::Copy => trial::clashes(cx, import.entity, &mut outcomes).await?,
     }
@@ -104,6 +105,7 @@ async fn layer(
     import: &Import,
     may: &May,
     drafts: Vec<Draft>,
+    ground: Ground,
     outcomes: &mut BTreeMap<u64, Outcome>,
 ) -> Result<()> {
     let entity = import.entity;
@@ -111,7 +113,7 @@ async fn layer(
     let (mut patches, mut patch_rows) = (Vec::new(), Vec::new());
     for draft in &drafts {
         match &draft.found {
-            Some(found) => match plan::changes(entity, draft, found) {
+            Some(found) => match plan::changes(import, may, draft, found) {
                 Some(body) => {
                     patches.push(Patch { id: found.id, version: Some(found.version), body });
                     patch_rows.push(draft.row);
@@ -132,8 +134,23 @@ async fn layer(
         tell(outcomes, Fate::Create, new_rows, written);
     }
     if let Some(access) = may.update.as_ref().filter(|_| !patches.is_empty()) {
+        // Other people's rows are not kept from them while the rest of a file is tried.
+        let tried_in_place = cx.is_trial() && ground == Ground::Table;
+        if tried_in_place {
+            trial::mark(cx).await?;
+        }
         let written = many::update(cx, entity, &patches, access).await?;
+        if tried_in_place {
+            trial::undo(cx).await?;
+        }
+        let versions = patches.iter().map(|patch| patch.version);
+        let versions: Vec<(u64, Option<i64>)> = patch_rows.iter().copied().zip(versions).collect();
         tell(outcomes, Fate::Update, patch_rows, written);
+        for (row, version) in versions {
+            if let Some(outcome) = outcomes.get_mut(&row) {
+                outcome.before = version;
+            }
+        }
     }
     Ok(())
 }
