@@ -1081,7 +1081,7 @@ create table imports (
     updated_at timestamp with time zone default now() not null,
     user_id uuid,
     entity text not null,
-    status text default 'checking' not null,
+    status text default 'uploading' not null,
     mode text not null,
     matching text not null,
     dry_run boolean not null,
@@ -1099,7 +1099,7 @@ create table imports (
     custom jsonb default '{}'::jsonb not null,
     constraint imports_pkey primary key (org_id, id),
     constraint imports_entity_check check (char_length(entity) <= 300),
-    constraint imports_status_check check (status in ('checking', 'checked', 'importing', 'done', 'failed', 'canceled', 'undoing', 'undone', 'expired')),
+    constraint imports_status_check check (status in ('uploading', 'checking', 'checked', 'importing', 'done', 'failed', 'canceled', 'undoing', 'undone', 'expired')),
     constraint imports_mode_check check (mode in ('all', 'each')),
     constraint imports_matching_check check (matching in ('create', 'update', 'upsert')),
     constraint imports_mapping_check check (octet_length(mapping::text) <= 65536),
@@ -1125,15 +1125,21 @@ create table import_chunks (
     import_id uuid not null,
     seq bigint not null,
     row_count bigint not null,
+    row_first bigint not null,
+    row_last bigint not null,
     done boolean default false not null,
     records bytea,
     outcome bytea,
+    fates jsonb,
     custom jsonb default '{}'::jsonb not null,
     constraint import_chunks_pkey primary key (org_id, id),
     constraint import_chunks_seq_check check (seq >= 0),
     constraint import_chunks_row_count_check check (row_count >= 0),
+    constraint import_chunks_row_first_check check (row_first >= 0),
+    constraint import_chunks_row_last_check check (row_last >= 0),
     constraint import_chunks_records_check check (octet_length(records) <= 4194304),
-    constraint import_chunks_outcome_check check (octet_length(outcome) <= 4194304)
+    constraint import_chunks_outcome_check check (octet_length(outcome) <= 4194304),
+    constraint import_chunks_fates_check check (octet_length(fates::text) <= 65536)
 );
 create unique index import_chunks_seq_key on import_chunks (org_id, import_id, seq);
 
@@ -2321,7 +2327,7 @@ alter table import_chunks force row level security;
 create policy import_chunks_tenant on import_chunks using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on import_chunks to atlvs_app;
 grant select on import_chunks to atlvs_definer;
-grant update (done, records, outcome) on import_chunks to atlvs_definer;
+grant update (done, records, outcome, fates) on import_chunks to atlvs_definer;
 alter table saved_views enable row level security;
 alter table saved_views force row level security;
 create policy saved_views_tenant on saved_views using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -4330,14 +4336,14 @@ create trigger imports_change_update after update on imports referencing old tab
     for each statement execute function record_changes('{}', '{}', '{mapping,error}');
 create trigger imports_change_delete after delete on imports referencing old table as old_rows
     for each statement execute function record_changes('{}', '{}', '{mapping,error}');
-create trigger import_chunks_touch before update of org_id, id, version, created_at, updated_at, import_id, seq, row_count, custom on import_chunks
+create trigger import_chunks_touch before update of org_id, id, version, created_at, updated_at, import_id, seq, row_count, row_first, row_last, custom on import_chunks
     for each row execute function touch();
 create trigger import_chunks_change_insert after insert on import_chunks referencing new table as new_rows
-    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
+    for each statement execute function record_changes('{}', '{done,records,outcome,fates}', '{}');
 create trigger import_chunks_change_update after update on import_chunks referencing old table as old_rows new table as new_rows
-    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
+    for each statement execute function record_changes('{}', '{done,records,outcome,fates}', '{}');
 create trigger import_chunks_change_delete after delete on import_chunks referencing old table as old_rows
-    for each statement execute function record_changes('{}', '{done,records,outcome}', '{}');
+    for each statement execute function record_changes('{}', '{done,records,outcome,fates}', '{}');
 create trigger saved_views_touch before update on saved_views
     for each row execute function touch();
 create trigger saved_views_change_insert after insert on saved_views referencing new table as new_rows
