@@ -3,6 +3,7 @@
 
 mod account;
 mod bulk;
+mod condition;
 pub(crate) mod idempotency;
 mod operation;
 mod perform;
@@ -62,6 +63,7 @@ pub(crate) struct Call {
     pub(crate) query: Vec<(String, String)>,
     pub(crate) body: Body,
     pub(crate) if_match: Option<String>,
+    pub(crate) if_none_match: Option<String>,
     /// Header `Idempotency-Key`.
     pub(crate) idempotency_key: Option<String>,
     /// Bearer token or session cookie.
@@ -181,6 +183,7 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
             return csv::export::answer(service, call, actor, org, entity).await;
         }
         route::Target::Import { entity } => {
+            condition::on_collection(call)?;
             return csv::import::answer(service, call, actor, org, entity).await;
         }
         _ => {}

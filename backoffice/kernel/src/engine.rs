@@ -14,6 +14,7 @@ mod prepare;
 pub(crate) mod reach;
 pub(crate) mod restore;
 mod rules;
+mod standing;
 mod told;
 pub(crate) mod upsert;
 

@@ -94,6 +94,15 @@ impl Error {
         error
     }
 
+    /// One refusal for reasons that each have a sentence of their own; `faults` is not empty.
+    #[track_caller]
+    pub(crate) fn refusals(code: Code, detail: String, mut faults: Vec<Fault>) -> Self {
+        faults.truncate(FAULTS_MAX);
+        let mut error = Self::new(code, detail);
+        error.0.faults = faults;
+        error
+    }
+
     /// The same refusal, told of the parameter that named the field.
     #[must_use]
     pub(crate) fn at(mut self, path: &str) -> Self {

@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use crate::cx::Cx;
 use crate::engine;
-use crate::entity::{Entity, Move};
+use crate::entity::{Entity, Flow, Move};
 use crate::error::{Code, Error, Fault, Result};
 use crate::param::Bound;
 
 /// A move that the row's state allows.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Begun {
-    field: &'static str,
+    flow: &'static Flow,
+    action: &'static str,
     from: String,
     to: &'static str,
 }
@@ -43,7 +44,7 @@ pub(crate) fn begin(
         return Err(Error::field(Code::InvalidTransition, flow.field, text));
     };
     filled(one, row, input)?;
-    Ok(Some(Begun { field: flow.field, from: state.to_owned(), to: one.to }))
+    Ok(Some(Begun { flow, action: one.action, from: state.to_owned(), to: one.to }))
 }
 
 fn filled(one: &Move, row: &Map<String, Value>, input: &Map<String, Value>) -> Result<()> {
@@ -62,25 +63,64 @@ fn filled(one: &Move, row: &Map<String, Value>, input: &Map<String, Value>) -> R
     if faults.is_empty() { Ok(()) } else { Err(Error::faults(faults)) }
 }
 
-/// Sets the new state, unless the action has set one itself.
+/// Sets the new state. An action that has set one itself has chosen among the moves of its name from
+/// where the row stood: another state is a fault of the action, and nothing of it stays.
 pub(crate) async fn end(
     cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     begun: &Begun,
 ) -> Result<()> {
-    if begun.from == begun.to {
+    let state = state(cx, entity, begun.flow, id).await?;
+    if state == begun.from {
+        if begun.from == begun.to {
+            return Ok(());
+        }
+        return engine::patch::set(cx, entity, id, &[(begun.flow.field, Value::from(begun.to))])
+            .await;
+    }
+    let leads = |one: &Move| {
+        one.action == begun.action && one.from.contains(&&*begun.from) && one.to == state
+    };
+    if begun.flow.moves.iter().any(leads) {
         return Ok(());
     }
+    let (name, action, from) = (entity.name, begun.action, &begun.from);
+    Err(Error::internal(format!(
+        "{action} led a row of {name} from {from} to {state}: no move does"
+    )))
+}
+
+/// A state that code of ours writes is one that some move leads to from where the row stands.
+pub(crate) async fn demand_move(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    body: &Map<String, Value>,
+) -> Result<()> {
+    let Some((flow, to)) = entity.flow.and_then(|flow| Some((flow, body.get(flow.field)?))) else {
+        return Ok(());
+    };
+    let from = state(cx, entity, flow, id).await?;
+    let to = to.as_str().unwrap_or_default();
+    let leads = |one: &Move| one.from.contains(&&*from) && one.to == to;
+    if from == to || flow.moves.iter().any(leads) {
+        return Ok(());
+    }
+    Err(Error::internal(format!(
+        "a row of {} was set from {from} to {to}: no move does",
+        entity.name
+    )))
+}
+
+/// Where the row stands, locked until the transaction ends.
+async fn state(cx: &Cx, entity: &'static Entity, flow: &Flow, id: Uuid) -> Result<String> {
     let sql = format!(
-        "select \"{}\" from \"{}\" where \"org_id\" = $1 and \"id\" = $2",
-        begun.field, entity.name
+        "select \"{}\" from \"{}\" where \"org_id\" = $1 and \"id\" = $2 for update",
+        flow.field, entity.name
     );
     let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), Bound::uuid(id)]).await?;
-    let row = rows.first().ok_or_else(|| Error::not_found("row"))?;
-    let state: &str = row.try_get(0)?;
-    if state != begun.from {
-        return Ok(());
-    }
-    engine::patch::set(cx, entity, id, &[(begun.field, Value::from(begun.to))]).await
+    let row =
+        rows.first().ok_or_else(|| Error::not_found(&format!("row in {}", entity.route())))?;
+    Ok(row.try_get(0)?)
 }

@@ -1,6 +1,7 @@
 //! What each kind is in JSON and on the wire to the database: reading and checking a value, and
 //! writing one into a buffer. What it is in SQL stands in `kind_sql`.
 
+mod canonical;
 mod encode;
 mod form;
 mod pair;
@@ -20,6 +21,7 @@ use crate::error::Code;
 use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX, RATE_SCALE};
 use crate::param::Param;
 
+pub(crate) use canonical::canonical;
 pub(crate) use encode::{encode, write_text};
 pub(crate) use pair::{decode_pair, second_type};
 pub(crate) use span::text as duration_text;
@@ -287,7 +289,6 @@ fn text_list(value: &Value, max_items: u32) -> Decoded<Param> {
     Ok(Param::List(texts))
 }
 
-/// An object, or `wrong_type` said in the caller's words.
 /// Bytes as the API writes them.
 pub(crate) fn bytes_json(bytes: &[u8]) -> Value {
     Value::String(data_encoding::BASE64.encode(bytes))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{CustomField, Model, load};
 use crate::cx::Cx;
 use crate::ddl::has_custom_fields;
-use crate::entity::{Entity, Kind, Level};
+use crate::entity::{Entity, Level};
 use crate::error::{Code, Error, Fault};
 use crate::kind;
 use crate::kind_sql::JSON_BYTES_MAX;
@@ -57,8 +57,8 @@ pub(crate) fn body(
             continue;
         }
         match fits(field, value) {
-            Ok(()) => {
-                custom.set.insert(key.clone(), value.clone());
+            Ok(value) => {
+                custom.set.insert(key.clone(), value);
             }
             Err(fault) => faults.push(fault),
         }
@@ -100,16 +100,12 @@ pub(crate) async fn permitted(
     if faults.is_empty() { Ok(()) } else { Err(Error::fields(Code::FieldNotPermitted, faults)) }
 }
 
-fn fits(field: &CustomField, value: &Value) -> Result<(), Fault> {
-    let refused = if field.kind == Kind::Money {
-        kind::decode_pair(field.kind, value).err()
-    } else {
-        kind::decode(field.kind, value).err()
-    };
-    if let Some(refusal) = refused {
+/// The value as it is kept: lists cast it to its kind's type, which knows fewer spellings than we do.
+fn fits(field: &CustomField, value: &Value) -> Result<Value, Fault> {
+    let kept = kind::canonical(field.kind, value).map_err(|refusal| {
         let path = format!("custom.{}{}", field.key, refusal.below);
-        return Err(Fault::new(path, refusal.code, refusal.message));
-    }
+        Fault::new(path, refusal.code, refusal.message)
+    })?;
     let known = |text: &str| field.options.iter().any(|option| option == text);
     if !field.options.is_empty() && !value.as_str().is_some_and(known) {
         let text = format!("must be one of: {}", field.options.join(", "));
@@ -118,7 +114,7 @@ fn fits(field: &CustomField, value: &Value) -> Result<(), Fault> {
     if field.required && value.as_str() == Some("") {
         return Err(required(&field.key));
     }
-    Ok(())
+    Ok(kept)
 }
 
 fn required(key: &str) -> Fault {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::perform::{Operation, perform};
 use super::{Answer, route, run};
 use crate::cx::Cx;
+use crate::engine::upsert::Demand;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
 use crate::registry::Registry;
@@ -100,7 +101,7 @@ impl Operation {
     /// Where in an operation the fields stand that its faults name.
     fn below(&self) -> &'static str {
         match self {
-            Self::Create(_) | Self::Update { .. } | Self::Upsert(_) => ".data",
+            Self::Create(_) | Self::Update { .. } | Self::Upsert { .. } => ".data",
             Self::Act { .. } => ".input",
             Self::Delete { .. } | Self::Restore { .. } => "",
         }
@@ -181,7 +182,9 @@ impl Form<'_> {
         let op = item.remove("op");
         let read = match op.as_ref().and_then(Value::as_str) {
             Some("create") => self.object(&mut item, "data").map(Operation::Create),
-            Some("upsert") => self.object(&mut item, "data").map(Operation::Upsert),
+            Some("upsert") => self
+                .object(&mut item, "data")
+                .map(|data| Operation::Upsert { data, demand: Demand::Nothing }),
             Some("update") => {
                 let (id, version) = (self.id(&mut item), self.version(&mut item));
                 let data = self.object(&mut item, "data");

@@ -69,6 +69,7 @@ fn request_hash(call: &Call) -> Vec<u8> {
     parts.extend(call.path.iter().map(String::as_bytes));
     parts.extend(call.query.iter().flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
     parts.push(call.if_match.as_deref().unwrap_or_default().as_bytes());
+    parts.push(call.if_none_match.as_deref().unwrap_or_default().as_bytes());
     parts.push(body);
     digest(&parts)
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::route;
 use crate::action::{Answers, On, Reply, Verb};
 use crate::cx::Cx;
-use crate::engine::{self, upsert::Upserted};
+use crate::engine::{self, upsert::Demand, upsert::Upserted};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
 use crate::{rights, validate};
@@ -17,7 +17,7 @@ pub(super) enum Operation {
     Update { id: Uuid, version: Option<i64>, data: Map<String, Value> },
     Delete { id: Uuid, version: Option<i64> },
     Restore { id: Uuid, version: Option<i64> },
-    Upsert(Map<String, Value>),
+    Upsert { data: Map<String, Value>, demand: Demand },
     Act { verb: Verb, id: Option<Uuid>, version: Option<i64>, input: Map<String, Value> },
 }
 
@@ -77,9 +77,9 @@ pub(super) async fn perform(
             engine::restore::restore(cx, entity, id, version, &access).await?;
             Ok(Outcome::Row { id, status: 200 })
         }
-        Operation::Upsert(data) => {
+        Operation::Upsert { data, demand } => {
             served(route::upserts(entity), "upsert")?;
-            Ok(match engine::upsert::upsert(cx, entity, data).await? {
+            Ok(match engine::upsert::upsert(cx, entity, data, demand).await? {
                 Upserted::Created(id) => Outcome::Row { id, status: 201 },
                 Upserted::Changed(id) => Outcome::Row { id, status: 200 },
             })

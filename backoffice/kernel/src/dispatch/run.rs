@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::perform::{Operation, Outcome, perform};
 use super::route::{Above, Target};
-use super::{Answer, Body, Call, Method, bulk, idempotency};
+use super::{Answer, Body, Call, Method, bulk, condition, idempotency};
 use crate::csv;
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock};
@@ -71,30 +71,39 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         }
         Target::Bulk { entity } => {
             no_query(call)?;
+            condition::on_collection(call)?;
             return bulk::bulk(cx, entity, object(call)?).await.map(Done::Answer);
         }
         Target::Create { entity, above } => {
             no_query(call)?;
+            condition::on_collection(call)?;
             // Asked before the row above is looked for: who may not create learns nothing of it.
             rights::may(&cx.actor, entity, "create")?;
             (*entity, Operation::Create(under(cx, *above, object(call)?).await?))
         }
-        Target::Upsert { entity } => (*entity, Operation::Upsert(object(call)?)),
-        Target::Patch { entity, id } => {
-            (*entity, Operation::Update { id: *id, version: version(call)?, data: object(call)? })
+        Target::Upsert { entity } => {
+            let demand = condition::on_key(call)?;
+            (*entity, Operation::Upsert { data: object(call)?, demand })
         }
+        Target::Patch { entity, id } => (
+            *entity,
+            Operation::Update { id: *id, version: condition::on_row(call)?, data: object(call)? },
+        ),
         Target::Delete { entity, id } => {
-            (*entity, Operation::Delete { id: *id, version: version(call)? })
+            (*entity, Operation::Delete { id: *id, version: condition::on_row(call)? })
         }
         Target::Restore { entity, id } => {
             no_members(call)?;
-            (*entity, Operation::Restore { id: *id, version: version(call)? })
+            (*entity, Operation::Restore { id: *id, version: condition::on_row(call)? })
         }
         Target::Act { entity, verb, id, above } => {
             no_query(call)?;
             rights::may(&cx.actor, entity, verb.name())?;
             let input = under(cx, *above, object(call)?).await?;
-            let version = if id.is_some() { version(call)? } else { None };
+            let version = match id {
+                Some(_) => condition::on_row(call)?,
+                None => condition::on_collection(call).map(|()| None)?,
+            };
             (*entity, Operation::Act { verb: *verb, id: *id, version, input })
         }
         Target::ImportRows { id } => {
@@ -270,18 +279,5 @@ pub(super) fn object(call: &Call) -> Result<Map<String, Value>> {
     match strict_json::read(bytes)? {
         Value::Object(body) => Ok(body),
         _ => Err(Error::new(Code::MalformedJson, "the body must be a JSON object")),
-    }
-}
-
-/// `If-Match` (RFC 9110, 13.1.1): one strong tag with a version, or `*`.
-fn version(call: &Call) -> Result<Option<i64>> {
-    let Some(text) = call.if_match.as_deref().map(str::trim) else { return Ok(None) };
-    if text == "*" {
-        return Ok(None);
-    }
-    let tag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match tag.and_then(|tag| tag.parse().ok()) {
-        Some(version) => Ok(Some(version)),
-        None => Err(Error::new(Code::VersionMismatch, "If-Match names no version of this row")),
     }
 }

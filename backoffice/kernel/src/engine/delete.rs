@@ -1,12 +1,17 @@
-//! Soft deletion: refused while something living links here, unless that goes along.
+//! Soft deletion: refused while something living links here, unless that goes along. First all that
+//! goes along is found, one statement a level; then, in one statement, what stands in the way. Rows
+//! that go along stand in nobody's way, and rows that link to each other are met once.
+
+mod dependants;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{no_such_row, one, rules};
-use crate::action::BoxFuture;
+use super::{no_such_row, rules, standing};
 use crate::cx::Cx;
-use crate::entity::{Entity, Kind, OnDelete, Scope};
+use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
 use crate::param::{Bound, Param};
 use crate::rights::{Access, uuids};
@@ -15,6 +20,33 @@ use crate::rule::ChangeOp;
 /// Rows that one deletion may take along, on all levels together.
 const CASCADE_ROWS_MAX: usize = 10_000;
 
+/// Rows of a deletion by table. Tables stand in the order in which they were met, so that what goes
+/// along goes before what takes it along.
+#[derive(Default)]
+struct Doomed {
+    tables: Vec<&'static Entity>,
+    rows: BTreeMap<&'static str, BTreeSet<Uuid>>,
+}
+
+impl Doomed {
+    /// Those of the rows that are new here.
+    fn add(&mut self, entity: &'static Entity, ids: Vec<Uuid>) -> Vec<Uuid> {
+        let rows = self.rows.entry(entity.name).or_default();
+        if rows.is_empty() {
+            self.tables.push(entity);
+        }
+        ids.into_iter().filter(|id| rows.insert(*id)).collect()
+    }
+
+    fn of(&self, entity: &Entity) -> Vec<Uuid> {
+        self.rows.get(entity.name).into_iter().flatten().copied().collect()
+    }
+
+    fn len(&self) -> usize {
+        self.rows.values().map(BTreeSet::len).sum()
+    }
+}
+
 pub(crate) async fn remove(
     cx: &mut Cx,
     entity: &'static Entity,
@@ -22,74 +54,38 @@ pub(crate) async fn remove(
     version: Option<i64>,
     access: &Access,
 ) -> Result<()> {
-    if !entity.soft_deletes() {
-        return Err(Error::internal(format!("rows of {} are never deleted", entity.name)));
+    let row = standing::locked(cx, entity, id, version, access, &[]).await?;
+    if !row.lives {
+        return Err(no_such_row(entity));
     }
-    // FOR UPDATE conflicts with the FOR KEY SHARE of whoever is about to link here.
-    let mut params = Vec::new();
-    let place = one(entity, cx.org, id, access, &mut params);
-    let sql = format!("select \"version\" from \"{}\"{place} for update", entity.name);
-    let rows = cx.query_typed(&sql, &params).await?;
-    let row = rows.first().ok_or_else(|| no_such_row(entity))?;
-    let present: i64 = row.try_get(0)?;
-    if version.is_some_and(|version| version != present) {
-        return Err(Error::new(Code::VersionMismatch, "the row was changed since it was read"));
+    row.demand_version()?;
+    let doomed = closure(cx, entity, id).await?;
+    dependants::demand_none(cx, &doomed).await?;
+    for entity in doomed.tables.iter().rev() {
+        mark(cx, entity, &doomed.of(entity)).await?;
     }
-    let mut left = CASCADE_ROWS_MAX;
-    bury(cx, entity, vec![id], &mut left).await
+    Ok(())
 }
 
-/// Deletes these rows and, before them, what goes along.
-fn bury<'a>(
-    cx: &'a mut Cx,
-    entity: &'static Entity,
-    ids: Vec<Uuid>,
-    left: &'a mut usize,
-) -> BoxFuture<'a, Result<()>> {
-    Box::pin(async move {
-        *left = left.checked_sub(ids.len()).ok_or_else(|| {
-            Error::new(Code::InUse, format!("more than {CASCADE_ROWS_MAX} rows depend on it"))
-        })?;
-        for member in cx.registry().members() {
-            let child = member.entity;
-            let links = member.links.iter().filter(|link| link.target.name == entity.name);
-            for link in links.filter(|_| child.scope == Scope::Tenant) {
-                let cascade =
-                    matches!(link.field.kind, Kind::Link { on_delete: OnDelete::Cascade, .. });
-                // What never dies (a log) is no obstacle where it was said to go along.
-                if cascade && !child.soft_deletes() {
-                    continue;
-                }
-                let rows = dependants(cx, child, link.field.name, &ids, cascade).await?;
-                if rows.is_empty() {
-                    continue;
-                }
-                if !cascade {
-                    let text = format!("rows in {} still refer to it", member.route);
-                    return Err(Error::new(Code::InUse, text));
-                }
-                bury(cx, child, rows, left).await?;
+/// The row and, level by level, all that goes along with it, locked.
+async fn closure(cx: &Cx, entity: &'static Entity, id: Uuid) -> Result<Doomed> {
+    let mut doomed = Doomed::default();
+    let mut level = vec![(entity, doomed.add(entity, vec![id]))];
+    while !level.is_empty() {
+        let below = dependants::that_go_along(cx, &level).await?;
+        level = Vec::new();
+        for (child, ids) in below {
+            let new = doomed.add(child, ids);
+            if !new.is_empty() {
+                level.push((child, new));
             }
         }
-        mark(cx, entity, &ids).await
-    })
-}
-
-async fn dependants(
-    cx: &Cx,
-    child: &'static Entity,
-    field: &str,
-    ids: &[Uuid],
-    cascade: bool,
-) -> Result<Vec<Uuid>> {
-    let living = if child.soft_deletes() { " and deleted_at is null" } else { "" };
-    let tail = if cascade { " for update" } else { " limit 1" };
-    let sql = format!(
-        "select id from \"{}\" where org_id = $1 and \"{field}\" = any($2){living}{tail}",
-        child.name
-    );
-    let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), uuids(ids)]).await?;
-    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+        if CASCADE_ROWS_MAX < doomed.len() {
+            let text = format!("more than {CASCADE_ROWS_MAX} rows depend on it");
+            return Err(Error::new(Code::InUse, text));
+        }
+    }
+    Ok(doomed)
 }
 
 async fn mark(cx: &mut Cx, entity: &'static Entity, ids: &[Uuid]) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
+use crate::flow;
 use crate::param::{Bound, Param};
 use crate::rights::Access;
 use crate::rule::ChangeOp;
@@ -66,6 +67,7 @@ pub(crate) async fn set(
     fields: &[(&str, Value)],
 ) -> Result<()> {
     let body = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    flow::demand_move(cx, entity, id, &body).await?;
     let columns = prepare::columns(cx, entity, &body, Purpose::Patch, Writer::Action)
         .await
         .map_err(|error| error.with_context(format!("set on {}", entity.name)))?;

@@ -19,6 +19,16 @@ use crate::rights::{self, Access};
 /// Rounds of looking and inserting; in each one somebody else was faster.
 const ROUNDS_MAX: u32 = 3;
 
+/// What a caller knows of the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Demand {
+    Nothing,
+    /// It is not there.
+    New,
+    /// It is there, with this version when one is said.
+    There(Option<i64>),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Upserted {
     Created(Uuid),
@@ -30,6 +40,7 @@ pub(crate) async fn upsert(
     cx: &mut Cx,
     entity: &'static Entity,
     body: Map<String, Value>,
+    demand: Demand,
 ) -> Result<Upserted> {
     let key = entity.natural_key().ok_or_else(|| {
         Error::new(Code::MethodNotAllowed, "rows have no natural key to find them by")
@@ -39,11 +50,22 @@ pub(crate) async fn upsert(
     loop {
         if let Some(id) = find(cx, entity, key, &values).await? {
             let access = rights::may(&cx.actor, entity, "update")?;
-            return change(cx, entity, id, key, body, &access)
+            let version = match demand {
+                Demand::Nothing => None,
+                Demand::There(version) => version,
+                Demand::New => {
+                    let text = "a row with this key is there";
+                    return Err(Error::new(Code::VersionMismatch, text));
+                }
+            };
+            return change(cx, entity, id, key, body, version, &access)
                 .await
                 .map(|()| Upserted::Changed(id));
         }
         let access = rights::may(&cx.actor, entity, "create")?;
+        if let Demand::There(_) = demand {
+            return Err(Error::new(Code::VersionMismatch, "no row with this key is there"));
+        }
         // What the insert took (a number of a series) goes back when another was faster.
         cx.savepoint().await?;
         match create::create(cx, entity, body.clone(), &access).await {
@@ -123,6 +145,7 @@ async fn change(
     id: Uuid,
     key: &Unique,
     mut body: Map<String, Value>,
+    version: Option<i64>,
     access: &Access,
 ) -> Result<()> {
     let row = match get::row(cx, entity, id, Lock::None, access).await {
@@ -145,7 +168,7 @@ async fn change(
     if body.get("id").is_some_and(|given| given.as_str() == Some(id.to_string().as_str())) {
         body.remove("id");
     }
-    patch::update(cx, entity, id, body, None, access).await
+    patch::update(cx, entity, id, body, version, access).await
 }
 
 /// The same value, however it was written: `12.5` and `12.50` of one currency are.

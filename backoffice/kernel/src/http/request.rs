@@ -37,7 +37,8 @@ pub(super) async fn read(service: &Service, request: Request, charges: &Charges)
         path,
         query: query(&parts.uri)?,
         body,
-        if_match: text(&parts.headers, "if-match").map(str::to_owned),
+        if_match: condition(&parts.headers, "If-Match")?,
+        if_none_match: condition(&parts.headers, "If-None-Match")?,
         idempotency_key: idempotency_key(&parts.headers)?,
         secret,
         browser: cookie(&parts.headers, BROWSER_COOKIE),
@@ -133,6 +134,18 @@ pub(super) async fn bytes(
 
 pub(super) fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
+}
+
+/// A list of tags, on however many lines (RFC 9110, 5.3). What cannot be read is refused: a condition
+/// that is passed over is a write that nobody wanted.
+fn condition(headers: &HeaderMap, name: &'static str) -> Result<Option<String>> {
+    let lines: std::result::Result<Vec<&str>, _> =
+        headers.get_all(name).iter().map(|line| line.to_str()).collect();
+    match lines {
+        Ok(lines) if lines.is_empty() => Ok(None),
+        Ok(lines) => Ok(Some(lines.join(", "))),
+        Err(_) => Err(Error::field(Code::InvalidRequest, name, "must be ASCII characters")),
+    }
 }
 
 /// One key a request; two would leave open which of them counts.

@@ -56,11 +56,13 @@ pub(super) fn email(text: &str) -> Decoded<String> {
     refuse(Code::InvalidFormat, "must be an e-mail address")
 }
 
-/// An international number of E.164, with whatever separators people write between its digits.
+/// An international number of E.164, with whatever separators people write between its digits:
+/// none stands in front or behind.
 pub(super) fn phone(text: &str) -> Decoded<String> {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     let good = text.strip_prefix('+').is_some_and(|rest| {
         rest.starts_with(|c: char| matches!(c, '1'..='9'))
+            && rest.ends_with(|c: char| c.is_ascii_digit())
             && rest.bytes().all(|b| b.is_ascii_digit() || b" -./()".contains(&b))
             && rest.ends_with(|c: char| c.is_ascii_digit() || c == ')')
     });

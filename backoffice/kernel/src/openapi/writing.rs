@@ -45,6 +45,7 @@ pub(super) fn entity(registry: &Registry, member: &Member, paths: &mut Paths) {
             set(&mut answers, "201", created.clone());
         }
         set(&mut operation, "responses", answers);
+        set(&mut operation, "parameters", json!([if_match(), if_none_match()]));
         put(paths, &path, "PUT", operation);
     }
     if dispatch::bulks(registry, entity) {
@@ -73,6 +74,13 @@ pub(super) fn entity(registry: &Registry, member: &Member, paths: &mut Paths) {
         set(&mut operation, "responses", responses(200, Some(reference("history"))));
         put(paths, &path, "GET", operation);
     }
+}
+
+fn if_none_match() -> Value {
+    json!({
+        "name": "If-None-Match", "in": "header", "schema": {"const": "*"},
+        "description": "Makes the row; 412 when one with this key is there.",
+    })
 }
 
 /// The feed over all entities.

@@ -26,6 +26,7 @@ pub async fn direct(service: &Service, path: &str, token: &str) -> Result<Vec<u8
         query: query.split('&').filter(|text| !text.is_empty()).map(pair).collect(),
         body: Body::None,
         if_match: None,
+        if_none_match: None,
         idempotency_key: None,
         secret: Some(token.to_owned()),
         browser: None,

@@ -179,10 +179,31 @@ async fn deletion_is_refused_while_rows_link_here_and_takes_along_what_was_said(
     let place = house.place("full").await;
     let hall = house.hall(&place).await;
     let booking = house.post("/bookings", json!({"hall_id": hall, "title": "Gala"})).await.is(201);
-    house.delete(&format!("/places/{place}")).await.refuses(Code::InUse, &[]);
+    let refused = house.delete(&format!("/places/{place}")).await;
+    refused.refuses(Code::InUse, &["halls.place_id"]);
     house.delete(&format!("/halls/{hall}")).await.is(204);
     house.get(&format!("/bookings/{}", booking.id())).await.refuses(Code::NotFound, &[]);
     house.delete(&format!("/places/{place}")).await.is(204);
+}
+
+/// However many rows go along, however many links lead there.
+#[tokio::test]
+async fn a_deletion_takes_few_statements() {
+    let house = House::open().await;
+    let place = house.place("wide").await;
+    let hall: Uuid = house.hall(&place).await.parse().unwrap();
+    let mut cx = house.org.begin().await.unwrap();
+    let row = |n: usize| crate::hall::object(json!({"hall_id": hall, "title": format!("t{n}")}));
+    let made = cx.insert_many(&crate::hall::BOOKING, (0..300).map(row).collect()).await.unwrap();
+    let before = cx.statements();
+    cx.delete(&crate::hall::HALL, hall).await.unwrap();
+    // The lock, two levels, what stands in the way, and a mark for each of the two tables.
+    assert_eq!(cx.statements() - before, 6);
+    cx.commit().await.unwrap();
+    for booking in [&made[0], &made[299]] {
+        let path = format!("/bookings/{}", booking.as_ref().unwrap());
+        house.get(&path).await.refuses(Code::NotFound, &[]);
+    }
 }
 
 #[tokio::test]

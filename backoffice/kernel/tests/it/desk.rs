@@ -2,7 +2,9 @@
 //! counts, and actions that fail where they are told to.
 
 mod bulk;
+mod conditions;
 mod custom;
+mod deletion;
 mod flows;
 mod history;
 mod idempotency;
@@ -67,6 +69,7 @@ pub(crate) static CASE: Entity =
         &[
             link("label_id", "desk.labels").required(),
             link("part_of_id", "desk.cases").cascade(),
+            link("twin_id", "desk.cases"),
             text("title").required(),
             text("solver"),
             text("outcome"),
@@ -80,7 +83,7 @@ static ACTIONS: &[Action] = &[
         name: "drop",
         entity: &CASE,
         on: On::Row,
-        input: &[text("outcome"), choice("fail", &["after_set", "after_second"])],
+        input: &[text("outcome"), choice("fail", &["after_set", "after_second", "leap"])],
         answers: Answers::Row,
         about: "Gives up, and says why.",
         run: |cx, args| boxed(drop_case(cx, args)),
@@ -117,6 +120,9 @@ async fn drop_case(cx: &mut Cx, args: Args) -> Result<Said> {
     let outcome = args.input.get("outcome").cloned().unwrap_or(Value::Null);
     cx.set(&CASE, id, &[("dropped_at", json!(cx.now)), ("outcome", outcome)]).await?;
     let fail = args.input.get("fail").and_then(Value::as_str);
+    if fail == Some("leap") {
+        cx.set(&CASE, id, &[("status", json!("closed"))]).await?;
+    }
     if fail == Some("after_set") {
         return Err(Error::new(Code::Conflict, "on purpose"));
     }

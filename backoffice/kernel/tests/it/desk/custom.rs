@@ -200,3 +200,46 @@ async fn levels_keep_values_from_being_written() {
     is(with(json!(["open", "confidential"]), both.clone()).await, 200);
     assert_eq!(desk.get(&format!("/labels/{label}")).await.body["custom"], both);
 }
+
+/// Lists cast what is kept to its kind's type: no spelling that a write took makes a list fail.
+#[tokio::test]
+async fn values_are_kept_as_lists_can_read_them() {
+    let desk = Desk::open().await;
+    let spellings = [
+        (
+            "instant",
+            json!("2026-11-21T20:05:00+01:00[Europe/Berlin]"),
+            json!("2026-11-21T19:05:00Z"),
+        ),
+        ("instant", json!("0001-01-02T00:00:00Z"), json!("0001-01-02T00:00:00Z")),
+        ("date", json!("9999-12-31"), json!("9999-12-31")),
+        ("decimal", json!("00012.500"), json!("12.5")),
+        ("decimal", json!(3), json!("3")),
+        ("integer", json!(i64::MIN), json!(i64::MIN)),
+        (
+            "money",
+            json!({"currency": "JPY", "amount": "007"}),
+            json!({"amount": "7", "currency": "JPY"}),
+        ),
+        ("boolean", json!(false), json!(false)),
+        ("text", json!("line "), json!("line ")),
+    ];
+    for (place, (kind, given, kept)) in spellings.into_iter().enumerate() {
+        let key = format!("{kind}-{place}");
+        define(&desk, &key, kind, json!({})).await;
+        let body = json!({"name": "x", "code": key, "custom": {key.as_str(): given}});
+        let made = is(desk.send("POST", "/labels", body).await, 201);
+        assert_eq!(made.body["custom"][&key], kept, "{kind} {given}");
+        let null = desk.get(&format!("/labels?filter[custom.{key}][null]=false")).await;
+        assert_eq!(is(null, 200).body["data"][0]["id"], made.body["id"]);
+        let test = match (kind, &kept) {
+            ("money", _) => "gte]=7,JPY".to_owned(),
+            ("boolean", _) => "eq]=false".to_owned(),
+            ("text", _) => "eq]=line%20".to_owned(),
+            (_, Value::String(text)) => format!("gte]={text}"),
+            (_, other) => format!("gte]={other}"),
+        };
+        let found = desk.get(&format!("/labels?filter[custom.{key}][{test}")).await;
+        assert_eq!(is(found, 200).body["data"][0]["id"], made.body["id"], "{kind} {kept}");
+    }
+}

@@ -99,6 +99,34 @@ async fn an_action_that_fails_anywhere_leaves_nothing() {
     assert_eq!((changes, outbox), (before.1.0 + 2, before.1.1 + 2));
 }
 
+/// An action reaches the states that moves of its name lead to, and other code of ours those that some
+/// move does: anything else is our own fault, and nothing of it stays.
+#[tokio::test]
+async fn no_code_leaps_over_the_flow() {
+    let desk = Desk::open().await;
+    let label = desk.label("leaping").await;
+    let case = desk.case(&label, "Printer").await;
+    let before = (desk.get(&format!("/cases/{case}")).await.body, desk.traces(&case).await);
+    let body = json!({"outcome": "gone", "fail": "leap"});
+    let seen = desk.send("POST", &format!("/cases/{case}/drop"), body).await;
+    refused(&seen, Code::Internal, &[]);
+    let after = (desk.get(&format!("/cases/{case}")).await.body, desk.traces(&case).await);
+    assert_eq!(after, before);
+    let case = case.parse().unwrap();
+    for (to, possible) in [("held", true), ("dropped", false), ("held", true), ("closed", true)] {
+        let mut cx = desk.org.begin().await.unwrap();
+        let set = cx.set(&super::CASE, case, &[("status", json!(to))]).await;
+        assert_eq!(set.is_ok(), possible, "{to}");
+        match set {
+            Ok(()) => cx.commit().await.unwrap(),
+            Err(error) => {
+                assert_eq!(error.code(), Code::Internal);
+                cx.rollback().await.unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_domain_calls_a_move_like_an_action() {
     let desk = Desk::open().await;
