@@ -105,6 +105,7 @@ fn entity(domain: usize, number: usize) -> &'static Entity {
         .label("name")
         .about("Made up, as wide as usual.")
         .fields(fields.leak())
+        .natural(&["code"])
         .uniques(key)
         .indexes(&[&["state", "bought_on"]]);
     Box::leak(Box::new(entity))

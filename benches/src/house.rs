@@ -18,6 +18,7 @@ pub static SHELVES: Entity = Entity::new("shelves")
     .label("name")
     .about("Where goods stand.")
     .fields(&[slug("code").required(), text("name").required()])
+    .natural(&["code"])
     .uniques(&[Unique { name: "shelves_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
 pub static MAKERS: Entity = Entity::new("makers")
@@ -26,6 +27,7 @@ pub static MAKERS: Entity = Entity::new("makers")
     .label("name")
     .about("Who makes goods.")
     .fields(&[slug("code").required(), text("name").required()])
+    .natural(&["code"])
     .uniques(&[Unique { name: "makers_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
 pub static GOODS: Entity = Entity::new("goods")
@@ -47,6 +49,7 @@ pub static GOODS: Entity = Entity::new("goods")
         link("shelf_id", "bench.shelves").required(),
         link("maker_id", "bench.makers"),
     ])
+    .natural(&["code"])
     .uniques(&[Unique { name: "goods_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
 pub static NOTES: Entity = Entity::new("notes")

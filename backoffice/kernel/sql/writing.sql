@@ -6,8 +6,9 @@ grant select, insert, update on idempotency_keys to atlvs_definer;
 
 -- Takes a key for the request of this transaction. A key that another transaction is taking is waited
 -- for; one that is past its time is as good as new. Answers what is kept, or that the key is fresh.
-create or replace function idempotency_claim(p_id uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz)
-returns table (fresh boolean, request_hash bytea, kept boolean, status bigint, body bytea, row_version bigint,
+create or replace function idempotency_claim(p_id uuid, p_hash bytea, p_rights bytea, p_now timestamptz,
+    p_expires timestamptz)
+returns table (fresh boolean, request_hash bytea, rights_hash bytea, kept boolean, status bigint, body bytea, row_version bigint,
     location text, operation_id uuid, row_id uuid)
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
@@ -16,20 +17,21 @@ as $$
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
 begin
-    insert into idempotency_keys as k (id, org_id, created_at, request_hash, expires_at)
-    values (p_id, v_org, p_now, p_hash, p_expires)
+    insert into idempotency_keys as k (id, org_id, created_at, request_hash, rights_hash, expires_at)
+    values (p_id, v_org, p_now, p_hash, p_rights, p_expires)
     on conflict (id) do update
-        set created_at = excluded.created_at, request_hash = excluded.request_hash, expires_at = excluded.expires_at,
-            kept = false, status = null, body = null, row_version = null, location = null,
+        set created_at = excluded.created_at, request_hash = excluded.request_hash,
+            rights_hash = excluded.rights_hash, expires_at = excluded.expires_at, kept = false, status = null, body = null, row_version = null, location = null,
             operation_id = null, row_id = null
         where k.expires_at <= p_now and k.org_id = v_org;
     if found then
-        return query select true, null::bytea, null::boolean, null::bigint, null::bytea, null::bigint,
+        return query select true, null::bytea, null::bytea, null::boolean, null::bigint, null::bytea, null::bigint,
             null::text, null::uuid, null::uuid;
         return;
     end if;
     return query
-        select false, k.request_hash, k.kept, k.status, k.body, k.row_version, k.location, k.operation_id, k.row_id
+        select false, k.request_hash, k.rights_hash, k.kept, k.status, k.body, k.row_version, k.location,
+               k.operation_id, k.row_id
           from idempotency_keys k where k.id = p_id and k.org_id = v_org;
 end
 $$;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::action::{self, Reply};
 use crate::custom::Model;
 use crate::db::Pooled;
+use crate::engine::rules::{self, Touched};
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
@@ -50,6 +51,10 @@ pub struct Cx {
     service: Service,
     tx: Tx,
     depth: u8,
+    /// What rules of the end have to look at.
+    pub(crate) touched: Touched,
+    /// Each part stands for itself: what must hold at the end holds at the end of each.
+    parts_stand: bool,
     /// Custom fields by table, as this unit of work has read them.
     custom: Mutex<BTreeMap<&'static str, Arc<Model>>>,
     trial: bool,
@@ -82,8 +87,20 @@ impl Cx {
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
         let now = service.now();
-        let custom = Mutex::default();
-        Self { actor, org, now, request_id, causation, service, tx, depth: 0, custom, trial: false }
+        Self {
+            actor,
+            org,
+            now,
+            request_id,
+            causation,
+            service,
+            tx,
+            depth: 0,
+            touched: Touched::default(),
+            parts_stand: false,
+            custom: Mutex::default(),
+            trial: false,
+        }
     }
 
     pub fn service(&self) -> &Service {
@@ -295,18 +312,49 @@ impl Cx {
     }
 
     /// Begins a part that may fail alone, for readers of many facts in one transaction. It ends
-    /// with `release_savepoint` or `undo_savepoint`; parts do not nest.
+    /// with `release_savepoint` or `undo_savepoint`.
     pub async fn savepoint(&self) -> Result<()> {
-        self.tx.savepoint().await
+        self.tx.savepoint().await?;
+        self.touched.open_part();
+        Ok(())
     }
 
     pub async fn release_savepoint(&self) -> Result<()> {
-        self.tx.release_savepoint().await
+        self.tx.release_savepoint().await?;
+        self.touched.keep_part();
+        Ok(())
+    }
+
+    /// Like `release_savepoint`; where parts stand for themselves, rules of the end and deferred
+    /// constraints have their say first. A refusal leaves the part to be undone.
+    pub(crate) async fn end_part(&mut self) -> Result<()> {
+        if !self.parts_stand {
+            return self.release_savepoint().await;
+        }
+        rules::end(self).await?;
+        self.tx.release_checked_savepoint().await?;
+        self.touched.keep_part();
+        Ok(())
     }
 
     /// The transaction is as it was before the part, whatever failed in it.
     pub async fn undo_savepoint(&self) -> Result<()> {
-        self.tx.undo_savepoint().await
+        self.tx.undo_savepoint().await?;
+        self.touched.drop_part();
+        self.forget_custom();
+        Ok(())
+    }
+
+    /// From here on each part is a unit of its own: what must hold when a unit of work ends holds at
+    /// the end of each part, so that one part's fault is not everybody's.
+    pub fn parts_stand_alone(&mut self) {
+        self.parts_stand = true;
+    }
+
+    /// Runs the rules of the end now, over what was written so far. The commit does it by itself;
+    /// who shows what was written runs them before.
+    pub async fn settle(&mut self) -> Result<()> {
+        rules::end(self).await
     }
 
     /// Why the rest of this transaction happens, for the change log.
@@ -314,21 +362,30 @@ impl Cx {
         self.query("select set_config('app.reason', $1, true)", &[&reason]).await.map(drop)
     }
 
-    pub async fn commit(self) -> Result<()> {
-        self.tx.commit().await
+    /// Runs the rules of the end and commits; a refusal, theirs or that of a deferred constraint,
+    /// leaves nothing.
+    pub async fn commit(mut self) -> Result<()> {
+        match rules::end(&mut self).await {
+            Ok(()) => self.tx.commit().await,
+            Err(error) => Err(self.give_up(error).await),
+        }
+    }
+
+    /// Rolls back and keeps the connection; the refusal is the answer.
+    async fn give_up(self, error: Error) -> Error {
+        // A connection that cannot even roll back is closed.
+        if let Err(second) = self.rollback().await {
+            tracing::warn!(error = second.log_text(), "a rollback failed");
+        }
+        error
     }
 
     /// Commits what went well and rolls back what did not: either way the connection stays.
     pub(crate) async fn finish<T>(self, outcome: Result<T>) -> Result<T> {
-        let error = match outcome {
-            Ok(value) => return self.commit().await.map(|()| value),
-            Err(error) => error,
-        };
-        // The refusal is the answer; a connection that cannot even roll back is closed.
-        if let Err(second) = self.rollback().await {
-            tracing::warn!(error = second.log_text(), "a rollback failed");
+        match outcome {
+            Ok(value) => self.commit().await.map(|()| value),
+            Err(error) => Err(self.give_up(error).await),
         }
-        Err(error)
     }
 
     /// Ends without a trace and keeps the connection; dropping does the same and closes it.

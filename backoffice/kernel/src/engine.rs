@@ -13,7 +13,7 @@ pub(crate) mod patch;
 mod prepare;
 pub(crate) mod reach;
 pub(crate) mod restore;
-mod rules;
+pub(crate) mod rules;
 mod standing;
 mod told;
 pub(crate) mod upsert;

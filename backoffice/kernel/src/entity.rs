@@ -25,8 +25,8 @@ pub struct Entity {
     pub retired: &'static [Field],
     /// Unique keys; `org_id` is put in front for tenant tables, soft-deleted rows do not count.
     pub uniques: &'static [Unique],
-    /// Fields by which people know a row: the key of an upsert and of an import. Empty: the first
-    /// unique key, see `natural_key`.
+    /// Fields by which people know a row: the key of an upsert and of an import. Without them there is
+    /// no upsert, and imports match by id alone.
     pub natural: &'static [&'static str],
     /// Extra indexes by field names; `org_id` is put in front for tenant tables.
     pub indexes: &'static [&'static [&'static str]],
@@ -306,7 +306,8 @@ impl Entity {
         self.uniques = uniques;
         self
     }
-    /// The fields of one of the unique keys, all of them written by callers.
+    /// The fields of one of the unique keys, all of them written by callers. Which one is a decision of
+    /// its own: it is not taken from the order of the keys.
     pub const fn natural(mut self, fields: &'static [&'static str]) -> Self {
         self.natural = fields;
         self
@@ -392,16 +393,20 @@ impl Entity {
         self.route.map_or_else(|| self.name.replace('_', "-"), str::to_owned)
     }
 
-    /// The unique key by which people know a row: the one that `natural` names, else the first. There
-    /// is none when the database or an action writes a part of it.
+    /// The unique key by which people know a row, as `natural` names it. There is none when the
+    /// database or an action writes a part of it.
     pub fn natural_key(&self) -> Option<&'static Unique> {
-        let named = |unique: &&Unique| self.natural.is_empty() || unique.fields == self.natural;
-        let unique = self.uniques.iter().find(named)?;
+        let named = |unique: &&Unique| !self.natural.is_empty() && unique.fields == self.natural;
+        self.uniques.iter().find(named).filter(|unique| self.is_given(unique))
+    }
+
+    /// Callers write every part of the key.
+    pub(crate) fn is_given(&self, unique: &Unique) -> bool {
         let by_callers = |name: &&str| {
             self.field(name)
                 .is_some_and(|field| matches!(field.access, Access::Writable | Access::WriteOnce))
         };
-        unique.fields.iter().all(by_callers).then_some(unique)
+        unique.fields.iter().all(by_callers)
     }
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -431,8 +436,10 @@ pub struct Domain {
     pub name: &'static str,
     pub entities: &'static [&'static Entity],
     pub actions: &'static [crate::action::Action],
-    /// What must hold after every write, whoever wrote.
+    /// What must hold after every write, whoever wrote; of own entities and those of others.
     pub rules: &'static [crate::rule::Rule],
+    /// What must hold when a unit of work ends.
+    pub end_rules: &'static [crate::rule::EndRule],
     /// Create-or-replace files (functions, triggers, exclusions), by file name, applied in order.
     pub sql: &'static [(&'static str, &'static str)],
     /// Routes of the internal listener (service to service), see `action::InternalRoute`.
@@ -454,6 +461,7 @@ impl Domain {
         entities: &[],
         actions: &[],
         rules: &[],
+        end_rules: &[],
         sql: &[],
         internal: &[],
         loops: &[],

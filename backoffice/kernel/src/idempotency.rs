@@ -17,10 +17,11 @@ pub(crate) static IDEMPOTENCY_KEY: Entity = Entity::new("idempotency_keys")
     .about("The answer to a request that may be sent again; kept for a day.")
     .fields(&[
         bytes("request_hash", 32).required(),
+        bytes("rights_hash", 32).required().about("What the caller could do then."),
         instant("expires_at").required(),
         boolean("kept").required().default("false").about("The answer can be given again."),
         integer("status", 100, 599),
-        bytes("body", ANSWER_BYTES_MAX),
+        bytes("body", ANSWER_BYTES_MAX).about("Sealed with the caller's key, which is not kept."),
         integer("row_version", 0, i64::MAX).about("For the ETag."),
         text("location"),
         id("operation_id").about("Another service finishes."),

@@ -11,7 +11,7 @@ use crate::entity::{Domain, Entity, Field, Kind};
 use crate::error::Code;
 use crate::jobs::Job;
 use crate::outbox::Consumer;
-use crate::rule::Rule;
+use crate::rule::{EndRule, Rule};
 
 mod check;
 #[cfg(test)]
@@ -25,6 +25,7 @@ pub struct Registry {
     by_route: BTreeMap<String, usize>,
     meanings: BTreeMap<String, Meaning>,
     rules: BTreeMap<&'static str, Vec<&'static Rule>>,
+    end_rules: BTreeMap<&'static str, Vec<&'static EndRule>>,
 }
 
 /// An entity in its place.
@@ -85,14 +86,13 @@ impl Registry {
             by_route: BTreeMap::new(),
             meanings: BTreeMap::new(),
             rules: BTreeMap::new(),
+            end_rules: BTreeMap::new(),
         };
         registry.collect(&mut faults);
         registry.resolve(&mut faults);
         check::all(&registry, &mut faults);
         registry.gather_meanings();
-        for rule in domains.iter().flat_map(|domain| domain.rules) {
-            registry.rules.entry(rule.entity.name).or_default().push(rule);
-        }
+        registry.gather_rules();
         if faults.is_empty() { Ok(registry) } else { Err(Faults(faults)) }
     }
 
@@ -156,6 +156,16 @@ impl Registry {
     /// What must hold after a write of the table.
     pub fn rules(&self, table: &str) -> &[&'static Rule] {
         self.rules.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// What must hold when a unit of work ends that wrote the table.
+    pub fn end_rules(&self, table: &str) -> &[&'static EndRule] {
+        self.end_rules.get(table).map_or(&[], Vec::as_slice)
+    }
+
+    /// Rules of either sort look at writes of the entity.
+    pub fn is_ruled(&self, entity: &Entity) -> bool {
+        !self.rules(entity.name).is_empty() || !self.end_rules(entity.name).is_empty()
     }
 
     pub fn jobs(&self) -> impl Iterator<Item = &'static Job> + '_ {
@@ -251,6 +261,32 @@ impl Registry {
             .collect();
         for (member, links) in self.members.iter_mut().zip(resolved) {
             member.links = links;
+        }
+    }
+
+    /// By table, the entity's own domain first. What names no entity is told by the checks.
+    fn gather_rules(&mut self) {
+        for own in [true, false] {
+            for domain in self.domains.clone() {
+                let table = |on: &str| {
+                    let entity = self.qualified(on)?;
+                    let of = self.member(entity.name)?.domain.name;
+                    ((of == domain.name) == own).then_some(entity.name)
+                };
+                let rules: Vec<_> =
+                    domain.rules.iter().filter_map(|rule| Some((table(rule.on)?, rule))).collect();
+                let ends: Vec<_> = domain
+                    .end_rules
+                    .iter()
+                    .filter_map(|rule| Some((table(rule.on)?, rule)))
+                    .collect();
+                for (table, rule) in rules {
+                    self.rules.entry(table).or_default().push(rule);
+                }
+                for (table, rule) in ends {
+                    self.end_rules.entry(table).or_default().push(rule);
+                }
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod access;
 pub(crate) mod compile;
 mod cover;
+mod fingerprint;
 mod grant;
 mod outside;
 mod parse;
@@ -19,6 +20,7 @@ use crate::registry::Registry;
 
 pub(crate) use access::{Access, Shows};
 pub(crate) use compile::uuids;
+pub(crate) use fingerprint::fingerprint;
 pub use grant::{Grant, Levels, Reach};
 pub use parse::parse;
 

@@ -15,11 +15,15 @@ const NONCE_BYTES: usize = 12;
 
 /// Nonce ‖ ciphertext ‖ tag, bound to `aad`; 503 without a master key.
 pub(crate) fn seal(service: &Service, purpose: &str, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
-    let key = key(service, purpose)?;
+    seal_with(&*key(service, purpose)?, aad, plain)
+}
+
+/// The same with a key that the caller has: what it opens is nobody else's.
+pub(crate) fn seal_with(key: &[u8; 32], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
     let mut nonce = [0_u8; NONCE_BYTES];
     getrandom::fill(&mut nonce)
         .map_err(|cause| Error::internal(format!("no randomness for a nonce: {cause}")))?;
-    let sealed = Aes256Gcm::new((&*key).into())
+    let sealed = Aes256Gcm::new(key.into())
         .encrypt(&Nonce::from(nonce), Payload { msg: plain, aad })
         .map_err(|_| Error::internal("a secret was not sealed"))?;
     Ok([nonce.as_slice(), &sealed].concat())
@@ -31,10 +35,13 @@ pub(crate) fn open(
     aad: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let broken = || Error::internal("a sealed secret belongs to another row or another master key");
-    let key = key(service, purpose)?;
+    open_with(&*key(service, purpose)?, aad, sealed)
+}
+
+pub(crate) fn open_with(key: &[u8; 32], aad: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let broken = || Error::internal("a sealed secret belongs to another row or another key");
     let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_BYTES>().ok_or_else(broken)?;
-    Aes256Gcm::new((&*key).into())
+    Aes256Gcm::new(key.into())
         .decrypt(&Nonce::from(*nonce), Payload { msg: ciphertext, aad })
         .map(Zeroizing::new)
         .map_err(|_| broken())

@@ -200,13 +200,22 @@ impl Tx {
         })
     }
 
-    /// Begins a part that may fail alone; parts do not nest.
+    /// Begins a part that may fail alone. A part within a part has the same name: the inner one ends first.
     pub(crate) async fn savepoint(&self) -> Result<()> {
         self.execute("savepoint part", &[]).await.map(drop)
     }
 
     pub(crate) async fn release_savepoint(&self) -> Result<()> {
         self.execute("release savepoint part", &[]).await.map(drop)
+    }
+
+    /// Ends the part after its deferred constraints have had their say; what follows may defer again.
+    pub(crate) async fn release_checked_savepoint(&self) -> Result<()> {
+        let client = self.client()?;
+        let sql = "set constraints all immediate; set constraints all deferred; \
+             release savepoint part";
+        self.statements.fetch_add(1, Ordering::Relaxed);
+        self.noted(client.batch_execute(sql).await)
     }
 
     /// Undoes the part: the transaction is as before it. A failure before the part would have

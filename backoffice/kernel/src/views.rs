@@ -108,7 +108,7 @@ pub(crate) const CHECK: Action = Action {
 
 pub(crate) const RULE: Rule = Rule {
     name: "saved_views.fit",
-    entity: &SAVED_VIEW,
+    on: "lists.saved_views",
     run: |cx, change| Box::pin(fit(cx, change)),
 };
 

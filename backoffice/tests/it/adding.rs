@@ -28,6 +28,7 @@ pub(crate) static LOST_ITEMS: Entity = Entity::new("lost_items")
         date("found_on").required(),
         choice("status", LOST_ITEM_FLOW.states).required().by_action().default("'kept'"),
     ])
+    .natural(&["tag"])
     .uniques(&[Unique { name: "lost_items_tag_key", fields: &["tag"], code: Code::AlreadyExists }])
     .indexes(&[&["event_id", "status"]])
     .flow(&LOST_ITEM_FLOW);

@@ -299,7 +299,7 @@ async fn a_foreign_row_cannot_be_named_in_a_body() {
         if paths.contains(&format!("PUT /{}", member.route)) {
             // The foreign row's own key, as far as a caller may write it, in a row of ours.
             let mut body = stage.body(&stage.ours, entity).await;
-            let keys = entity.uniques.first().map(|unique| unique.fields).unwrap_or_default();
+            let keys = entity.natural_key().map(|unique| unique.fields).unwrap_or_default();
             let is_link = |key: &str| member.links.iter().any(|link| link.field.name == key);
             for &key in keys.iter().filter(|key| !is_link(key)) {
                 if let Some(value) = body.get_mut(key).filter(|value| value.is_string()) {

@@ -32,6 +32,7 @@ mod shares;
 mod stage;
 mod walk;
 mod whole;
+mod writes;
 
 use kernel::registry::Registry;
 use kernel::testkit::TestDb;

@@ -120,3 +120,69 @@ async fn many_rows_take_their_numbers_at_once() {
     let refused = client.post("/api/v1/papers", &given).await.unwrap();
     assert_eq!((refused.status, refused.fields()), (422, vec!["number"]));
 }
+
+/// A document of one unit of work; its number once it is committed.
+async fn document(service: Service, org: Uuid) -> kernel::error::Result<String> {
+    let mut cx = service.begin(Actor::Service("test"), org).await?;
+    // Null is as good as nothing: the series gives the number.
+    let id = cx.insert(&PAPERS, object(json!({"title": "x", "number": null}))).await?;
+    let row = cx.get(&PAPERS, id).await?;
+    cx.commit().await?;
+    Ok(row["number"].as_str().unwrap().to_owned())
+}
+
+/// Documents whose makers are killed at any moment, on their side and on the database's: what was
+/// acknowledged is there, and no number is left out or given twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_gapless_series_outlives_whoever_is_killed() {
+    const DOCUMENTS: usize = 40;
+    const KILLS: usize = 80;
+    let db = TestDb::create("papers_killed", &[&ddl::script(registry())]).await.unwrap();
+    let server = TestServer::start(registry(), &db).await.unwrap();
+    let org = TestOrg::open(&server.service).await.unwrap();
+    let mut cx = org.begin().await.unwrap();
+    cx.create(&identity::NUMBER_SERIES, object(json!({"code": "paper"}))).await.unwrap();
+    cx.commit().await.unwrap();
+    let mut makers = JoinSet::new();
+    for _ in 0..6 {
+        let (service, org) = (server.service.clone(), org.id);
+        makers.spawn(async move {
+            let mut known = Vec::new();
+            // Every kill undoes one try at most, so this ends.
+            for _ in 0..DOCUMENTS + KILLS {
+                known.extend(document(service.clone(), org).await.ok());
+                if known.len() == DOCUMENTS {
+                    break;
+                }
+            }
+            known
+        });
+    }
+    let admin = db.superuser().await.unwrap();
+    let kill = "select count(pg_terminate_backend(pid)) from (select pid from pg_stat_activity \
+         where datname = current_database() and pid <> pg_backend_pid() and state <> 'idle' \
+         and query not like '%pg_terminate%' order by random() limit 1) x";
+    let mut killed = 0;
+    for turn in 0..KILLS {
+        killed += admin.query_one(kill, &[]).await.unwrap().get::<_, i64>(0);
+        // A maker that goes away in the middle, as after kill -9: its connection closes.
+        let (service, org) = (server.service.clone(), org.id);
+        let lost = tokio::spawn(async move { document(service, org).await.map(drop) });
+        for _ in 0..turn % 7 {
+            tokio::task::yield_now().await;
+        }
+        lost.abort();
+    }
+    let known: BTreeSet<String> = makers.join_all().await.concat().into_iter().collect();
+    assert!(0 < killed, "somebody was killed");
+    let sql = "select number from papers where org_id = $1 order by number::int8";
+    let kept: Vec<String> =
+        admin.query(sql, &[&org.id]).await.unwrap().iter().map(|row| row.get(0)).collect();
+    let expected: Vec<String> = (1..=kept.len()).map(|number| number.to_string()).collect();
+    assert_eq!(kept, expected);
+    assert!(known.iter().all(|number| kept.contains(number)), "what was told is there");
+    let sql = "select next_number from number_series where org_id = $1";
+    let next: i64 = admin.query_one(sql, &[&org.id]).await.unwrap().get(0);
+    assert_eq!(usize::try_from(next).unwrap(), kept.len() + 1);
+    server.end().await.unwrap();
+}

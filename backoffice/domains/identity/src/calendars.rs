@@ -19,6 +19,7 @@ pub(crate) static CALENDARS: Entity = Entity::new("calendars")
         boolean("saturday").required().default("false"),
         boolean("sunday").required().default("false"),
     ])
+    .natural(&["name"])
     .uniques(&[Unique {
         name: "calendars_name_key",
         fields: &["name"],
@@ -36,6 +37,7 @@ pub(crate) static CALENDAR_HOLIDAYS: Entity = Entity::new("calendar_holidays")
         text("name").required(),
         choice("part", &["whole", "morning", "afternoon"]).required().default("'whole'"),
     ])
+    .natural(&["calendar_id", "day", "part"])
     .uniques(&[Unique {
         name: "calendar_holidays_day_key",
         fields: &["calendar_id", "day", "part"],

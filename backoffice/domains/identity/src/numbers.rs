@@ -26,6 +26,7 @@ pub static NUMBER_SERIES: Entity = Entity::new("number_series")
         ),
         integer("next_number", 1, 999_999_999_999_999_999).required().by_action().default("1"),
     ])
+    .natural(&["code"])
     .uniques(&[Unique {
         name: "number_series_code_key",
         fields: &["code"],

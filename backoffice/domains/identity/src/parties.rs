@@ -124,6 +124,7 @@ pub(crate) static PARTY_PHONES: Entity = Entity::new("party_phones")
         boolean("is_primary").required().default("false"),
         primary_of(),
     ])
+    .natural(&["party_id", "phone"])
     .uniques(&[
         Unique {
             name: "party_phones_phone_key",

@@ -19,6 +19,7 @@ pub(crate) static UNITS: Entity = Entity::new("units")
             .default("'department'"),
         link("parent_id", "identity.units"),
     ])
+    .natural(&["code"])
     .uniques(&[Unique { name: "units_code_key", fields: &["code"], code: Code::AlreadyExists }])
     .constraints(&[("units_parent_acyclic", Code::Cycle)])
     .views(&[View::Tree("parent_id")]);
@@ -31,6 +32,7 @@ pub(crate) static UNIT_MEMBERS: Entity = Entity::new("unit_members")
         link("unit_id", "identity.units").required().once().cascade(),
         link("user_id", "accounts.users").required().once(),
     ])
+    .natural(&["user_id", "unit_id"])
     .uniques(&[Unique {
         name: "unit_members_user_key",
         fields: &["user_id", "unit_id"],
@@ -93,6 +95,7 @@ pub(crate) static LEGAL_ENTITIES: Entity = Entity::new("legal_entities")
         link("calendar_id", "identity.calendars").about("Working days and holidays."),
         link("unit_id", "identity.units").about("Top of the part of the tree it runs."),
     ])
+    .natural(&["party_id"])
     .uniques(&[
         Unique {
             name: "legal_entities_party_key",

@@ -143,6 +143,7 @@ pub static ROLE: Entity = Entity::new("roles")
         boolean("built_in").required().default("false").by_action(),
         json("grants").required().by_action(),
     ])
+    .natural(&["key"])
     .uniques(&[Unique { name: "roles_key_key", fields: &["key"], code: Code::AlreadyExists }])
     .constraints(&[("roles_keep_built_in", Code::Conflict)]);
 
@@ -187,6 +188,7 @@ pub static TEAM: Entity = Entity::new("teams")
     .about("People who work on the same rows: the scope team reaches what belongs to one's teams.")
     .label("name")
     .fields(&[text("name").required()])
+    .natural(&["name"])
     .uniques(&[Unique { name: "teams_name_key", fields: &["name"], code: Code::AlreadyExists }]);
 
 pub static TEAM_MEMBER: Entity = Entity::new("team_members")
@@ -197,6 +199,7 @@ pub static TEAM_MEMBER: Entity = Entity::new("team_members")
         link("team_id", "accounts.teams").required().once().cascade(),
         link("user_id", "accounts.users").required().once(),
     ])
+    .natural(&["user_id", "team_id"])
     .uniques(&[Unique {
         name: "team_members_user_key",
         fields: &["user_id", "team_id"],

@@ -15,6 +15,7 @@ pub static SERVICE_ACCOUNT: Entity = Entity::new("service_accounts")
     .label("name")
     .about("A program with roles of its own, which it has by memberships; it has no password.")
     .fields(&[text("name").required(), long_text("purpose")])
+    .natural(&["name"])
     .uniques(&[Unique {
         name: "service_accounts_name_key",
         fields: &["name"],

@@ -44,6 +44,7 @@ pub(crate) static CUSTOM_FIELD: Entity = Entity::new("custom_fields")
         integer("position", 0, 10_000).required().default("0"),
         choice("status", STATES).required().by_action().default("'active'"),
     ])
+    .natural(&["key", "entity"])
     .uniques(&[Unique {
         name: "custom_fields_key_key",
         fields: &["key", "entity"],
@@ -53,7 +54,7 @@ pub(crate) static CUSTOM_FIELD: Entity = Entity::new("custom_fields")
 
 pub(crate) static RULES: &[Rule] = &[Rule {
     name: "custom_fields.fit",
-    entity: &CUSTOM_FIELD,
+    on: "accounts.custom_fields",
     run: |cx, change| Box::pin(fit(cx, change)),
 }];
 

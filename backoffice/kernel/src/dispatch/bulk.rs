@@ -1,17 +1,17 @@
 //! `POST /<route>/bulk`: many writes of one entity in one transaction. `each` keeps what went well and
 //! answers every operation; `all` keeps everything or nothing and then names every fault of every
-//! operation.
+//! operation. Operations run in their order; neighbours that are alike go into few statements.
+
+mod alike;
+mod read;
 
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 use super::perform::{Operation, perform};
-use super::{Answer, route, run};
+use super::{Answer, run};
 use crate::cx::Cx;
-use crate::engine::upsert::Demand;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Fault, Result};
-use crate::registry::Registry;
 
 /// Operations of one bulk; more are refused, with 422.
 pub(crate) const OPERATIONS_MAX: usize = 500;
@@ -22,38 +22,39 @@ enum Mode {
     Each,
 }
 
+/// An operation's outcome, and where in the operation the fields stand that its faults name.
+struct Told {
+    below: &'static str,
+    outcome: Result<Answer>,
+}
+
 pub(super) async fn bulk(
     cx: &mut Cx,
     entity: &'static Entity,
     body: Map<String, Value>,
 ) -> Result<Answer> {
-    let (mode, operations) = read(cx.registry(), entity, body)?;
+    let (mode, operations) = read::read(cx.registry(), entity, body)?;
+    if mode == Mode::Each {
+        cx.parts_stand_alone();
+    }
     let mut out = b"{\"results\":[".to_vec();
     let mut faults = Vec::new();
     let mut secret = false;
-    for (index, operation) in operations.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
-        }
-        let below = operation.below();
-        cx.savepoint().await?;
-        match one(cx, entity, operation).await {
-            Ok(answer) => {
-                cx.release_savepoint().await?;
-                secret |= answer.secret;
-                shown(&answer, &mut out);
+    let mut index = 0;
+    for run in alike::runs(cx, entity, operations) {
+        for Told { below, outcome } in alike::perform(cx, entity, run).await? {
+            if index > 0 {
+                out.push(b',');
             }
-            // About the whole transaction: it runs again or ends.
-            Err(error) if error.is_retryable() || error.code().status() >= 500 => {
-                return Err(error);
-            }
-            Err(error) => {
-                cx.undo_savepoint().await?;
-                match mode {
-                    Mode::All => told(index, below, &error, &mut faults),
-                    Mode::Each => refused(cx, &error, &mut out),
+            match (outcome, mode) {
+                (Ok(answer), _) => {
+                    secret |= answer.secret;
+                    shown(&answer, &mut out);
                 }
+                (Err(error), Mode::All) => told(index, below, &error, &mut faults),
+                (Err(error), Mode::Each) => refused(cx, &error, &mut out),
             }
+            index += 1;
         }
     }
     if !faults.is_empty() {
@@ -61,6 +62,30 @@ pub(super) async fn bulk(
     }
     out.extend_from_slice(b"]}");
     Ok(Answer { status: 200, body: Some(out), secret, ..Answer::default() })
+}
+
+/// One operation in a part of its own. An error is about the whole transaction.
+async fn alone(cx: &mut Cx, entity: &'static Entity, operation: Operation) -> Result<Told> {
+    let below = operation.below();
+    cx.savepoint().await?;
+    let outcome = match one(cx, entity, operation).await {
+        Ok(answer) => cx.end_part().await.map(|()| answer),
+        Err(error) => Err(error),
+    };
+    let outcome = match outcome {
+        Err(error) if concerns_all(&error) => return Err(error),
+        Err(error) => {
+            cx.undo_savepoint().await?;
+            Err(error)
+        }
+        good => good,
+    };
+    Ok(Told { below, outcome })
+}
+
+/// About the whole transaction: it runs again or ends.
+fn concerns_all(error: &Error) -> bool {
+    error.is_retryable() || error.code().status() >= 500
 }
 
 async fn one(cx: &mut Cx, entity: &'static Entity, operation: Operation) -> Result<Answer> {
@@ -105,168 +130,5 @@ impl Operation {
             Self::Act { .. } => ".input",
             Self::Delete { .. } | Self::Restore { .. } => "",
         }
-    }
-}
-
-// === Reading ===
-
-/// The form of the whole body, every fault of it at once; nothing is done before it is right.
-fn read(
-    registry: &Registry,
-    entity: &'static Entity,
-    mut body: Map<String, Value>,
-) -> Result<(Mode, Vec<Operation>)> {
-    let mut faults = Vec::new();
-    let mode = match body.remove("mode").as_ref().map(Value::as_str) {
-        Some(Some("all")) => Mode::All,
-        Some(Some("each")) => Mode::Each,
-        None => {
-            faults.push(Fault::new("mode", Code::Required, "a value is required: all or each"));
-            Mode::All
-        }
-        _ => {
-            faults.push(Fault::new("mode", Code::NotAnOption, "must be one of: all, each"));
-            Mode::All
-        }
-    };
-    let items = match body.remove("operations") {
-        Some(Value::Array(items)) if (1..=OPERATIONS_MAX).contains(&items.len()) => items,
-        Some(Value::Array(_)) => {
-            let text = format!("must have 1 to {OPERATIONS_MAX} items");
-            faults.push(Fault::new("operations", Code::OutOfRange, text));
-            Vec::new()
-        }
-        None => {
-            faults.push(Fault::new("operations", Code::Required, "a value is required"));
-            Vec::new()
-        }
-        Some(_) => {
-            faults.push(Fault::new("operations", Code::WrongType, "must be a list"));
-            Vec::new()
-        }
-    };
-    strangers(&body, "", &mut faults);
-    let mut operations = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let mut form = Form { at: format!("operations[{index}]"), faults: &mut faults };
-        operations.extend(form.operation(registry, entity, item));
-    }
-    if faults.is_empty() { Ok((mode, operations)) } else { Err(Error::faults(faults)) }
-}
-
-fn strangers(left: &Map<String, Value>, prefix: &str, faults: &mut Vec<Fault>) {
-    for name in left.keys() {
-        let shown = crate::validate::shown_name(name);
-        let path = format!("{prefix}{shown}");
-        faults.push(Fault::new(path, Code::UnknownField, "there is no such member"));
-    }
-}
-
-/// Takes an operation's members one after the other; what is left at the end is unknown.
-struct Form<'a> {
-    at: String,
-    faults: &'a mut Vec<Fault>,
-}
-
-impl Form<'_> {
-    fn operation(
-        &mut self,
-        registry: &Registry,
-        entity: &'static Entity,
-        item: Value,
-    ) -> Option<Operation> {
-        let Value::Object(mut item) = item else {
-            self.faults.push(Fault::new(&self.at, Code::WrongType, "must be an object"));
-            return None;
-        };
-        let op = item.remove("op");
-        let read = match op.as_ref().and_then(Value::as_str) {
-            Some("create") => self.object(&mut item, "data").map(Operation::Create),
-            Some("upsert") => self
-                .object(&mut item, "data")
-                .map(|data| Operation::Upsert { data, demand: Demand::Nothing }),
-            Some("update") => {
-                let (id, version) = (self.id(&mut item), self.version(&mut item));
-                let data = self.object(&mut item, "data");
-                id.zip(data).map(|(id, data)| Operation::Update { id, version, data })
-            }
-            Some("delete") => {
-                let version = self.version(&mut item);
-                self.id(&mut item).map(|id| Operation::Delete { id, version })
-            }
-            Some("restore") => {
-                let version = self.version(&mut item);
-                self.id(&mut item).map(|id| Operation::Restore { id, version })
-            }
-            Some("action") => self.act(registry, entity, &mut item),
-            _ => {
-                let text = "must be one of: create, update, delete, restore, upsert, action";
-                self.fault("op", Code::NotAnOption, text);
-                return None;
-            }
-        };
-        strangers(&item, &format!("{}.", self.at), self.faults);
-        read
-    }
-
-    fn act(
-        &mut self,
-        registry: &Registry,
-        entity: &'static Entity,
-        item: &mut Map<String, Value>,
-    ) -> Option<Operation> {
-        let name = item.remove("action");
-        let name = name.as_ref().and_then(Value::as_str).unwrap_or_default();
-        let version = self.version(item);
-        let input = match item.contains_key("input") {
-            true => self.object(item, "input"),
-            false => Some(Map::new()),
-        };
-        if let Some(verb) = route::on_row(registry, entity, name) {
-            let id = self.id(item);
-            return id.zip(input).map(|(id, input)| Operation::Act {
-                verb,
-                id: Some(id),
-                version,
-                input,
-            });
-        }
-        let Some(verb) = route::on_collection(registry, entity, name) else {
-            self.fault("action", Code::NotAnOption, "there is no such action");
-            return None;
-        };
-        input.map(|input| Operation::Act { verb, id: None, version: None, input })
-    }
-
-    fn fault(&mut self, member: &str, code: Code, text: &str) {
-        self.faults.push(Fault::new(format!("{}.{member}", self.at), code, text));
-    }
-
-    fn object(&mut self, item: &mut Map<String, Value>, name: &str) -> Option<Map<String, Value>> {
-        match item.remove(name) {
-            Some(Value::Object(map)) => return Some(map),
-            Some(_) => self.fault(name, Code::WrongType, "must be an object"),
-            None => self.fault(name, Code::Required, "a value is required"),
-        }
-        None
-    }
-
-    fn id(&mut self, item: &mut Map<String, Value>) -> Option<Uuid> {
-        let given = item.remove("id");
-        let text = given.as_ref().and_then(Value::as_str).filter(|text| text.len() == 36);
-        let id = text.and_then(|text| Uuid::try_parse(text).ok());
-        if id.is_none() {
-            self.fault("id", Code::InvalidId, "must be the UUID of a row");
-        }
-        id
-    }
-
-    fn version(&mut self, item: &mut Map<String, Value>) -> Option<i64> {
-        let given = item.remove("version").filter(|given| !given.is_null())?;
-        let version = given.as_i64();
-        if version.is_none() {
-            self.fault("version", Code::WrongType, "must be a whole number");
-        }
-        version
     }
 }

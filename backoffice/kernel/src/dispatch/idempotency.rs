@@ -5,16 +5,22 @@
 //! A refused request keeps nothing, since nothing was done: it may be sent again with its key. An
 //! answer that holds a secret (a new token) is not kept, neither is one above the bound: the second
 //! request is told that it was done.
+//!
+//! A kept answer is sealed with the key itself, of which only a digest is kept: who reads the table
+//! reads no answer. It is given again to a caller who may the same as then; to one whose rights have
+//! changed it may show what they no longer see, so they are told that it was done.
 
 use jiff::SignedDuration;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::route::Target;
 use super::run::Done;
 use super::{Answer, Body, Call, Method};
 use crate::cx::{Actor, Cx};
 use crate::error::{Code, Error, Result};
+use crate::{rights, seal};
 
 /// For so long an answer is kept, and a key is not used for anything else.
 pub(crate) const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
@@ -28,6 +34,10 @@ const HEADER: &str = "Idempotency-Key";
 pub(crate) struct Key {
     id: Uuid,
     hash: Vec<u8>,
+    /// What the caller may do now.
+    rights: Vec<u8>,
+    /// Opens the kept answer.
+    secret: Zeroizing<[u8; 32]>,
 }
 
 /// The request's key, if it has one; reading needs none.
@@ -48,14 +58,20 @@ pub(crate) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
         return Err(Error::field(Code::InvalidRequest, HEADER, "portals take no such key"));
     }
     let actor = cx.actor.id_text();
-    let id = digest(&[
-        cx.org.as_bytes(),
-        cx.actor.kind().as_bytes(),
-        actor.as_bytes(),
-        inner.as_bytes(),
-    ]);
-    let id = id.first_chunk::<16>().map(|bytes| Uuid::from_bytes(*bytes)).unwrap_or_default();
-    Ok(Some(Key { id, hash: request_hash(call) }))
+    let of = |purpose: &str| {
+        digest(&[
+            purpose.as_bytes(),
+            cx.org.as_bytes(),
+            cx.actor.kind().as_bytes(),
+            actor.as_bytes(),
+            inner.as_bytes(),
+        ])
+    };
+    let id = of("id").first_chunk::<16>().map(|bytes| Uuid::from_bytes(*bytes));
+    let secret = of("answer").first_chunk::<32>().copied();
+    let (id, secret) = id.zip(secret).ok_or_else(|| Error::internal("a digest is too short"))?;
+    let rights = rights::fingerprint(&cx.actor);
+    Ok(Some(Key { id, hash: request_hash(call), rights, secret: Zeroizing::new(secret) }))
 }
 
 /// What makes two requests the same one.
@@ -88,9 +104,9 @@ fn digest(parts: &[&[u8]]) -> Vec<u8> {
 pub(crate) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<Done>> {
     let expires =
         cx.now.checked_add(KEPT_FOR).map_err(|cause| Error::internal(cause.to_string()))?;
-    let sql = "select fresh, request_hash, kept, status, body, row_version, location, operation_id, \
-         row_id from idempotency_claim($1, $2, $3, $4)";
-    let row = cx.query_one(sql, &[&key.id, &key.hash, &cx.now, &expires]).await?;
+    let sql = "select fresh, request_hash, rights_hash, kept, status, body, row_version, location, \
+         operation_id, row_id from idempotency_claim($1, $2, $3, $4, $5)";
+    let row = cx.query_one(sql, &[&key.id, &key.hash, &key.rights, &cx.now, &expires]).await?;
     if row.try_get("fresh")? {
         return Ok(None);
     }
@@ -102,15 +118,21 @@ pub(crate) async fn claim(cx: &Cx, key: &Key, target: &Target) -> Result<Option<
         let text = "the request was done; its answer was not kept";
         return Err(Error::field(Code::AlreadyUsed, HEADER, text));
     }
+    if row.try_get::<_, &[u8]>("rights_hash")? != key.rights.as_slice() {
+        let text = "the request was done; the caller's rights have changed since";
+        return Err(Error::field(Code::AlreadyUsed, HEADER, text));
+    }
     let status: i64 = row.try_get("status")?;
     let status = u16::try_from(status).map_err(|_| Error::internal("a kept status"))?;
     let operation: Option<Uuid> = row.try_get("operation_id")?;
     if let (Some(operation), Some(entity)) = (operation, target.entity()) {
         return Ok(Some(Done::Await { operation, entity, row: row.try_get("row_id")?, status }));
     }
+    let sealed: Option<&[u8]> = row.try_get("body")?;
+    let body = sealed.map(|sealed| seal::open_with(&key.secret, key.id.as_bytes(), sealed));
     Ok(Some(Done::Answer(Answer {
         status,
-        body: row.try_get("body")?,
+        body: body.transpose()?.map(|plain| plain.to_vec()),
         version: row.try_get("row_version")?,
         location: row.try_get("location")?,
         ..Answer::default()
@@ -125,6 +147,8 @@ pub(crate) async fn keep(cx: &Cx, key: &Key, done: &Done) -> Result<()> {
             let size = answer.body.as_ref().map_or(0, Vec::len);
             let kept = size <= BODY_BYTES_MAX && !answer.secret;
             let body = answer.body.as_deref().filter(|_| kept);
+            let body = body.map(|plain| seal::seal_with(&key.secret, key.id.as_bytes(), plain));
+            let body = body.transpose()?;
             let status = i64::from(answer.status);
             let nothing: Option<Uuid> = None;
             let (version, place) = (&answer.version, &answer.location);

@@ -1,5 +1,7 @@
 //! One try of a call in one transaction: right, engine or action, the answer's JSON, commit.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -115,6 +117,8 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
     };
     no_query(call)?;
     let outcome = perform(cx, entity, operation).await?;
+    // What is shown is what is committed.
+    cx.settle().await?;
     answer(cx, entity, outcome).await
 }
 
@@ -232,6 +236,30 @@ pub(super) async fn written(
         }
         answer => answer,
     }
+}
+
+/// Like `written` for many rows, in the order of their ids, by one statement.
+pub(super) async fn written_many(
+    cx: &Cx,
+    entity: &'static Entity,
+    ids: &[Uuid],
+    status: u16,
+) -> Result<Vec<Answer>> {
+    let mut found = match rights::may(&cx.actor, entity, "read") {
+        Ok(access) if !ids.is_empty() => engine::get::shown_rows(cx, entity, ids, &access).await?,
+        _ => BTreeMap::new(),
+    };
+    let answer = |id: &Uuid| {
+        let location = (status == 201).then(|| place(entity, *id));
+        match found.remove(id) {
+            Some(row) => {
+                let (body, version) = (Some(row.json), row.version);
+                Answer { status, body, version, location, ..Answer::default() }
+            }
+            None => Answer { location, ..Answer::nothing() },
+        }
+    };
+    Ok(ids.iter().map(answer).collect())
 }
 
 fn place(entity: &Entity, id: Uuid) -> String {

@@ -1,14 +1,16 @@
-//! One row.
+//! One row, or several by their ids.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Lock, as_map, no_such_row, one, select_list, shown, told, write_row};
+use super::{Lock, as_map, no_such_row, one, reach, select_list, shown, told, write_row};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
 use crate::error::Result;
-use crate::rights::Access;
+use crate::rights::{Access, uuids};
 
 /// A row as the API shows it.
 pub(crate) struct Shown {
@@ -49,6 +51,32 @@ pub(crate) async fn shown_row(
     told::tell(cx, entity, &[id], &columns, access).await?;
     let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
     Ok(Shown { json: out, version })
+}
+
+/// Those of these rows that are there and in reach, each as `shown_row` gives it, by one statement.
+pub(crate) async fn shown_rows(
+    cx: &Cx,
+    entity: &'static Entity,
+    ids: &[Uuid],
+    access: &Access,
+) -> Result<BTreeMap<Uuid, Shown>> {
+    let columns = shown(entity, access);
+    let mut params = Vec::new();
+    let list = select_list(&columns, access, None, &mut params);
+    let mut place = reach(entity, cx.org, access, &mut params);
+    params.push(uuids(ids));
+    place.push_str(&format!(" and \"id\" = any(${})", params.len()));
+    let sql = format!("select {list} from \"{}\"{place}", entity.name);
+    let mut found = BTreeMap::new();
+    for row in cx.query_typed(&sql, &params).await? {
+        let mut json = Vec::with_capacity(512);
+        write_row(&row, &columns, &mut json)?;
+        let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
+        found.insert(row.try_get("id")?, Shown { json, version });
+    }
+    let seen: Vec<Uuid> = found.keys().copied().collect();
+    told::tell(cx, entity, &seen, &columns, access).await?;
+    Ok(found)
 }
 
 pub(crate) async fn row(

@@ -219,9 +219,14 @@ fn batch<'a>(
             return Ok(());
         }
         cx.savepoint().await?;
-        let error = match attempt(cx, entity, job, &items).await {
+        let mut attempted = attempt(cx, entity, job, &items).await;
+        if attempted.is_ok()
+            && let Err(refusal) = cx.end_part().await
+        {
+            attempted = Err(refusal);
+        }
+        let error = match attempted {
             Ok(written) => {
-                cx.release_savepoint().await?;
                 for (place, outcome) in written {
                     put(outcomes, place, outcome);
                 }

@@ -68,11 +68,12 @@ pub(crate) async fn upsert(
         }
         // What the insert took (a number of a series) goes back when another was faster.
         cx.savepoint().await?;
-        match create::create(cx, entity, body.clone(), &access).await {
-            Ok(id) => {
-                cx.release_savepoint().await?;
-                return Ok(Upserted::Created(id));
-            }
+        let made = match create::create(cx, entity, body.clone(), &access).await {
+            Ok(id) => cx.end_part().await.map(|()| id),
+            Err(error) => Err(error),
+        };
+        match made {
+            Ok(id) => return Ok(Upserted::Created(id)),
             Err(error) => {
                 cx.undo_savepoint().await?;
                 round += 1;

@@ -279,7 +279,17 @@ fn reachable(entity: &Entity, report: &mut dyn FnMut(String)) {
 }
 
 fn natural(entity: &Entity, report: &mut dyn FnMut(String)) {
-    if !entity.natural.is_empty() && entity.natural_key().is_none() {
+    let upserts = entity.operations.create && entity.operations.patch;
+    if entity.natural.is_empty() {
+        let key = entity.uniques.iter().find(|unique| entity.is_given(unique));
+        let matched = entity.scope == Scope::Tenant && (upserts || entity.takes_imports());
+        if let Some(key) = key.filter(|_| matched) {
+            report(format!(
+                "say by which unique key PUT and imports know a row, with .natural(&{:?})",
+                key.fields
+            ));
+        }
+    } else if entity.natural_key().is_none() {
         report(format!(
             "the natural key ({}) must be a unique key of fields that callers write",
             entity.natural.join(", ")
@@ -320,15 +330,28 @@ fn served_names(registry: &Registry, member: &Member, report: &mut dyn FnMut(Str
     }
 }
 
+/// Rules look at what the engine writes, by names that are there.
 fn rules(registry: &Registry, faults: &mut Vec<String>) {
     let mut taken = BTreeSet::new();
+    let mut of = |name: &'static str, on: &str, faults: &mut Vec<String>| {
+        if !taken.insert(name) {
+            faults.push(format!("rule {name} exists twice"));
+        }
+        let entity = registry.qualified(on).filter(|entity| entity.scope == Scope::Tenant);
+        if entity.is_none() {
+            faults.push(format!("rule {name}: no domain has a tenant entity {on}"));
+        }
+        entity
+    };
     for domain in registry.domains() {
         for rule in domain.rules {
-            if !taken.insert(rule.name) {
-                faults.push(format!("rule {} exists twice", rule.name));
-            }
-            if !domain.entities.iter().any(|entity| entity.name == rule.entity.name) {
-                faults.push(format!("rule {}: the entity belongs to another domain", rule.name));
+            of(rule.name, rule.on, faults);
+        }
+        for rule in domain.end_rules {
+            let Some(entity) = of(rule.name, rule.on, faults) else { continue };
+            let kind = entity.field(rule.by).map(|field| field.kind);
+            if rule.by != "id" && !matches!(kind, Some(Kind::Link { .. } | Kind::Id)) {
+                faults.push(format!("rule {}: {} is neither id nor a link", rule.name, rule.by));
             }
         }
     }
@@ -339,9 +362,14 @@ fn portals(registry: &Registry, entity: &Entity, report: &mut dyn FnMut(String))
         report("only tenant entities are shown in portals".to_owned());
     }
     // Rules read the whole row, which the portals' role cannot.
-    let ruled = registry.domains().iter().flat_map(|domain| domain.rules);
-    let ruled = ruled.filter(|rule| rule.entity.name == entity.name).count();
-    if 0 < ruled && entity.portals.iter().any(|portal| !portal.write.is_empty()) {
+    let name = registry.member(entity.name).map(|member| member.qualified.as_str());
+    let domains = registry.domains().iter();
+    let named = domains.flat_map(|domain| {
+        let rules = domain.rules.iter().map(|rule| rule.on);
+        rules.chain(domain.end_rules.iter().map(|rule| rule.on))
+    });
+    let ruled = named.into_iter().any(|on| Some(on) == name);
+    if ruled && entity.portals.iter().any(|portal| !portal.write.is_empty()) {
         report("a portal cannot write where rules follow".to_owned());
     }
     let mut kinds = BTreeSet::new();

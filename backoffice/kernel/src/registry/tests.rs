@@ -6,6 +6,7 @@ use crate::entity::{
     text,
 };
 use crate::error::Code;
+use crate::rule::{EndRule, Rule};
 
 const fn domain(name: &'static str, entities: &'static [&'static Entity]) -> Domain {
     Domain { name, entities, ..Domain::EMPTY }
@@ -28,6 +29,7 @@ static BOOKS: Entity = Entity::new("books")
         money("price"),
         choice("status", LOAN.states).required().default("'here'").by_action(),
     ])
+    .natural(&["title"])
     .uniques(&[Unique { name: "books_title_key", fields: &["title"], code: Code::AlreadyExists }])
     .checks(&[Check {
         name: "books_price_positive",
@@ -180,4 +182,72 @@ fn flows_are_choices_that_only_actions_move() {
         &MOVES,
         &["the flow begins in gone, which is no state", "move lend names lent, which is no state"],
     );
+}
+
+#[test]
+fn keys_are_natural_by_decision() {
+    const KEY: &[Unique] =
+        &[Unique { name: "things_code_key", fields: &["code"], code: Code::AlreadyExists }];
+    static UNSAID: Entity = sound("things").fields(&[text("code")]).uniques(KEY);
+    check(
+        &UNSAID,
+        &["say by which unique key PUT and imports know a row, with .natural(&[\"code\"])"],
+    );
+    static SAID: Entity = sound("things").fields(&[text("code")]).uniques(KEY).natural(&["code"]);
+    check(&SAID, &[]);
+    // Nobody who calls gives this one.
+    static OWN: Entity = sound("things").fields(&[text("code").by_action()]).uniques(KEY);
+    check(&OWN, &[]);
+    static READ: Entity =
+        sound("things").fields(&[text("code")]).uniques(KEY).operations(Operations::READ);
+    check(&READ, &[]);
+    static OTHER: Entity =
+        sound("things").fields(&[text("code"), text("name")]).uniques(KEY).natural(&["name"]);
+    check(&OTHER, &["the natural key (name) must be a unique key of fields that callers write"]);
+}
+
+#[test]
+fn rules_name_what_the_engine_writes() {
+    const fn rule(name: &'static str, on: &'static str) -> Rule {
+        Rule { name, on, run: |_, _| Box::pin(std::future::ready(Ok(()))) }
+    }
+    const fn end(name: &'static str, on: &'static str, by: &'static str) -> EndRule {
+        EndRule { name, on, by, run: |_, _| Box::pin(std::future::ready(Ok(()))) }
+    }
+    static GUARD: Domain = Domain {
+        name: "guard",
+        rules: &[
+            rule("guard.books", "library.books"),
+            rule("guard.books", "library.shelves"),
+            rule("guard.nothing", "library.papers"),
+            rule("guard.elsewhere", "archive.books"),
+        ],
+        end_rules: &[
+            end("guard.rows", "library.books", "id"),
+            end("guard.shelf", "library.books", "shelf_id"),
+            end("guard.title", "library.books", "title"),
+            end("guard.shelf", "library.books", "shelf_id"),
+        ],
+        ..Domain::EMPTY
+    };
+    let faults = Registry::new(&[&GUARD, &LIBRARY]).err().unwrap();
+    let expected = [
+        "rule guard.books exists twice",
+        "rule guard.nothing: no domain has a tenant entity library.papers",
+        "rule guard.elsewhere: no domain has a tenant entity archive.books",
+        "rule guard.title: title is neither id nor a link",
+        "rule guard.shelf exists twice",
+    ];
+    assert_eq!(faults.0, expected);
+    // Own rules first, whatever the order of the domains.
+    static OWN: Domain = Domain {
+        rules: &[rule("books.own", "library.books")],
+        ..domain("library", &[&SHELVES, &BOOKS])
+    };
+    static FOREIGN: Domain =
+        Domain { name: "guard", rules: &[rule("guard.books", "library.books")], ..Domain::EMPTY };
+    let registry = Registry::new(&[&FOREIGN, &OWN]).unwrap();
+    let names: Vec<&str> = registry.rules("books").iter().map(|rule| rule.name).collect();
+    assert_eq!(names, ["books.own", "guard.books"]);
+    assert!(registry.is_ruled(&BOOKS) && !registry.is_ruled(&SHELVES));
 }

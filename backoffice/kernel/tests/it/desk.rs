@@ -8,6 +8,7 @@ mod deletion;
 mod flows;
 mod history;
 mod idempotency;
+mod journal;
 mod model;
 mod rules;
 mod single;
@@ -155,8 +156,8 @@ async fn count(cx: &mut Cx, id: Uuid) -> Result<()> {
 pub(crate) const CASES_MAX: i64 = 5;
 
 static RULES: &[Rule] = &[
-    Rule { name: "cases.few", entity: &CASE, run: |cx, change| Box::pin(few(cx, change)) },
-    Rule { name: "cases.told", entity: &CASE, run: |cx, change| Box::pin(told(cx, change)) },
+    Rule { name: "cases.few", on: "desk.cases", run: |cx, change| Box::pin(few(cx, change)) },
+    Rule { name: "cases.told", on: "desk.cases", run: |cx, change| Box::pin(told(cx, change)) },
 ];
 
 /// Not more than `CASES_MAX` living cases a label.
@@ -189,15 +190,18 @@ async fn told(_: &mut Cx, change: Change) -> Result<()> {
 
 static DOMAIN: Domain = Domain {
     name: "desk",
-    entities: &[&LABEL, &CASE],
+    entities: &[&LABEL, &CASE, &journal::ENTRY, &journal::LINE],
     actions: ACTIONS,
     rules: RULES,
+    end_rules: journal::END_RULES,
+    sql: &[("journal.sql", journal::SQL)],
     ..Domain::EMPTY
 };
 
 pub(crate) fn registry() -> &'static Registry {
     static REGISTRY: OnceLock<&'static Registry> = OnceLock::new();
-    REGISTRY.get_or_init(|| Registry::new(&[&kernel::accounts::DOMAIN, &DOMAIN]).unwrap().leak())
+    let domains = [&kernel::accounts::DOMAIN, &DOMAIN, &journal::WATCH];
+    REGISTRY.get_or_init(|| Registry::new(&domains).unwrap().leak())
 }
 
 pub(crate) async fn database() -> &'static TestDb {

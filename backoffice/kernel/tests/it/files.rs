@@ -200,7 +200,7 @@ async fn undo_lists_what_others_changed() {
     let undone = house.undoes(&done).await;
     assert_eq!(
         house.fates(&undone).await,
-        ["2 kept -:version_mismatch", "3 undone", "4 kept halls.place_id:in_use"]
+        ["2 kept -:version_mismatch", "3 undone", "4 kept -:in_use"]
     );
     assert_eq!(house.get(&format!("/places/{}", id(1))).await.body["seats"], 70);
 }

@@ -58,6 +58,7 @@ pub(crate) static PLACE: Entity = Entity::new("places")
         bytes("seal", 32).secret(),
         integer("visits", 0, i64::MAX).required().default("0").by_action(),
     ])
+    .natural(&["key"])
     .uniques(&[Unique { name: "places_key_key", fields: &["key"], code: Code::AlreadyExists }])
     .checks(&[Check {
         name: "places_club_is_small",

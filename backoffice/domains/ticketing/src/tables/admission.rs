@@ -24,6 +24,7 @@ pub(crate) static CHECK_IN_ZONES: Entity = Entity::new("check_in_zones")
         choice("policy", &["single_entry"]).required().default("'single_entry'"),
         integer("capacity", 1, 10_000_000).about("People at once."),
     ])
+    .natural(&["event_id", "key"])
     .uniques(&[Unique {
         name: "check_in_zones_key_key",
         fields: &["event_id", "key"],
@@ -40,6 +41,7 @@ pub(crate) static TICKET_TYPE_ZONES: Entity = Entity::new("ticket_type_zones")
         link("ticket_type_id", "ticketing.ticket_types").required().once(),
         link("zone_id", "ticketing.check_in_zones").required().once(),
     ])
+    .natural(&["ticket_type_id", "zone_id"])
     .uniques(&[Unique {
         name: "ticket_type_zones_pair_key",
         fields: &["ticket_type_id", "zone_id"],
@@ -63,6 +65,7 @@ pub(crate) static CHECK_IN_DEVICES: Entity = Entity::new("check_in_devices")
         instant("revoked_at").by_action(),
         text("token_hash").secret().about("SHA-256 of the token, hex."),
     ])
+    .natural(&["name"])
     .uniques(&[
         Unique { name: "check_in_devices_name_key", fields: &["name"], code: Code::AlreadyExists },
         Unique {
@@ -81,6 +84,7 @@ pub(crate) static CHECK_IN_DEVICE_EVENTS: Entity = Entity::new("check_in_device_
         link("device_id", "ticketing.check_in_devices").required().once(),
         link("event_id", "events.events").required().once(),
     ])
+    .natural(&["device_id", "event_id"])
     .uniques(&[Unique {
         name: "check_in_device_events_pair_key",
         fields: &["device_id", "event_id"],

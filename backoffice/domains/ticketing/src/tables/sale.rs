@@ -18,6 +18,7 @@ pub(crate) static QUOTAS: Entity = Entity::new("quotas")
         text("name").required(),
         integer("size", 0, 100_000_000).about("Places; unlimited when absent."),
     ])
+    .natural(&["event_id", "name"])
     .uniques(&[Unique {
         name: "quotas_name_key",
         fields: &["event_id", "name"],
@@ -58,6 +59,7 @@ pub(crate) static TICKET_TYPES: Entity = Entity::new("ticket_types")
             .about("Off: no longer sold; what was sold stays good."),
         integer("position", 0, 100_000).required().default("0").about("Order in the shop."),
     ])
+    .natural(&["event_id", "name"])
     .uniques(&[Unique {
         name: "ticket_types_name_key",
         fields: &["event_id", "name"],
@@ -109,6 +111,7 @@ pub(crate) static QUOTA_TICKET_TYPES: Entity = Entity::new("quota_ticket_types")
         link("quota_id", "ticketing.quotas").required().once(),
         link("ticket_type_id", "ticketing.ticket_types").required().once(),
     ])
+    .natural(&["quota_id", "ticket_type_id"])
     .uniques(&[Unique {
         name: "quota_ticket_types_pair_key",
         fields: &["quota_id", "ticket_type_id"],

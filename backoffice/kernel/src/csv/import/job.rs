@@ -163,6 +163,9 @@ async fn check(job: &JobRun, import: &Import) -> Result<Next> {
 
 async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts> {
     cx.suppose();
+    if import.mode == Mode::Each {
+        cx.parts_stand_alone();
+    }
     let ground = trial::ground(cx, import);
     if ground == Ground::Copy {
         trial::lay(cx, import.entity).await?;
@@ -278,6 +281,8 @@ async fn each(job: &JobRun, import: &Import) -> Result<Value> {
     let mut counts = Counts::default();
     for chunk in &chunks {
         let mut cx = begin(job, import).await?;
+        // A row that breaks what must hold at the end is faulty alone.
+        cx.parts_stand_alone();
         let one = one_of_each(import, &mut cx, chunk, &mut seen, &mut counts).await;
         cx.finish(one).await?;
         job.progress(counts.rows(), Some(import.rows_total)).await?;

@@ -30,7 +30,7 @@ pub(super) enum Ground {
 /// table judges (people of the whole house) need the table itself.
 pub(super) fn ground(cx: &Cx, import: &Import) -> Ground {
     let (entity, registry) = (import.entity, cx.registry());
-    let judged = !entity.constraints.is_empty() || !registry.rules(entity.name).is_empty();
+    let judged = !entity.constraints.is_empty() || registry.is_ruled(entity);
     let outside = import.mapping.fields().any(|field| {
         registry.target(entity, field.name).is_some_and(|target| target.scope != Scope::Tenant)
     });

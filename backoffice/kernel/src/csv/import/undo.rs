@@ -130,11 +130,12 @@ async fn deleted(cx: &mut Cx, import: &Import, outcome: &mut Outcome) -> Result<
     }
     let access = rights::may(&cx.actor, entity, "delete")?;
     cx.savepoint().await?;
-    match engine::delete::remove(cx, entity, id, None, &access).await {
-        Ok(()) => {
-            cx.release_savepoint().await?;
-            outcome.fate = Fate::Undone;
-        }
+    let gone = match engine::delete::remove(cx, entity, id, None, &access).await {
+        Ok(()) => cx.end_part().await,
+        Err(error) => Err(error),
+    };
+    match gone {
+        Ok(()) => outcome.fate = Fate::Undone,
         Err(error) if error.is_retryable() || error.code().status() >= 500 => return Err(error),
         Err(error) => {
             cx.undo_savepoint().await?;

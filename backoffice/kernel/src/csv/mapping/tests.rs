@@ -9,6 +9,7 @@ static EVENT: Entity = Entity::new("gigs")
     .grant("test.gigs")
     .about("What something is for.")
     .fields(&[slug("code").required(), text("name").required()])
+    .natural(&["code"])
     .uniques(&[Unique { name: "gigs_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
 static TICKET: Entity =

@@ -43,7 +43,6 @@ async fn a_collection_has_no_version() {
     for (path, body) in [
         ("/labels".to_owned(), new.clone()),
         ("/labels/bulk".to_owned(), bulk),
-        ("/labels/import".to_owned(), Value::Null),
         (format!("/labels/{label}/cases"), json!({"title": "x"})),
     ] {
         let seen = desk.with("POST", &path, &[("if-match", "\"1\"")], body).await;

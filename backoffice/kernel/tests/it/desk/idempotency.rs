@@ -116,9 +116,11 @@ async fn a_secret_is_never_kept() {
         is(desk.with("POST", "/labels/bulk", key, bulk(action)).await, status);
     }
     let admin = super::database().await.superuser().await.unwrap();
-    let sql = "select count(*) from idempotency_keys where convert_from(body, 'UTF8') like '%shown once%'";
-    let kept: i64 = admin.query_one(sql, &[]).await.unwrap().try_get(0).unwrap();
-    assert_eq!(kept, 0);
+    let sql = "select count(*) filter (where kept), count(*), count(body) from idempotency_keys \
+         where org_id = $1";
+    let row = admin.query_one(sql, &[&desk.org.id]).await.unwrap();
+    let counts: [i64; 3] = [0, 1, 2].map(|at| row.try_get(at).unwrap());
+    assert_eq!(counts, [1, 3, 1], "of three requests one was kept");
 }
 
 #[tokio::test]
@@ -210,4 +212,49 @@ async fn an_answer_that_was_lost_is_given_again() {
         .await;
     assert_eq!(is(again, 200).body["uses"], 1);
     assert_eq!(sees().await, 1);
+}
+
+/// Whoever reads the table reads no answer: it is sealed with the key, which is not kept.
+#[tokio::test]
+async fn a_kept_answer_is_sealed() {
+    let desk = Desk::open().await;
+    let key: &[(&str, &str)] = &[("idempotency-key", "sealed")];
+    let body = json!({"name": "Somebody", "code": "sealed", "notes": "told in confidence"});
+    let first = is(desk.with("POST", "/labels", key, body.clone()).await, 201);
+    let admin = super::database().await.superuser().await.unwrap();
+    let sql = "select body from idempotency_keys where org_id = $1";
+    let kept: Vec<u8> = admin.query_one(sql, &[&desk.org.id]).await.unwrap().try_get(0).unwrap();
+    assert!(first.body.to_string().len() < kept.len() + 40, "all of it is there");
+    for word in ["confidence", "Somebody", "sealed"] {
+        assert!(!kept.windows(word.len()).any(|part| part == word.as_bytes()), "{word}");
+    }
+    assert_eq!(is(desk.with("POST", "/labels", key, body).await, 201).body, first.body);
+}
+
+/// An answer shows what its caller could read then; to one who may something else now it is not given.
+#[tokio::test]
+async fn a_kept_answer_obeys_the_rights_of_today() {
+    let desk = Desk::open().await;
+    let line = |levels: Value| json!([{"grant": "*", "rights": ["*"], "levels": levels}]);
+    let token = desk.org.issue(line(json!(["open", "personal"]))).await.unwrap();
+    let client = desk.server.client.with_bearer(token.expose());
+    let key: &[(&str, &str)] = &[("idempotency-key", "rights")];
+    let post = async |body: &Value| {
+        client.send_with("POST", "/api/v1/labels", key, Some(body)).await.unwrap()
+    };
+    let body = json!({"name": "One", "code": "one", "notes": "told in confidence"});
+    let first = is(post(&body).await, 201);
+    assert_eq!(first.body["notes"], "told in confidence");
+    assert_eq!(is(post(&body).await, 201).body, first.body);
+    let admin = super::database().await.superuser().await.unwrap();
+    let sql = "update api_tokens set grants = $2 where id = \
+         (select id from api_tokens where org_id = $1 order by created_at desc, id desc limit 1)";
+    admin.execute(sql, &[&desk.org.id, &line(json!(["open"]))]).await.unwrap();
+    let seen = post(&body).await;
+    refused(&seen, Code::AlreadyUsed, &["Idempotency-Key"]);
+    assert!(!seen.body.to_string().contains("confidence"));
+    assert_eq!(desk.get("/labels").await.body["data"].as_array().unwrap().len(), 1);
+    // Another request with the key is told that it is another one, whatever the rights.
+    let seen = post(&json!({"name": "Two", "code": "two"})).await;
+    refused(&seen, Code::IdempotencyKeyReused, &["Idempotency-Key"]);
 }

@@ -1,10 +1,12 @@
-//! Random histories of writes against a model in memory: every answer's status, and in the end every
-//! row, are what the model says. Each request may be sent twice with its key.
+//! Random histories of writes against a model in memory: every answer's status is what the model says,
+//! and after every step so are rows, versions, change log and outbox. Each request may be sent twice with its key.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use kernel::db::Admin;
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -14,11 +16,27 @@ use super::Desk;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Create { code: u8, rank: u8 },
-    Upsert { code: u8, rank: u8 },
-    Patch { slot: usize, rank: u8, version: Version },
-    Delete { slot: usize, version: Version },
-    Restore { slot: usize },
+    Create {
+        code: u8,
+        rank: u8,
+    },
+    Upsert {
+        code: u8,
+        rank: u8,
+    },
+    /// No rank empties it.
+    Patch {
+        slot: usize,
+        rank: Option<u8>,
+        version: Version,
+    },
+    Delete {
+        slot: usize,
+        version: Version,
+    },
+    Restore {
+        slot: usize,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +57,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (0..4_u8, 0..100_u8).prop_map(|(code, rank)| Op::Create { code, rank }),
         2 => (0..4_u8, 0..100_u8).prop_map(|(code, rank)| Op::Upsert { code, rank }),
-        4 => (0..6_usize, 0..100_u8, version())
+        4 => (0..6_usize, option::of(0..100_u8), version())
             .prop_map(|(slot, rank, version)| Op::Patch { slot, rank, version }),
         2 => (0..6_usize, version()).prop_map(|(slot, version)| Op::Delete { slot, version }),
         2 => (0..6_usize).prop_map(|slot| Op::Restore { slot }),
@@ -59,7 +77,7 @@ struct Row {
     /// Known once the answer has said it.
     id: Option<String>,
     code: String,
-    rank: u8,
+    rank: Option<u8>,
     version: i64,
     /// Entries of the history: a write that changes no value is told by none.
     told: usize,
@@ -67,7 +85,7 @@ struct Row {
 }
 
 impl Row {
-    fn set_rank(&mut self, rank: u8) {
+    fn set_rank(&mut self, rank: Option<u8>) {
         self.told += usize::from(self.rank != rank);
         self.rank = rank;
         self.version += 1;
@@ -140,11 +158,11 @@ impl Model {
                 match self.living(&code) {
                     Some(_) if !upsert => 409,
                     Some(place) => {
-                        self.rows[place].set_rank(*rank);
+                        self.rows[place].set_rank(Some(*rank));
                         200
                     }
                     None => {
-                        let rank = *rank;
+                        let rank = Some(*rank);
                         self.rows.push(Row {
                             id: None,
                             code,
@@ -276,17 +294,53 @@ impl Run<'_> {
         assert_eq!(results.len(), expected.len());
     }
 
-    async fn compare(&self) {
+    /// Rows, change log and outbox, as the tables hold them.
+    async fn compare(&self, admin: &Admin) {
+        let sql = "select l.id::text, l.code, l.rank, l.version, l.deleted_at is not null, \
+             (select count(*) from changes c where c.row_id = l.id), \
+             (select count(*) from outbox o where o.row_id = l.id) \
+             from labels l where l.org_id = $1 and l.code like $2";
+        let codes = format!("{}-%", self.model.prefix);
+        let found = admin.query(sql, &[&self.desk.org.id, &codes]).await.unwrap();
+        let mut found: Vec<(Row, i64)> = found
+            .iter()
+            .map(|row| {
+                let rank: Option<i64> = row.get(2);
+                let told: i64 = row.get(5);
+                let kept = Row {
+                    id: row.get(0),
+                    code: row.get(1),
+                    rank: rank.map(|rank| u8::try_from(rank).unwrap()),
+                    version: row.get(3),
+                    told: usize::try_from(told).unwrap(),
+                    deleted: row.get(4),
+                };
+                (kept, row.get(6))
+            })
+            .collect();
+        found.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        let mut expected: Vec<(Row, i64)> = self
+            .model
+            .rows
+            .iter()
+            .map(|row| (row.clone(), i64::try_from(row.told).unwrap()))
+            .collect();
+        expected.sort_by(|(a, _), (b, _)| a.id.cmp(&b.id));
+        assert_eq!(found, expected);
+    }
+
+    /// And as the API shows them.
+    async fn shown(&self) {
         for row in &self.model.rows {
-            let seen = self.desk.get(&format!("/labels/{}", row.id.as_ref().unwrap())).await;
+            let path = format!("/labels/{}", row.id.as_ref().unwrap());
+            let seen = self.desk.get(&path).await;
             if row.deleted {
                 assert_eq!(seen.status, 404, "{row:?}");
                 continue;
             }
             let own = (&seen.body["code"], &seen.body["rank"], &seen.body["version"]);
             assert_eq!(own, (&json!(row.code), &json!(row.rank), &json!(row.version)));
-            let history =
-                self.desk.get(&format!("/labels/{}/history", row.id.as_ref().unwrap())).await;
+            let history = self.desk.get(&format!("{path}/history")).await;
             assert_eq!(history.body["data"].as_array().unwrap().len(), row.told);
         }
     }
@@ -297,6 +351,7 @@ fn random_histories_are_what_the_model_says() {
     static CASES: AtomicU32 = AtomicU32::new(0);
     static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
     let desk = RUNTIME.block_on(Desk::open());
+    let admin = RUNTIME.block_on(async { super::database().await.superuser().await.unwrap() });
     let mut runner = TestRunner::new(Config {
         cases: 40,
         max_shrink_iters: 40,
@@ -312,8 +367,9 @@ fn random_histories_are_what_the_model_says() {
             RUNTIME.block_on(async {
                 for step in &steps {
                     run.step(step).await;
+                    run.compare(&admin).await;
                 }
-                run.compare().await;
+                run.shown().await;
             });
             Ok(())
         })

@@ -142,6 +142,45 @@ async fn no_update_is_lost_under_versions() {
     assert_eq!(desk.get(&path).await.body["rank"], 30);
 }
 
+/// Writes of every sort with one version, at once and on several threads: one of them is done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_writes_with_one_version_one_is_done() {
+    let desk = Desk::open().await;
+    for round in 0..6 {
+        let label = desk.label(&format!("race-{round}")).await;
+        let path = format!("/api/v1/labels/{label}");
+        let mut writes = tokio::task::JoinSet::new();
+        for n in 0..16_usize {
+            let (client, path) = (desk.client.clone(), path.clone());
+            writes.spawn(async move {
+                let tag = [("if-match", "\"1\"")];
+                let body = json!({"rank": n});
+                let reply = match n % 4 {
+                    0 => client.send_with("DELETE", &path, &tag, None).await,
+                    1 => client.send_with("POST", &format!("{path}/use"), &tag, None).await,
+                    _ => client.send_with("PATCH", &path, &tag, Some(&body)).await,
+                };
+                reply.unwrap()
+            });
+        }
+        let replies = writes.join_all().await;
+        let done: Vec<&Reply> = replies.iter().filter(|reply| reply.status < 300).collect();
+        assert_eq!(done.len(), 1, "{replies:?}");
+        let deleted = done[0].status == 204;
+        for other in replies.iter().filter(|reply| 300 <= reply.status) {
+            let code = if deleted { other.code() == "not_found" } else { false };
+            assert!(code || other.code() == "version_mismatch", "{other:?}");
+        }
+        // One change beside the creation, and the row shows it.
+        assert_eq!(desk.traces(&label).await, (2, 2));
+        let seen = desk.get(&format!("/labels/{label}")).await;
+        assert_eq!(seen.status, if deleted { 404 } else { 200 });
+        if !deleted {
+            assert_eq!(seen.body, done[0].body);
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_kind_of_fault_is_told_in_one_answer() {
     let desk = Desk::open().await;
