@@ -21,6 +21,7 @@ static BOOKS: Entity = Entity::new("books")
         instant("seen_at").unlogged(),
         json("notes"),
     ])
+    .natural(&["code"])
     .uniques(&[Unique { name: "books_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 static COPIES: Entity = Entity::new("copies")
     .grant("shelf.books")

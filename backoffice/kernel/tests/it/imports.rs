@@ -60,8 +60,11 @@ static TRUNK: Entity = Entity::new("trunks")
     ])
     .uniques(&[Unique { name: "trunks_code_key", fields: &["code"], code: Code::AlreadyExists }]);
 
-static RULES: &[Rule] =
-    &[Rule { name: "depot.weigh", entity: &TRUNK, run: |cx, change| Box::pin(weigh(cx, change)) }];
+static RULES: &[Rule] = &[Rule {
+    name: "depot.weigh",
+    on: "depot.trunks",
+    run: |cx, change| Box::pin(weigh(cx, change)),
+}];
 
 async fn weigh(cx: &mut Cx, change: Change) -> Result<()> {
     if change.op == ChangeOp::Update && change.changes("weight") {
