@@ -929,6 +929,7 @@ create table idempotency_keys (
     id uuid default uuid7() not null,
     created_at timestamp with time zone default now() not null,
     request_hash bytea not null,
+    rights_hash bytea not null,
     expires_at timestamp with time zone not null,
     kept boolean default false not null,
     status bigint,
@@ -939,6 +940,7 @@ create table idempotency_keys (
     row_id uuid,
     constraint idempotency_keys_pkey primary key (id),
     constraint idempotency_keys_request_hash_check check (octet_length(request_hash) <= 32),
+    constraint idempotency_keys_rights_hash_check check (octet_length(rights_hash) <= 32),
     constraint idempotency_keys_status_check check (status between 100 and 599),
     constraint idempotency_keys_body_check check (octet_length(body) <= 524288),
     constraint idempotency_keys_row_version_check check (row_version >= 0),
@@ -3107,8 +3109,9 @@ grant select, insert, update on idempotency_keys to atlvs_definer;
 
 -- Takes a key for the request of this transaction. A key that another transaction is taking is waited
 -- for; one that is past its time is as good as new. Answers what is kept, or that the key is fresh.
-create or replace function idempotency_claim(p_id uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz)
-returns table (fresh boolean, request_hash bytea, kept boolean, status bigint, body bytea, row_version bigint,
+create or replace function idempotency_claim(p_id uuid, p_hash bytea, p_rights bytea, p_now timestamptz,
+    p_expires timestamptz)
+returns table (fresh boolean, request_hash bytea, rights_hash bytea, kept boolean, status bigint, body bytea, row_version bigint,
     location text, operation_id uuid, row_id uuid)
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
@@ -3117,20 +3120,21 @@ as $$
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
 begin
-    insert into idempotency_keys as k (id, org_id, created_at, request_hash, expires_at)
-    values (p_id, v_org, p_now, p_hash, p_expires)
+    insert into idempotency_keys as k (id, org_id, created_at, request_hash, rights_hash, expires_at)
+    values (p_id, v_org, p_now, p_hash, p_rights, p_expires)
     on conflict (id) do update
-        set created_at = excluded.created_at, request_hash = excluded.request_hash, expires_at = excluded.expires_at,
-            kept = false, status = null, body = null, row_version = null, location = null,
+        set created_at = excluded.created_at, request_hash = excluded.request_hash,
+            rights_hash = excluded.rights_hash, expires_at = excluded.expires_at, kept = false, status = null, body = null, row_version = null, location = null,
             operation_id = null, row_id = null
         where k.expires_at <= p_now and k.org_id = v_org;
     if found then
-        return query select true, null::bytea, null::boolean, null::bigint, null::bytea, null::bigint,
+        return query select true, null::bytea, null::bytea, null::boolean, null::bigint, null::bytea, null::bigint,
             null::text, null::uuid, null::uuid;
         return;
     end if;
     return query
-        select false, k.request_hash, k.kept, k.status, k.body, k.row_version, k.location, k.operation_id, k.row_id
+        select false, k.request_hash, k.rights_hash, k.kept, k.status, k.body, k.row_version, k.location,
+               k.operation_id, k.row_id
           from idempotency_keys k where k.id = p_id and k.org_id = v_org;
 end
 $$;
