@@ -200,10 +200,13 @@ end
 $$;
 
 -- Makes the monthly partitions of the log from this month on, two years ahead; answers how many were
--- missing. Partitions get no grants: only the parent is read, under its policy.
+-- missing. Partitions get no grants: only the parent is read, under its policy. A table is made apart and
+-- attached then: attaching takes SHARE UPDATE EXCLUSIVE, which a backup, a verification and writers do not
+-- conflict with; `partition of` would take ACCESS EXCLUSIVE, and everything would queue behind it.
 create or replace function make_change_partitions() returns integer
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
+set lock_timeout = '1s'
 as $$
 declare
     v_months_ahead constant integer := 24;
@@ -218,7 +221,9 @@ begin
         v_month := v_first + make_interval(months => v_ahead);
         v_name := to_char(v_month, '"changes_y"YYYY"m"MM');
         if to_regclass('public.' || v_name) is null then
-            execute format('create table public.%I partition of public.changes for values from (%L) to (%L)',
+            execute format('create table public.%I (like public.changes including defaults including constraints)',
+                v_name);
+            execute format('alter table public.changes attach partition public.%I for values from (%L) to (%L)',
                 v_name,
                 public.uuid7_floor(v_month at time zone 'UTC'),
                 public.uuid7_floor((v_month + interval '1 month') at time zone 'UTC'));

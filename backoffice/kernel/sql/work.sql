@@ -23,7 +23,7 @@ alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuu
 -- A consumer reads what is open in the order of events.
 create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
 
-grant select, delete on outbox_deliveries to atlvs_definer;
+grant select, update, delete on outbox_deliveries to atlvs_definer;
 grant select, insert on change_seals to atlvs_definer;
 -- Seals stay as they were made, whoever asks.
 create or replace trigger change_seals_append_only before update or delete on change_seals
@@ -265,13 +265,16 @@ begin
 end
 $$;
 
--- What a seal proves: its number and organization, the seal before it, and each change's id and digest.
-create or replace function seal_digest(p_org uuid, p_number bigint, p_previous bytea, p_changes bytea)
+-- What a seal proves: its number, organization, id and time, the seal before it, and each change's id
+-- and digest.
+create or replace function seal_digest(
+    p_org uuid, p_id uuid, p_number bigint, p_at timestamptz, p_previous bytea, p_changes bytea)
 returns bytea
 language sql immutable parallel safe
 set search_path = pg_catalog
 as $$
-    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || p_changes)
+    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || uuid_send(p_id)
+                  || timestamptz_send(p_at) || p_changes)
 $$;
 
 -- Chains changes of the active organization, in the order given, to its last seal. A change that is gone
@@ -284,6 +287,7 @@ as $$
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
     v_zeros constant bytea := decode(repeat('00', 32), 'hex');
+    v_id constant uuid := uuid7();
     v_number bigint;
     v_previous bytea;
     v_members bytea;
@@ -298,8 +302,8 @@ begin
       into v_members, v_changes
       from unnest(p_ids) with ordinality as given (id, place)
       left join changes c on c.org_id = v_org and c.id = given.id;
-    insert into change_seals (org_id, created_at, number, members, previous, digest)
-    values (v_org, p_now, v_number, v_members, v_previous,
-            seal_digest(v_org, v_number, v_previous, v_changes));
+    insert into change_seals (org_id, id, created_at, number, members, previous, digest)
+    values (v_org, v_id, p_now, v_number, v_members, v_previous,
+            seal_digest(v_org, v_id, v_number, p_now, v_previous, v_changes));
 end
 $$;

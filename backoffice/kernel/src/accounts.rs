@@ -53,10 +53,11 @@ pub static DOMAIN: Domain = Domain {
         ("external.sql", include_str!("../sql/external.sql")),
         ("writing.sql", include_str!("../sql/writing.sql")),
         ("portals.sql", include_str!("../sql/portals.sql")),
+        ("privacy.sql", include_str!("../sql/privacy.sql")),
     ],
     internal: &[introspect::ROUTE],
     loops: &[crate::partitions::KEEP, crate::idempotency::EMPTY],
-    jobs: &[crate::mail::SEND],
+    jobs: &[crate::privacy::JOB, crate::mail::SEND],
     ..Domain::EMPTY
 };
 

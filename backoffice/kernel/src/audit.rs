@@ -9,8 +9,8 @@ use crate::outbox::SEAL_MEMBERS_MAX;
 
 pub use verify::{Fault, OrgReport, Report, verify};
 
-/// A link of an organization's chain: SHA-256 over the seal before it, its number, the organization,
-/// and each member's id and digest (`seal_digest` in `work.sql`).
+/// A link of an organization's chain: SHA-256 over the seal before it, its number, id and time, the
+/// organization, and each member's id and digest (`seal_digest` in `work.sql`).
 pub(crate) static CHANGE_SEAL: Entity = Entity::new("change_seals")
     .machine()
     .about("A link of the chain that keeps an organization's changes from being rewritten.")

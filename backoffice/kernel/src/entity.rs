@@ -59,6 +59,8 @@ pub struct Entity {
     pub title: Option<(&'static str, &'static str)>,
     /// Rows may come from files, as far as they can be created or changed.
     pub importable: bool,
+    /// Why the law keeps rows of people who want to be erased.
+    pub keep: Option<&'static str>,
     /// A deletion is not taken back, see `final_delete`.
     pub final_delete: bool,
     /// One sentence for the API reference.
@@ -262,6 +264,7 @@ impl Entity {
             within: None,
             title: None,
             importable: true,
+            keep: None,
             final_delete: false,
             about: "",
         }
@@ -381,6 +384,12 @@ impl Entity {
     /// it; a restore would let them. What was taken away is given anew, by whom may give it.
     pub const fn final_delete(mut self) -> Self {
         self.final_delete = true;
+        self
+    }
+    /// Rows are kept by law although a person wants to be erased: `.keep("invoices, for ten years")`.
+    /// The erasure is refused with this reason.
+    pub const fn keep(mut self, reason: &'static str) -> Self {
+        self.keep = Some(reason);
         self
     }
     pub const fn about(mut self, text: &'static str) -> Self {

@@ -43,6 +43,7 @@ pub mod outbox;
 pub mod page;
 mod param;
 mod partitions;
+mod privacy;
 mod ready;
 mod reference;
 pub mod registry;

@@ -12,6 +12,7 @@ mod adding;
 mod backup;
 mod database;
 mod domains;
+mod erasure;
 mod feeds;
 mod files;
 mod foreign;

@@ -19,6 +19,7 @@ pub(super) const ALL: &[Action] = &[
     tokens::ADD_DEVICE,
     tokens::RENEW_DEVICE,
     links::MAKE,
+    crate::privacy::ERASE,
     Action {
         name: "create",
         entity: &ROLE,

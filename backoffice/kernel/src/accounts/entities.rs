@@ -33,6 +33,7 @@ pub(super) const ALL: &[&Entity] = &[
     &OPERATION,
     &MESSAGE,
     &crate::custom::CUSTOM_FIELD,
+    &crate::privacy::ERASURE,
     &crate::idempotency::IDEMPOTENCY_KEY,
 ];
 

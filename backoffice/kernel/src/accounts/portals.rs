@@ -38,7 +38,7 @@ pub static PORTAL_ACCOUNT: Entity = Entity::new("portal_accounts")
     .about("Somebody from outside who may see and change their own rows, as their portal allows.")
     .fields(&[
         choice("kind", PortalKind::NAMES).required().once(),
-        id("party_id").required().once().about("The party whose rows they are."),
+        id("party_id").required().once().subject().about("The party whose rows they are."),
         email("email").required().personal(),
         text("email_key").computed("lower(email)").personal(),
         text("name").personal(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -23,9 +24,9 @@ pub struct Report {
 pub struct OrgReport {
     pub org: Uuid,
     pub seals: u64,
-    /// Changes whose digest was recomputed.
+    /// Changes whose digest was recomputed, values and head.
     pub changes: u64,
-    /// Changes whose values were erased: their digest stands in the chain and cannot be recomputed.
+    /// Changes whose values were erased: the head is proved by the digest that the values had.
     pub redacted: u64,
     /// Committed and not sealed yet.
     pub pending: u64,
@@ -37,16 +38,19 @@ pub struct OrgReport {
 /// The first thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The values or the head of a change are not those that were written.
-    Altered { change: Uuid, seal: i64 },
-    /// A sealed change is gone.
-    Missing { change: Uuid, seal: i64 },
+    /// The values or the head of a change are not those that were written, or its values went without
+    /// an entry that tells it. `seal` is none while it waits for one.
+    Altered { change: Uuid, seal: Option<i64> },
+    /// A change is gone that is sealed, or that waits for a seal.
+    Missing { change: Uuid, seal: Option<i64> },
     /// The digests no longer make the seal: a change's digest, the order or the seal was rewritten.
     BrokenSeal { seal: i64 },
     /// A seal's number or predecessor does not follow.
     BrokenChain { seal: i64 },
     /// A change that no seal names and that does not wait for one.
     Inserted { change: Uuid },
+    /// The organization is there and its log is not: every one has begun with entries.
+    Emptied,
 }
 
 impl Report {
@@ -88,6 +92,7 @@ impl Fault {
             Self::BrokenSeal { seal } => json!({"fault": "broken_seal", "seal": seal}),
             Self::BrokenChain { seal } => json!({"fault": "broken_chain", "seal": seal}),
             Self::Inserted { change } => json!({"fault": "inserted", "change": change}),
+            Self::Emptied => json!({"fault": "emptied"}),
         }
     }
 }
@@ -97,14 +102,7 @@ pub async fn verify(url: &Secret, org: Option<Uuid>) -> Result<Report> {
     let admin = Admin::connect(url).await?;
     // One snapshot: what commits meanwhile is not half seen.
     admin.batch("begin isolation level repeatable read read only").await?;
-    let orgs = admin
-        .query(
-            "select distinct org_id from (select org_id from changes union all \
-                                          select org_id from change_seals) as all_of_them \
-              where $1::uuid is null or org_id = $1 order by org_id",
-            &[&org],
-        )
-        .await?;
+    let orgs = admin.query(&organizations_sql(&admin).await?, &[&org]).await?;
     let mut organizations = Vec::with_capacity(orgs.len());
     for row in orgs {
         organizations.push(organization(&admin, row.try_get(0)?).await?);
@@ -112,6 +110,21 @@ pub async fn verify(url: &Secret, org: Option<Uuid>) -> Result<Report> {
     admin.batch("rollback").await?;
     admin.close().await;
     Ok(Report { organizations })
+}
+
+/// Organizations by their own table where there is one: a log that lost all of one is noticed. Those
+/// that only the log knows come too.
+async fn organizations_sql(admin: &Admin) -> Result<String> {
+    let there = "select to_regclass('public.organizations') is not null";
+    let listed = match admin.query_one(there, &[]).await?.try_get(0)? {
+        true => "select id from organizations union ",
+        false => "",
+    };
+    Ok(format!(
+        "select id from ({listed}select org_id from changes union select org_id from change_seals) \
+             as every (id) \
+          where $1::uuid is null or id = $1 order by id"
+    ))
 }
 
 async fn organization(admin: &Admin, org: Uuid) -> Result<OrgReport> {
@@ -122,7 +135,7 @@ async fn organization(admin: &Admin, org: Uuid) -> Result<OrgReport> {
         let after = report.head.as_ref().map_or(0, |(number, _)| *number);
         let row = admin
             .query(
-                "select number, members, previous, digest from change_seals \
+                "select number, members, previous, digest, id, created_at from change_seals \
                   where org_id = $1 and number > $2 order by number limit 1",
                 &[&org, &after],
             )
@@ -133,6 +146,8 @@ async fn organization(admin: &Admin, org: Uuid) -> Result<OrgReport> {
             members: members(row.try_get(1)?),
             previous: row.try_get(2)?,
             digest: row.try_get(3)?,
+            id: row.try_get(4)?,
+            at: row.try_get(5)?,
         };
         let fault = match seal.number == after + 1 && seal.previous == previous {
             true => one(admin, &seal, &mut report).await?,
@@ -140,15 +155,21 @@ async fn organization(admin: &Admin, org: Uuid) -> Result<OrgReport> {
         };
         report.seals += 1;
         report.head = Some((seal.number, data_encoding::HEXLOWER.encode(&seal.digest)));
+        let twice = !seal.members.iter().all(|member| sealed.insert(*member));
+        let fault = fault.or(twice.then_some(Fault::BrokenSeal { seal: seal.number }));
         report.fault = report.fault.or(fault);
-        sealed.extend(seal.members);
         previous = seal.digest;
     }
     unsealed(admin, &sealed, &mut report).await?;
+    if report.changes + report.redacted + report.pending == 0 {
+        report.fault = report.fault.or(Some(Fault::Emptied));
+    }
     Ok(report)
 }
 
 struct Seal {
+    id: Uuid,
+    at: Timestamp,
     number: i64,
     members: Vec<Uuid>,
     previous: Vec<u8>,
@@ -159,25 +180,33 @@ fn members(bytes: &[u8]) -> Vec<Uuid> {
     bytes.chunks_exact(ID).filter_map(|id| Uuid::from_slice(id).ok()).collect()
 }
 
+/// Whether a change is what was written: its digest, and the entry that tells when its values went.
+const INTACT: &str = "(c.digest = change_digest(c) \
+     and (c.salt is null \
+          or c.values_digest = change_values_digest(c.salt, c.before, c.after, c.reason)) \
+     and (c.salt is null) = (c.erased_at is not null) \
+     and (c.erased_at is null \
+          or c.before is null and c.after is null and c.reason is null \
+             and exists (select from changes e \
+                          where e.org_id = c.org_id and e.table_name = c.table_name \
+                            and e.row_id = c.row_id and e.op = 'erase' and e.at = c.erased_at)))";
+
 /// Digests of the changes, then the seal over them.
 async fn one(admin: &Admin, seal: &Seal, report: &mut OrgReport) -> Result<Option<Fault>> {
-    let rows = admin
-        .query(
-            "select given.id, c.digest, c.erased_at is not null, \
-                    c.erased_at is not null or c.digest = change_digest(c) \
-               from unnest($2::uuid[]) with ordinality as given (id, place) \
-               left join changes c on c.org_id = $1 and c.id = given.id order by given.place",
-            &[&report.org, &seal.members],
-        )
-        .await?;
+    let sql = format!(
+        "select given.id, c.digest, c.erased_at is not null, {INTACT} \
+           from unnest($2::uuid[]) with ordinality as given (id, place) \
+           left join changes c on c.org_id = $1 and c.id = given.id order by given.place"
+    );
+    let rows = admin.query(&sql, &[&report.org, &seal.members]).await?;
     let mut chained = Vec::with_capacity(rows.len() * (ID + DIGEST));
     for row in &rows {
         let change: Uuid = row.try_get(0)?;
         let Some(digest) = row.try_get::<_, Option<&[u8]>>(1)? else {
-            return Ok(Some(Fault::Missing { change, seal: seal.number }));
+            return Ok(Some(Fault::Missing { change, seal: Some(seal.number) }));
         };
         if !row.try_get::<_, Option<bool>>(3)?.unwrap_or(false) {
-            return Ok(Some(Fault::Altered { change, seal: seal.number }));
+            return Ok(Some(Fault::Altered { change, seal: Some(seal.number) }));
         }
         match row.try_get(2)? {
             true => report.redacted += 1,
@@ -186,10 +215,10 @@ async fn one(admin: &Admin, seal: &Seal, report: &mut OrgReport) -> Result<Optio
         chained.extend_from_slice(change.as_bytes());
         chained.extend_from_slice(digest);
     }
-    let sql = "select seal_digest($1, $2, $3, $4) = $5";
-    let given = [&seal.previous, &chained, &seal.digest];
+    let sql = "select seal_digest($1, $2, $3, $4, $5, $6) = $7";
+    let Seal { id, at, number, previous, digest, .. } = seal;
     let row =
-        admin.query_one(sql, &[&report.org, &seal.number, given[0], given[1], given[2]]).await?;
+        admin.query_one(sql, &[&report.org, id, number, at, previous, &chained, digest]).await?;
     Ok(match row.try_get(0)? {
         true => None,
         false => Some(Fault::BrokenSeal { seal: seal.number }),
@@ -198,24 +227,36 @@ async fn one(admin: &Admin, seal: &Seal, report: &mut OrgReport) -> Result<Optio
 
 /// Changes that no seal names wait in the outbox, or somebody put them there.
 async fn unsealed(admin: &Admin, sealed: &BTreeSet<Uuid>, report: &mut OrgReport) -> Result<()> {
-    let rows = admin
-        .query(
-            "select c.id, exists (select from outbox o where o.change_id = c.id) from changes c \
-              where c.org_id = $1 order by c.id",
-            &[&report.org],
-        )
-        .await?;
+    let rows =
+        admin.query("select id from changes where org_id = $1 order by id", &[&report.org]).await?;
+    let mut waiting: Vec<Uuid> = Vec::new();
     for row in &rows {
+        let change = row.try_get(0)?;
+        if !sealed.contains(&change) {
+            waiting.push(change);
+        }
+    }
+    let sql = format!(
+        "select c.id, exists (select from outbox o where o.change_id = c.id), {INTACT} \
+           from changes c where c.org_id = $1 and c.id = any($2) order by c.id"
+    );
+    for row in &admin.query(&sql, &[&report.org, &waiting]).await? {
         let change: Uuid = row.try_get(0)?;
-        if sealed.contains(&change) {
-            continue;
-        }
-        match row.try_get(1)? {
-            true => report.pending += 1,
-            false => {
-                report.fault = report.fault.take().or(Some(Fault::Inserted { change }));
-            }
-        }
+        let fault = match (row.try_get(1)?, row.try_get::<_, Option<bool>>(2)?) {
+            (true, Some(true)) => None,
+            (true, _) => Some(Fault::Altered { change, seal: None }),
+            (false, _) => Some(Fault::Inserted { change }),
+        };
+        report.pending += u64::from(fault.is_none());
+        report.fault = report.fault.take().or(fault);
+    }
+    let sql = "select o.change_id from outbox o \
+                where o.org_id = $1 and o.change_id is not null \
+                  and not exists (select from changes c where c.org_id = $1 and c.id = o.change_id) \
+                order by o.change_id limit 1";
+    if let Some(row) = admin.query(sql, &[&report.org]).await?.first() {
+        let change = row.try_get(0)?;
+        report.fault = report.fault.take().or(Some(Fault::Missing { change, seal: None }));
     }
     Ok(())
 }

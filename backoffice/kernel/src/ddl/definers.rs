@@ -27,6 +27,11 @@ pub const DEFINERS: &[Definer] = &[
         why: "takes a person's values out of the log of the active organization",
     },
     Definer {
+        name: "erase_traces",
+        callers: APP,
+        why: "takes a person out of machine tables of the active organization, which app may not read",
+    },
+    Definer {
         name: "make_change_partitions",
         callers: WORK,
         why: "owns the partitioned log and makes tables",

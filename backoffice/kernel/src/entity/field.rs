@@ -13,6 +13,8 @@ pub struct Field {
     pub personal: bool,
     /// Which rights show it and let it be written (`rights::Grant::levels`).
     pub level: Level,
+    /// Names the person whose row this is: erased with them.
+    pub subject: bool,
     /// Never leaves the database through the engine (hashes, sealed keys).
     pub secret: bool,
     /// Written often and worth no history: no change row, no new version.
@@ -181,6 +183,7 @@ const fn field(name: &'static str, kind: Kind) -> Field {
         default: None,
         personal: false,
         level: Level::Open,
+        subject: false,
         secret: false,
         unlogged: false,
         numbered: None,
@@ -311,6 +314,12 @@ impl Field {
         if let Level::Open = self.level {
             self.level = Level::Personal;
         }
+        self
+    }
+    /// The row tells of the person that the field names, and is erased with them. A link that
+    /// cascades says so by itself.
+    pub const fn subject(mut self) -> Self {
+        self.subject = true;
         self
     }
     /// Pay, bank, health: only lines with the level `confidential` give it.

@@ -110,6 +110,9 @@ const SCALE_MAX: u8 = 27;
 
 fn field_shape(field: &Field, report: &mut dyn FnMut(String)) {
     let name = field.name;
+    if field.personal && !crate::privacy::has_blank(field) {
+        report(format!("personal field {name} cannot be emptied on erasure: make it optional"));
+    }
     if field.secret && !matches!(field.access, Access::ByAction | Access::Computed(_)) {
         report(format!("secret field {name} must not be writable"));
     }

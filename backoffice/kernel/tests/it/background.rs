@@ -281,6 +281,7 @@ async fn the_log_cannot_be_rewritten_unseen() {
             Some(Fault::BrokenSeal { .. }) => "broken_seal",
             Some(Fault::BrokenChain { .. }) => "broken_chain",
             Some(Fault::Inserted { .. }) => "inserted",
+            Some(Fault::Emptied) => "emptied",
             None => "nothing",
         };
         assert_eq!(found, fault, "{sql}");
