@@ -119,7 +119,7 @@ async fn no_entity_keeps_anything_of_a_person_who_was_erased() {
         fill(&stage, member.entity, row, number).await;
         rows.push((member.route.clone(), row));
     }
-    assert!(left(&db).len() > 2 * rows.len(), "rows and their entries of the log hold the words");
+    assert!(left(&db).len() >= 2 * rows.len(), "rows and their entries of the log hold the words");
     stage.ours.hear().await.unwrap();
     for (route, row) in rows {
         let done = erase(&stage, &route, row).await;
@@ -149,12 +149,12 @@ fn traces(org: Uuid, email: &str) -> String {
            values ('{org}', '{waiting}', 'mail.send', 'to {email}', 1, now() + interval '1 day');
          insert into outbox (org_id, topic, row_id, body) values ('{org}', 'x.y', uuid7(), '{{\"to\": \"{email}\"}}');
          insert into outbox_deliveries (org_id, consumer, event, topic, row_id, body, at, causation, due_at, error)
-           values ('{org}', 'x', 1, 'x.y', uuid7(), '{{}}', now(), 0, now() + interval '1 day', 'no {email}');
+           values ('{org}', 'x {org}', 1, 'x.y', uuid7(), '{{}}', now(), 0, now() + interval '1 day', 'no {email}');
          with import as (
            insert into imports (org_id, entity, mode, matching, dry_run, quiet, mapping, status, finished_at)
            values ('{org}', 'parties', 'all', 'create', false, false, '[]', 'done', now()) returning id)
-         insert into import_chunks (org_id, import_id, seq, row_count, records)
-           select '{org}', id, 0, 1, '\\x{hex}' from import",
+         insert into import_chunks (org_id, import_id, seq, row_first, row_last, row_count, records)
+           select '{org}', id, 0, 2, 2, 1, '\\x{hex}' from import",
         waiting = Uuid::from_u128(7),
     )
 }

@@ -21,10 +21,10 @@ const KILLS: u32 = 12;
 const QUESTIONS: u32 = 4;
 
 /// A worker process; it is killed when this is dropped.
-struct Worker(Child);
+pub(crate) struct Worker(Child);
 
 impl Worker {
-    fn start(db: &TestDb, gate: &FakeGate) -> Self {
+    pub(crate) fn start(db: &TestDb, gate: &FakeGate) -> Self {
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_backoffice"));
         let child = Command::new(binary)
             .arg("work")

@@ -28,6 +28,7 @@ mod roles;
 mod rules;
 mod sale;
 mod scopes;
+mod sealer;
 mod settings;
 mod shares;
 mod stage;

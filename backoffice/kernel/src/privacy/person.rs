@@ -105,7 +105,7 @@ impl Person {
             let texts: Vec<String> = texts.map(|field| format!("\"{}\"", field.name)).collect();
             let mut values = texts.join(", ");
             if ddl::has_custom_fields(entity) {
-                let sql = "array(select value from jsonb_each_text(custom))";
+                let sql = "array(select own.value from jsonb_each_text(custom) own)";
                 values = match values.is_empty() {
                     true => sql.to_owned(),
                     false => format!("array[{values}] || {sql}"),
@@ -116,9 +116,9 @@ impl Person {
                 values = format!("array[{values}]");
             }
             let sql = format!(
-                "select distinct lower(value) from \"{}\", unnest({values}) value \
+                "select distinct lower(word) from \"{}\", unnest({values}) as said (word) \
                   where org_id = $1 and id = any($2) \
-                    and (value ~ '^[^\\s@]+@[^\\s@]+$' or value ~ '^\\+[0-9]+$') limit {TERMS_MAX}",
+                    and (word ~ '^[^\\s@]+@[^\\s@]+$' or word ~ '^\\+[0-9]+$') limit {TERMS_MAX}",
                 entity.name
             );
             for row in cx.query(&sql, &[&cx.org, rows]).await? {
