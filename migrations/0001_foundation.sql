@@ -430,10 +430,13 @@ end
 $$;
 
 -- Makes the monthly partitions of the log from this month on, two years ahead; answers how many were
--- missing. Partitions get no grants: only the parent is read, under its policy.
+-- missing. Partitions get no grants: only the parent is read, under its policy. A table is made apart and
+-- attached then: attaching takes SHARE UPDATE EXCLUSIVE, which a backup, a verification and writers do not
+-- conflict with; `partition of` would take ACCESS EXCLUSIVE, and everything would queue behind it.
 create or replace function make_change_partitions() returns integer
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp
+set lock_timeout = '1s'
 as $$
 declare
     v_months_ahead constant integer := 24;
@@ -448,7 +451,9 @@ begin
         v_month := v_first + make_interval(months => v_ahead);
         v_name := to_char(v_month, '"changes_y"YYYY"m"MM');
         if to_regclass('public.' || v_name) is null then
-            execute format('create table public.%I partition of public.changes for values from (%L) to (%L)',
+            execute format('create table public.%I (like public.changes including defaults including constraints)',
+                v_name);
+            execute format('alter table public.changes attach partition public.%I for values from (%L) to (%L)',
                 v_name,
                 public.uuid7_floor(v_month at time zone 'UTC'),
                 public.uuid7_floor((v_month + interval '1 month') at time zone 'UTC'));
@@ -921,6 +926,31 @@ create table custom_fields (
 );
 create unique index custom_fields_key_key on custom_fields (org_id, key, entity);
 create index custom_fields_entity_idx on custom_fields (org_id, entity);
+
+-- === accounts.erasures ===
+
+create table erasures (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    user_id uuid,
+    entity text not null,
+    row_id uuid not null,
+    status text not null,
+    counts jsonb default '{}' not null,
+    job_id uuid,
+    error jsonb,
+    finished_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint erasures_pkey primary key (org_id, id),
+    constraint erasures_entity_check check (char_length(entity) <= 300),
+    constraint erasures_status_check check (status in ('counted', 'running', 'done', 'failed')),
+    constraint erasures_counts_check check (octet_length(counts::text) <= 65536),
+    constraint erasures_error_check check (octet_length(error::text) <= 65536)
+);
+create index erasures_user_id_idx on erasures (org_id, user_id);
 
 -- === accounts.idempotency_keys ===
 
@@ -2142,6 +2172,7 @@ alter table portal_sessions add constraint portal_sessions_portal_account_id_fke
 alter table links add constraint links_made_by_id_fkey foreign key (made_by_id) references users (id);
 alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
+alter table erasures add constraint erasures_user_id_fkey foreign key (user_id) references users (id);
 alter table jobs add constraint jobs_user_id_fkey foreign key (user_id) references users (id);
 alter table imports add constraint imports_user_id_fkey foreign key (user_id) references users (id);
 alter table import_chunks add constraint import_chunks_import_id_fkey foreign key (org_id, import_id) references imports (org_id, id) on delete cascade;
@@ -2281,6 +2312,11 @@ alter table custom_fields force row level security;
 create policy custom_fields_tenant on custom_fields using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on custom_fields to atlvs_app;
 grant select on custom_fields to atlvs_definer;
+alter table erasures enable row level security;
+alter table erasures force row level security;
+create policy erasures_tenant on erasures using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on erasures to atlvs_app;
+grant select on erasures to atlvs_definer;
 alter table idempotency_keys enable row level security;
 alter table idempotency_keys force row level security;
 create policy idempotency_keys_enqueue on idempotency_keys for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -3217,6 +3253,99 @@ as $$
      where token_hash = p_hash and deleted_at is null and expires_at > p_now
 $$;
 
+-- === accounts/privacy.sql ===
+
+-- What machine tables and imported files hold of a person who is erased. The definer's: requests may
+-- not read these tables.
+
+grant select, delete on messages to atlvs_definer;
+grant select, update on outbox to atlvs_definer;
+
+-- Whether a text names one of these. Files and answers are bytes: escaped, ASCII stays what it is.
+create or replace function names_any(p_text text, p_terms text[]) returns boolean
+language sql immutable parallel safe
+as $$
+    select exists (select from unnest(p_terms) as term where position(term in lower(p_text)) > 0)
+$$;
+
+-- Counts, or with p_erase takes away, what names one of the terms (lower case) in the active
+-- organization: mails go, answers kept for repeated requests are kept no more, jobs that wait are
+-- canceled and those that ended lose what they held, so do events and files.
+create or replace function erase_traces(p_terms text[], p_erase boolean)
+returns table (name text, rows bigint)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_bytes text[];
+    v_ids uuid[];
+begin
+    select array_agg(lower(encode(convert_to(term, 'UTF8'), 'escape'))) into v_bytes from unnest(p_terms) as term;
+
+    select coalesce(array_agg(m.id), '{}') into v_ids from messages m
+     where m.org_id = v_org and names_any(concat_ws(' ', m.recipient, m.subject, m.body), p_terms);
+    if p_erase then
+        delete from messages where org_id = v_org and id = any(v_ids);
+    end if;
+    return query select 'messages', cardinality(v_ids)::bigint;
+
+    select coalesce(array_agg(k.id), '{}') into v_ids from idempotency_keys k
+     where k.org_id = v_org and (k.row_id::text = any(p_terms) or names_any(k.location, p_terms)
+                                 or names_any(encode(k.body, 'escape'), v_bytes));
+    if p_erase then
+        update idempotency_keys set kept = false, body = null, location = null where id = any(v_ids);
+    end if;
+    return query select 'idempotency_keys', cardinality(v_ids)::bigint;
+
+    if to_regclass('public.jobs') is not null then
+        select coalesce(array_agg(j.id), '{}') into v_ids from jobs j
+         where j.org_id = v_org and names_any(concat_ws(' ', j.payload, j.result, j.error), p_terms)
+            or j.id in (select q.id from job_queue q where q.org_id = v_org and names_any(q.key, p_terms));
+        if p_erase then
+            with freed as (
+                delete from job_queue where id = any(v_ids) and leased_by is null returning id
+            )
+            update jobs j set payload = '{}', result = null, error = null,
+                   state = case when freed.id is null then j.state else 'canceled' end,
+                   finished_at = case when freed.id is null then j.finished_at else now() end
+              from jobs own left join freed on freed.id = own.id
+             where own.id = any(v_ids) and j.id = own.id;
+            update job_queue set key = null where id = any(v_ids);
+        end if;
+        return query select 'jobs', cardinality(v_ids)::bigint;
+
+        return query select 'outbox_deliveries', count(*) from outbox_deliveries d
+         where d.org_id = v_org and names_any(concat_ws(' ', d.body, d.error), p_terms);
+        if p_erase then
+            update outbox_deliveries set body = '{}', error = null
+             where org_id = v_org and names_any(concat_ws(' ', body, error), p_terms);
+        end if;
+    end if;
+
+    return query select 'outbox', count(*) from outbox o where o.org_id = v_org and names_any(o.body::text, p_terms);
+    if p_erase then
+        update outbox set body = '{}' where org_id = v_org and names_any(body::text, p_terms);
+    end if;
+
+    if to_regclass('public.import_chunks') is not null then
+        select coalesce(array_agg(c.id), '{}') into v_ids from import_chunks c
+         where c.org_id = v_org and (names_any(encode(c.records, 'escape'), v_bytes)
+                                     or names_any(encode(c.outcome, 'escape'), v_bytes));
+        if p_erase then
+            if exists (select from import_chunks c join imports i on i.org_id = c.org_id and i.id = c.import_id
+                        where c.org_id = v_org and c.id = any(v_ids) and i.finished_at is null) then
+                raise exception using errcode = 'lock_not_available',
+                    message = 'an import that is under way names the person';
+            end if;
+            update import_chunks set records = '' where org_id = v_org and id = any(v_ids);
+        end if;
+        return query select 'import_chunks', cardinality(v_ids)::bigint;
+    end if;
+end
+$$;
+
 -- === work/work.sql ===
 
 -- Background work: the queue, what callers may do to their jobs, and who a job acts for. Each function
@@ -3244,7 +3373,7 @@ alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuu
 -- A consumer reads what is open in the order of events.
 create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
 
-grant select, delete on outbox_deliveries to atlvs_definer;
+grant select, update, delete on outbox_deliveries to atlvs_definer;
 grant select, insert on change_seals to atlvs_definer;
 -- Seals stay as they were made, whoever asks.
 create or replace trigger change_seals_append_only before update or delete on change_seals
@@ -3486,13 +3615,16 @@ begin
 end
 $$;
 
--- What a seal proves: its number and organization, the seal before it, and each change's id and digest.
-create or replace function seal_digest(p_org uuid, p_number bigint, p_previous bytea, p_changes bytea)
+-- What a seal proves: its number, organization, id and time, the seal before it, and each change's id
+-- and digest.
+create or replace function seal_digest(
+    p_org uuid, p_id uuid, p_number bigint, p_at timestamptz, p_previous bytea, p_changes bytea)
 returns bytea
 language sql immutable parallel safe
 set search_path = pg_catalog
 as $$
-    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || p_changes)
+    select sha256(p_previous || int8send(p_number) || uuid_send(p_org) || uuid_send(p_id)
+                  || timestamptz_send(p_at) || p_changes)
 $$;
 
 -- Chains changes of the active organization, in the order given, to its last seal. A change that is gone
@@ -3505,6 +3637,7 @@ as $$
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
     v_zeros constant bytea := decode(repeat('00', 32), 'hex');
+    v_id constant uuid := uuid7();
     v_number bigint;
     v_previous bytea;
     v_members bytea;
@@ -3519,9 +3652,9 @@ begin
       into v_members, v_changes
       from unnest(p_ids) with ordinality as given (id, place)
       left join changes c on c.org_id = v_org and c.id = given.id;
-    insert into change_seals (org_id, created_at, number, members, previous, digest)
-    values (v_org, p_now, v_number, v_members, v_previous,
-            seal_digest(v_org, v_number, v_previous, v_changes));
+    insert into change_seals (org_id, id, created_at, number, members, previous, digest)
+    values (v_org, v_id, p_now, v_number, v_members, v_previous,
+            seal_digest(v_org, v_id, v_number, p_now, v_previous, v_changes));
 end
 $$;
 
@@ -4332,6 +4465,14 @@ create trigger custom_fields_change_update after update on custom_fields referen
     for each statement execute function record_changes('{}', '{}', '{}');
 create trigger custom_fields_change_delete after delete on custom_fields referencing old table as old_rows
     for each statement execute function record_changes('{}', '{}', '{}');
+create trigger erasures_touch before update on erasures
+    for each row execute function touch();
+create trigger erasures_change_insert after insert on erasures referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{counts,error}');
+create trigger erasures_change_update after update on erasures referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{counts,error}');
+create trigger erasures_change_delete after delete on erasures referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{counts,error}');
 create trigger imports_touch before update on imports
     for each row execute function touch();
 create trigger imports_change_insert after insert on imports referencing new table as new_rows
@@ -4612,6 +4753,10 @@ revoke execute on function record_changes from public;
 alter function erase_changes owner to atlvs_definer;
 revoke execute on function erase_changes from public;
 grant execute on function erase_changes to atlvs_app;
+-- erase_traces takes a person out of machine tables of the active organization, which app may not read
+alter function erase_traces owner to atlvs_definer;
+revoke execute on function erase_traces from public;
+grant execute on function erase_traces to atlvs_app;
 -- make_change_partitions owns the partitioned log and makes tables
 alter function make_change_partitions owner to atlvs_definer;
 revoke execute on function make_change_partitions from public;
