@@ -21,6 +21,8 @@ pub const INTERNAL_TABLES: &str = include_str!("../sql/internal.txt");
 
 const BASE: &str = include_str!("../sql/base.sql");
 const SEARCH: &str = include_str!("../sql/search.sql");
+/// Who may execute what no list names.
+const FUNCTIONS: &str = include_str!("../sql/functions.sql");
 const CHANGES: &str = include_str!("../sql/changes.sql");
 /// Ends every statement of `CHANGES` that makes entries of the log, where `LOG_MARK` stands: they are
 /// salted, proved, logged and put into the outbox.
@@ -70,6 +72,7 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
     sections.push(section("Search functions", searches));
     sections.push(section("Triggers", each(registry, triggers)));
     sections.push(section("Functions of the definer", definers::sql(registry)));
+    sections.push(section("Functions of nobody in particular", FUNCTIONS.to_owned()));
     sections.push(section("Partitions", "select make_change_partitions();\n".to_owned()));
     sections.retain(|section| !section.sql.trim().is_empty());
     sections

@@ -16,11 +16,12 @@ use crate::custom::Model;
 use crate::dispatch;
 use crate::entity::{Entity, Group};
 use crate::error::{Code, Error, Result};
+use crate::history;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX};
 use crate::registry::{Member, Registry};
 
 use sight::Sight;
-pub(crate) use views::fields as view_fields;
+pub(crate) use views::{KINDS as VIEW_KINDS, fields as view_fields};
 
 /// Hexadecimal digits of a version: 64 bits tell two states of one installation apart.
 const VERSION_DIGITS: usize = 16;
@@ -79,7 +80,11 @@ pub(crate) fn entity(
     put("fields", Value::Array(fields::of(registry, entity, &sight)));
     put("custom_fields", fields::custom(entity, custom, &sight));
     put("keys", keys(entity));
-    put("natural_key", json!(entity.natural));
+    put("natural_key", json!(entity.natural_key().map_or(&[] as &[_], |key| key.fields)));
+    put("searchable", json!(entity.fields.iter().any(|field| sight.searches(field))));
+    put("upsertable", json!(dispatch::upserts(entity)));
+    put("bulk", json!(dispatch::bulks(registry, entity)));
+    put("history", json!(entity.operations.read && history::is_kept(entity)));
     put("plan", json!(entity.plan.name()));
     put("portals", json!(entity.portals.iter().map(|one| one.kind.name()).collect::<Vec<_>>()));
     put("flow", flow(entity, &sight));

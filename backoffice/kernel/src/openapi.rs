@@ -6,6 +6,7 @@ mod accounts;
 mod example;
 mod files;
 mod lists;
+mod meta;
 mod operations;
 mod schemas;
 mod shared;

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use kernel::entity::Field;
 use kernel::kind_sql;
 use kernel::openapi;
-use serde_json::Value;
+use kernel::testkit::python;
+use serde_json::{Value, json};
 
 use crate::stage::{Broken, Stage};
 use crate::{database, registry};
@@ -91,4 +92,79 @@ async fn meta_reference_and_database_agree() {
         }
     }
     broken.none();
+}
+
+/// Answers by the name of their schema; prints a line for each that does not fit. Members that a
+/// schema does not name are refused here, and a schema that takes anything would be found out by the
+/// spoiled answers.
+const VALIDATE: &str = r"
+import json, sys
+from jsonschema import Draft202012Validator
+
+def closed(schema):
+    if isinstance(schema, dict):
+        schema = {name: closed(part) for name, part in schema.items()}
+        if 'properties' in schema:
+            schema['additionalProperties'] = False
+        return schema
+    return [closed(part) for part in schema] if isinstance(schema, list) else schema
+
+given = json.load(sys.stdin)
+schemas = given['schemas']
+for name, schema in schemas.items():
+    Draft202012Validator.check_schema(schema)
+judges = {name: Draft202012Validator(closed(schema)) for name, schema in schemas.items()}
+for name, label, answer in given['answers']:
+    for fault in judges[name].iter_errors(answer):
+        print(label, '/'.join(map(str, fault.absolute_path)), fault.message[:200])
+";
+
+/// What the API tells of itself has the form that its description says, whoever asks: somebody else's
+/// validator compares every entity's, seen by an owner and by a reader of little.
+#[tokio::test]
+async fn what_is_told_has_the_described_form() {
+    let stage = Stage::open(registry(), database().await).await;
+    let field = json!({"entity": "parties", "key": "size", "label": "Size", "kind": "choice",
+                       "options": ["s", "m"]});
+    let owner = stage.client(&stage.ours);
+    let made = owner.post("/api/v1/custom-fields", &field).await.unwrap();
+    assert_eq!(made.status, 201, "{}", made.body);
+    let little = json!([{"grant": "*", "rights": ["read"], "levels": ["open"], "scope": "own"}]);
+    let token = stage.ours.issue(little).await.unwrap();
+    let reader = stage.server.client.with_bearer(token.expose());
+    let mut answers = Vec::new();
+    for client in [&owner, &reader] {
+        let index = client.get("/api/v1/meta").await.unwrap().body;
+        answers.push(json!(["meta", "index", index]));
+        for member in stage.served() {
+            let reply = client.get(&format!("/api/v1/meta/{}", member.route)).await.unwrap();
+            if reply.status == 200 {
+                answers.push(json!(["meta.entity", member.route, reply.body]));
+            }
+        }
+    }
+    let schemas = &openapi::document(registry())["components"]["schemas"];
+    let schemas = json!({"meta": schemas["meta"], "meta.entity": schemas["meta.entity"]});
+    println!("{} answers were compared", answers.len());
+    let judge = |answers: &[Value]| {
+        let given = json!({"schemas": schemas, "answers": answers});
+        python(VALIDATE, &given.to_string()).unwrap()
+    };
+    assert_eq!(judge(&answers), "");
+    assert!(stage.served().len() < answers.len(), "the reader was told something");
+    // Spoiled in every way that a console would stumble over.
+    let parties = answers.iter().find(|one| one[1] == "parties").unwrap();
+    for (place, name, value) in [
+        ("/2", "extra", json!(1)),
+        ("/2", "natural_key", json!("name")),
+        ("/2/fields/1", "read", json!("perhaps")),
+        ("/2/fields/1", "limits", json!({"most": 3})),
+        ("/2/custom_fields/0", "options", json!(["s"])),
+        ("/2/views/0", "kind", json!("pie")),
+    ] {
+        let mut spoiled = parties.clone();
+        spoiled.pointer_mut(place).unwrap()[name] = value;
+        let found = judge(&[spoiled]);
+        assert!(found.starts_with("parties "), "{place}/{name} is not found: {found}");
+    }
 }

@@ -58,7 +58,7 @@ fn own(
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
     put("access", json!(access(field)));
     put("in_key", json!(entity.uniques.iter().any(|key| key.fields.contains(&field.name))));
-    put("searched", json!(field.search.is_some() && seen.queried));
+    put("searched", json!(sight.searches(field)));
     put("numbered", json!(field.numbered.map(|numbered| numbered.series)));
     put("read", json!(seen.read));
     put("create", json!(seen.create));

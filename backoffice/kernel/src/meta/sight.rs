@@ -56,6 +56,11 @@ impl Sight {
         access.as_ref().is_some_and(|access| access.shows_level(level))
     }
 
+    /// Whether a search with `q` looks into the field for this caller.
+    pub(super) fn searches(&self, field: &Field) -> bool {
+        field.search.is_some() && self.field(field).queried
+    }
+
     pub(super) fn field(&self, field: &Field) -> FieldSight {
         let read = match self.read.as_ref().map(|access| access.shows(field)) {
             Some(Shows::Always) => "always",

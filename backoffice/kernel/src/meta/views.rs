@@ -29,6 +29,23 @@ const SPANS: &[(&str, &str)] = &[
     ("from_", "until_"),
 ];
 
+/// Kinds of views, in the console's order.
+pub(crate) const KINDS: &[&str] = &[
+    "list",
+    "table",
+    "board",
+    "calendar",
+    "timeline",
+    "gantt",
+    "workload",
+    "map",
+    "tree",
+    "form",
+    "dashboard",
+    "activity",
+    "public",
+];
+
 /// Views that fit: `{"kind", "fields", "suggested"}`, those that every entity has first.
 pub(super) fn of(registry: &Registry, member: &Member) -> Vec<Value> {
     let entity = member.entity;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{files, lists, schemas, writing};
 use crate::action::{Action, Answers, On};
 use crate::dispatch::{self, AccountRoute};
-use crate::entity::Entity;
+use crate::entity::{Entity, Plan};
 use crate::registry::{Member, Registry};
 
 pub(super) type Paths = Map<String, Value>;
@@ -205,12 +205,16 @@ fn answer(action: &Action) -> Option<Value> {
 }
 
 pub(super) fn described(member: &Member, method: &str, path: &str, about: &str) -> Value {
-    json!({
+    let mut operation = json!({
         "summary": about,
         "operationId": id_of(method, path),
         "tags": [member.domain.name],
         "x-grant": member.entity.grant,
-    })
+    });
+    if member.entity.plan != Plan::Core {
+        set(&mut operation, "x-plan", json!(member.entity.plan.name()));
+    }
+    operation
 }
 
 /// `GET /events/{id}/ticket-types` is `get_events_id_ticket_types`.

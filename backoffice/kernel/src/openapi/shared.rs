@@ -58,11 +58,22 @@ pub(super) fn parameters() -> Value {
 
 pub(super) fn responses() -> Value {
     let mut all = Map::new();
-    all.insert("problem".to_owned(), refusal("The request was refused or failed.", None));
+    let listed = |status: &str| REFUSALS.iter().any(|(own, ..)| *own == status);
+    let others = codes(|status| !listed(status));
+    let about = format!("The request was refused or failed. {others}");
+    all.insert("problem".to_owned(), refusal(&about, None));
     for (status, name, about) in REFUSALS {
-        all.insert((*name).to_owned(), refusal(about, Some(status)));
+        let about = format!("{about} {}", codes(|own| own == *status));
+        all.insert((*name).to_owned(), refusal(&about, Some(status)));
     }
     Value::Object(all)
+}
+
+/// Names of the codes with such a status, as a sentence.
+fn codes(with: impl Fn(&str) -> bool) -> String {
+    let all = Code::ALL.iter().filter(|code| with(&code.status().to_string()));
+    let names: Vec<String> = all.map(|code| format!("`{}`", code.name())).collect();
+    format!("Codes: {}.", names.join(", "))
 }
 
 fn refusal(about: &str, status: Option<&str>) -> Value {
@@ -150,17 +161,22 @@ fn references_of(value: &Value, used: &mut BTreeSet<String>) {
     }
 }
 
-/// A reader finds more than the summary: the right that is needed.
+/// A reader finds more than the summary: the right and the plan that are needed.
 fn describe(operation: &mut Map<String, Value>) {
     if operation.contains_key("description") {
         return;
     }
     let text = |name: &str| operation.get(name).and_then(Value::as_str).unwrap_or_default();
     let (summary, grant, right) = (text("summary"), text("x-grant"), text("x-right"));
-    let description = match (grant, right) {
+    let mut description = match (grant, right) {
         ("", _) | (_, "") => summary.to_owned(),
         _ => format!("{summary} Needs the right `{right}` on `{grant}`."),
     };
+    let plan = text("x-plan");
+    if !plan.is_empty() {
+        let code = Code::PlanRequired.name();
+        description.push_str(&format!(" Needs the plan `{plan}`, else 403 `{code}`."));
+    }
     operation.insert("description".to_owned(), Value::String(description));
 }
 

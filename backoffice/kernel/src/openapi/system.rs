@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::meta;
+
 /// Tags of these operations.
 pub(super) const TAGS: &[(&str, &str)] = &[
     ("meta", "What the API tells of itself: entities, fields, views, and what the caller may."),
@@ -10,8 +12,8 @@ pub(super) const TAGS: &[(&str, &str)] = &[
 ];
 
 pub(super) fn add(paths: &mut Map<String, Value>, schemas: &mut Map<String, Value>) {
-    schemas.insert("meta".to_owned(), index());
-    schemas.insert("meta.entity".to_owned(), entity());
+    schemas.insert("meta".to_owned(), meta::index());
+    schemas.insert("meta.entity".to_owned(), meta::entity());
     let told = |about: &str, id: &str, schema: &str| {
         json!({
             "summary": about,
@@ -84,88 +86,4 @@ fn page(id: &str, about: &str, media: &str, unavailable: Option<&str>) -> Value 
             "responses": responses,
         },
     })
-}
-
-fn index() -> Value {
-    let named = json!({
-        "type": "array",
-        "items": {
-            "type": "object",
-            "required": ["name", "label"],
-            "properties": {"name": {"type": "string"}, "label": {"type": "string"}},
-        },
-    });
-    let mut head = head();
-    if let Some(properties) = head.get_mut("properties").and_then(Value::as_object_mut) {
-        properties.insert("views".to_owned(), texts());
-    }
-    json!({
-        "type": "object",
-        "required": [
-            "version", "groups", "domains", "entities", "currency_digits", "pages",
-        ],
-        "properties": {
-            "version": {"type": "string", "description": "The same for the same content."},
-            "groups": named,
-            "domains": named,
-            "entities": {"type": "array", "items": head},
-            "currency_digits": {"type": "object"},
-            "pages": {"type": "object"},
-        },
-    })
-}
-
-/// What names an entity, with what the caller may.
-fn head() -> Value {
-    json!({
-        "type": "object",
-        "required": ["name", "domain", "route", "group", "title", "operations", "views"],
-        "properties": {
-            "name": {"type": "string"},
-            "domain": {"type": "string"},
-            "qualified": {"type": "string", "description": "As links name it: `events.events`."},
-            "route": {"type": "string"},
-            "group": {"type": "string"},
-            "grant": {"type": "string"},
-            "title": {
-                "type": "object",
-                "required": ["singular", "plural"],
-                "properties": {"singular": {"type": "string"}, "plural": {"type": "string"}},
-            },
-            "label_field": {"type": ["string", "null"]},
-            "operations": texts(),
-        },
-    })
-}
-
-fn texts() -> Value {
-    json!({"type": "array", "items": {"type": "string"}})
-}
-
-fn entity() -> Value {
-    let objects = |required: &[&str]| json!({"type": "array", "items": {"type": "object", "required": required}});
-    let mut whole = head();
-    let more = json!({
-        "version": {"type": "string", "description": "The same for the same content."},
-        "about": {"type": "string"},
-        "append_only": {"type": "boolean"},
-        "restorable": {"type": "boolean"},
-        "importable": {"type": "boolean", "description": "Rows may come from files."},
-        "fields": objects(&[
-            "name", "label", "kind", "widget", "required", "access", "read", "create", "update",
-            "filter", "sortable", "groupable", "group_by", "aggregates",
-        ]),
-        "custom_fields": objects(&["name", "label", "kind", "widget", "level", "create", "update"]),
-        "keys": objects(&["name", "fields"]),
-        "flow": {"type": ["object", "null"]},
-        "actions": objects(&["name", "label", "on", "input", "permitted"]),
-        "children": objects(&["route", "entity", "field", "title"]),
-        "views": objects(&["kind", "fields", "suggested"]),
-    });
-    if let (Some(Value::Object(properties)), Value::Object(more)) =
-        (whole.get_mut("properties"), more)
-    {
-        properties.extend(more);
-    }
-    whole
 }

@@ -1,4 +1,6 @@
 use super::*;
+use crate::entity::{Domain, Entity, Plan, text};
+use crate::error::Code;
 use crate::registry::Registry;
 
 fn kernel() -> Value {
@@ -88,4 +90,43 @@ fn what_accounts_answer_is_described() {
         });
         assert!(described, "{} {}: add it to openapi/accounts", route.method.name(), route.path);
     }
+}
+
+#[test]
+fn every_code_stands_with_its_status() {
+    let document = kernel();
+    let responses = &document["components"]["responses"];
+    for code in Code::ALL {
+        let name = format!("`{}`", code.name());
+        let told = responses
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(_, response)| response["description"].as_str().unwrap().contains(&name));
+        let told: Vec<&str> = told.map(|(name, _)| name.as_str()).collect();
+        assert_eq!(told.len(), 1, "{name} is told by {told:?}");
+    }
+}
+
+#[test]
+fn a_plan_is_told_at_every_operation() {
+    static BOUGHT: Entity = Entity::new("bought_things")
+        .grant("bought.things")
+        .plan(Plan::Pro)
+        .about("What only some have.")
+        .fields(&[text("name").required()]);
+    static DOMAIN: Domain = Domain { name: "bought", entities: &[&BOUGHT], ..Domain::EMPTY };
+    let registry = Registry::new(&[&crate::accounts::DOMAIN, &DOMAIN]).unwrap();
+    let document = document(&registry);
+    let mut told = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in
+            item.as_object().unwrap().iter().filter(|(key, _)| *key != "servers")
+        {
+            let says = operation["description"].as_str().unwrap_or_default().contains("plan `pro`");
+            assert_eq!(says, path.starts_with("/bought-things"), "{method} {path}");
+            told += usize::from(says);
+        }
+    }
+    assert!(7 <= told, "{told} operations");
 }
