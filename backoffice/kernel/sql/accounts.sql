@@ -11,7 +11,8 @@ as $$
       from users where email_key = lower(p_email)
 $$;
 
--- Opens a session; the oldest ones of a person with too many end.
+-- Opens a session; of too many the longest unused ends. Those that one issuer vouched for are counted
+-- for themselves, so that no issuer ends what the person opened.
 create or replace function account_session_open(
     p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
     p_user_agent text, p_issuer text, p_sessions_max integer)
@@ -24,6 +25,7 @@ as $$
     update sessions set revoked_at = p_now
      where id in (select id from sessions
                    where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
+                     and issuer is not distinct from p_issuer
                    order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
 $$;
 
@@ -42,7 +44,7 @@ $$;
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
                organization_id uuid, organization_name text, organization_slug text, plan text,
-               grants jsonb, units uuid[])
+               grants jsonb, units uuid[], is_vouched boolean)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -50,7 +52,7 @@ as $$
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
-           case when o.id is not null then account_units(o.id, u.id) end
+           case when o.id is not null then account_units(o.id, u.id) end, s.issuer is not null
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
       left join (memberships m

@@ -44,6 +44,10 @@ begin
         delete from identities i where i.user_id = account_prove.user_id;
         update api_tokens t set deleted_at = p_now
          where t.user_id = account_prove.user_id and t.deleted_at is null;
+        update devices d set deleted_at = p_now
+         where d.made_by_id = account_prove.user_id and d.deleted_at is null;
+        update links l set deleted_at = p_now
+         where l.made_by_id = account_prove.user_id and l.deleted_at is null;
     end if;
     return next;
 end
@@ -134,7 +138,7 @@ $$;
 -- Sets the password by a mailed secret, once; no row when the secret is not good. It is good only
 -- while the person still has the address it went to.
 create or replace function account_reset_use(p_hash bytea, p_password_hash text, p_now timestamptz)
-returns table (email text)
+returns table (user_id uuid, email text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -154,6 +158,7 @@ begin
     end if;
     update proofs p set used_at = p_now where p.user_id = v_user and p.used_at is null;
     perform account_end_sessions(v_user, null, p_now);
+    user_id := v_user;
     return next;
 end
 $$;
@@ -219,7 +224,7 @@ begin
 end
 $$;
 
--- The operators' three: they own the house.
+-- The operators' three: they own the house, and no role that answers requests may call them.
 create or replace function account_operator_password(p_email text, p_password_hash text, p_now timestamptz)
 returns uuid
 language sql volatile security definer
@@ -245,28 +250,57 @@ as $$
     update users set disabled_at = null where email_key = lower(p_email) returning id;
 $$;
 
--- A device by its token.
+-- The lines of the roles that a person, or a service account, has in an organization now: one row a
+-- role, none for somebody who is shut out or gone. It passes no row-level security of its own; the
+-- functions of the definer call it.
+create or replace function account_roles(p_org uuid, p_user uuid, p_account uuid, p_now timestamptz)
+returns table (grants jsonb)
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select r.grants
+      from memberships m
+      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+      left join users u on u.id = m.user_id and u.disabled_at is null and u.verified_at is not null
+      left join service_accounts a
+             on a.org_id = m.org_id and a.id = m.service_account_id and a.deleted_at is null
+     where m.org_id = p_org and (m.user_id = p_user or m.service_account_id = p_account)
+       and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
+       and num_nonnulls(u.id, a.id) = 1
+$$;
+
+-- A living device by its token, with the roles that its maker has now: one row a role. A device whose
+-- maker has none any more leaves nothing; one that the house itself made has its own lines for them.
 create or replace function account_device(p_hash bytea, p_now timestamptz)
-returns table (device_id uuid, organization_id uuid, plan text, grants jsonb)
+returns table (device_id uuid, organization_id uuid, plan text, device_grants jsonb, grants jsonb)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update devices set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select d.id, d.org_id, o.plan, d.grants from devices d
+    select d.id, d.org_id, o.plan, d.grants, coalesce(maker.grants, d.grants)
+      from devices d
       join organizations o on o.id = d.org_id
+      left join api_tokens t on t.org_id = d.org_id and t.id = d.issued_by_id and t.deleted_at is null
+      left join lateral account_roles(d.org_id, d.made_by_id, d.made_by_account_id, p_now) maker on true
      where d.token_hash = p_hash and d.deleted_at is null
-       and (d.expires_at is null or d.expires_at > p_now);
+       and (d.expires_at is null or d.expires_at > p_now)
+       and (d.issued_by_id is null or t.id is not null)
+       and (maker.grants is not null or num_nonnulls(d.made_by_id, d.made_by_account_id) = 0);
 $$;
 
--- A revoked token takes along what it issued, however deep.
+-- A revoked token takes along what it issued, however deep: tokens, devices, links.
 create or replace function api_tokens_revoke_issued() returns trigger
 language plpgsql
 set search_path = pg_catalog, public
 as $$
 begin
     update api_tokens set deleted_at = new.deleted_at
+     where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
+    update devices set deleted_at = new.deleted_at
+     where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
+    update links set deleted_at = new.deleted_at
      where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
     return null;
 end
@@ -282,5 +316,48 @@ create or replace trigger invitations_auditor_ends
     before insert or update of ends_at, role_id, deleted_at on invitations
     for each row execute function memberships_auditor_ends();
 
--- Taking back tokens of an address that proved to be another's.
-grant update (deleted_at, version, updated_at) on api_tokens to atlvs_definer;
+-- What a person holds, and what goes on without their password, in all their organizations.
+create or replace function account_keys(p_user uuid, p_now timestamptz, p_most integer)
+returns table (kind text, id uuid, name text, hint text, organization_name text,
+               created_at timestamptz, expires_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select kept.kind, kept.id, kept.name, kept.hint, o.name, kept.created_at, kept.expires_at
+      from (select 'api_token' as kind, t.org_id, t.id, t.name, t.hint, t.created_at, t.expires_at
+              from api_tokens t where t.user_id = p_user and t.deleted_at is null
+            union all
+            select 'device', d.org_id, d.id, d.name, d.hint, d.created_at, d.expires_at
+              from devices d where d.made_by_id = p_user and d.deleted_at is null
+            union all
+            select 'link', l.org_id, l.id, l.table_name || ': ' || l.purpose, null, l.created_at, l.expires_at
+              from links l where l.made_by_id = p_user and l.deleted_at is null) as kept
+      join organizations o on o.id = kept.org_id
+     where kept.expires_at is null or kept.expires_at > p_now
+     order by kept.created_at desc, kept.id limit p_most
+$$;
+
+-- Takes one of them back; false when there is none such of this person.
+create or replace function account_key_revoke(p_user uuid, p_id uuid, p_now timestamptz)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count integer;
+    v_all integer := 0;
+begin
+    update api_tokens set deleted_at = p_now where id = p_id and user_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    update devices set deleted_at = p_now where id = p_id and made_by_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    update links set deleted_at = p_now where id = p_id and made_by_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    return v_all + v_count > 0;
+end
+$$;
+
+-- Taking back what a person holds, and what was issued under an address that proved to be another's.
+grant update (deleted_at, version, updated_at) on api_tokens, devices, links to atlvs_definer;

@@ -242,10 +242,13 @@ as $$
                         and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
     union all
-    select null, null, o.plan, null, d.grants, '{}'
-      from devices d join organizations o on o.id = d.org_id
+    select null, null, o.plan, d.grants, coalesce(maker.grants, d.grants), '{}'
+      from devices d
+      join organizations o on o.id = d.org_id
+      left join lateral account_roles(d.org_id, d.made_by_id, d.made_by_account_id, p_now) maker on true
      where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
        and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
+       and (maker.grants is not null or num_nonnulls(d.made_by_id, d.made_by_account_id) = 0)
 $$;
 
 -- Ends deliveries to a consumer in the transaction of its effects; answers how many were open.

@@ -10,6 +10,7 @@ mod entities;
 pub(crate) mod external;
 mod introspect;
 pub(crate) mod invitations;
+pub(crate) mod keys;
 mod links;
 pub(crate) mod members;
 pub(crate) mod organizations;

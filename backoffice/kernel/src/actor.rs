@@ -27,7 +27,7 @@ pub enum Actor {
         kind: PortalKind,
         /// The party whose rows they are.
         party: Uuid,
-        /// None, in the form that the one answer takes.
+        /// No lines of its own; the organization's plan.
         rights: Arc<Rights>,
     },
     /// Whoever holds a link: one right on one row.
@@ -39,7 +39,7 @@ pub enum Actor {
         row: Uuid,
         /// `read`, or the name of an action.
         right: Arc<str>,
-        /// None, in the form that the one answer takes.
+        /// What its maker may now, which bounds it; no lines for a link of the house itself.
         rights: Arc<Rights>,
     },
     /// A part of the house itself.

@@ -2,6 +2,7 @@
 //! The request path reads as one stack in `router`, the internal listener's in `internal`.
 
 mod bounds;
+mod callers;
 mod cors;
 mod internal;
 mod layers;
@@ -22,6 +23,8 @@ use axum::response::Response;
 use axum::routing::get;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
+
+use callers::Callers;
 
 use crate::dispatch::{Answer, Call, dispatch};
 use crate::error::{Code, Error, Result};
@@ -46,6 +49,8 @@ pub const INTERNAL_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Front {
     pub(crate) service: Service,
     pub(crate) room: Arc<Semaphore>,
+    /// Who holds how much of the room.
+    callers: Arc<Callers>,
     pub(crate) reference: Arc<Reference>,
 }
 
@@ -62,6 +67,7 @@ pub fn router(service: &Service) -> Router {
     let front = Front {
         service: service.clone(),
         room: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        callers: Callers::new(service.settings().http.requests_per_address_max, Vec::new()),
         reference: Arc::new(Reference::new(service.registry())),
     };
     let api = Router::new()

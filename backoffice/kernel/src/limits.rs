@@ -218,7 +218,7 @@ impl<K: std::hash::Hash + Eq + Clone> Limit<K> {
 }
 
 /// What one subscriber has: an IPv4 address, or an IPv6 network of 64 bits.
-fn subscriber(address: IpAddr) -> IpAddr {
+pub(crate) fn subscriber(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => match six.to_ipv4_mapped() {

@@ -81,6 +81,17 @@ impl Rights {
         self.layers.iter().flatten().any(|line| line.logged)
     }
 
+    /// Whether the plan holds something of what the grant is about.
+    fn plan_holds(&self, grant: &str) -> bool {
+        let mut plans = self.registry.entities().filter(|entity| entity.grant == grant).peekable();
+        plans.peek().is_none() || plans.any(|entity| entity.plan <= self.plan)
+    }
+
+    /// Nobody's: no role is behind it.
+    fn is_nobodys(&self) -> bool {
+        self.layers.is_empty()
+    }
+
     fn access(&self, entity: &'static Entity, right: &str) -> Option<Access> {
         let reach = self.reach(entity.grant, right)?;
         if !compile::carries(self.registry, entity, reach) {
@@ -101,15 +112,23 @@ pub(crate) fn may(actor: &Actor, entity: &'static Entity, right: &str) -> Result
         // No role gives a portal or a link anything: the descriptor or the link says what.
         (_, None) => {
             let access = outside::access(actor, entity, right);
-            return access.ok_or_else(|| missing(entity.grant, right));
+            let access = access.ok_or_else(|| missing(entity.grant, right))?;
+            holds(outside::plan(actor).unwrap_or(Plan::Core), entity)?;
+            return Ok(access);
         }
     };
     let access = rights.access(entity, right).ok_or_else(|| missing(entity.grant, right))?;
-    if rights.plan < entity.plan {
-        let text = format!("{} needs the plan {}", entity.route(), entity.plan.name());
-        return Err(Error::new(Code::PlanRequired, text));
-    }
+    holds(rights.plan, entity)?;
     Ok(access)
+}
+
+/// Whether the plan holds the entity.
+fn holds(plan: Plan, entity: &Entity) -> Result<()> {
+    if entity.plan <= plan {
+        return Ok(());
+    }
+    let text = format!("{} needs the plan {}", entity.route(), entity.plan.name());
+    Err(Error::new(Code::PlanRequired, text))
 }
 
 /// Like `may`, for what is not about a row: only a reach of all rows is an answer there.
@@ -129,7 +148,9 @@ pub(crate) fn may_everywhere(actor: &Actor, grant: &str, right: &str) -> Result<
         (Actor::Public, _) => {
             return Err(Error::new(Code::Unauthenticated, "sign in or send a valid token"));
         }
-        (_, rights) => rights.and_then(|all| all.reach(grant, right)) == Some(Reach::All),
+        (_, rights) => rights.is_some_and(|all| {
+            all.reach(grant, right) == Some(Reach::All) && all.plan_holds(grant)
+        }),
     };
     if given { Ok(()) } else { Err(missing(grant, right)) }
 }

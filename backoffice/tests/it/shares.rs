@@ -275,3 +275,41 @@ async fn a_row_is_in_the_hands_of_what_it_lies_within() {
     println!("rows within others: {tried} entities");
     broken.none();
 }
+
+/// A portal is opened for a party that its opener sees: not for one of another organization, nor for
+/// one that is not there, nor by who may not read parties.
+#[tokio::test]
+async fn a_portal_is_opened_for_a_party_that_its_opener_sees() {
+    let stage = stage().await;
+    let ours = stage.plant(&stage.ours, entity("parties")).await;
+    let theirs = stage.plant(&stage.theirs, entity("parties")).await;
+    let shown = registry().entities().filter(|entity| !entity.portals.is_empty());
+    let lines: Vec<Value> = shown
+        .map(|entity| json!({"grant": entity.grant, "rights": ["read", "update"]}))
+        .filter(|line| line["grant"] != "identity.parties")
+        .chain([json!({"grant": "accounts.portal_accounts", "rights": ["create"]})])
+        .collect();
+    let blind = stage.ours.issue(Value::Array(lines)).await.unwrap();
+    let blind = stage.server.client.with_bearer(blind.expose());
+    let client = stage.client(&stage.ours);
+    for kind in PortalKind::ALL {
+        let open = async |client: &Client, party: Uuid| {
+            let email = format!("{}@example.org", Uuid::new_v4().simple());
+            let body = json!({"kind": kind.name(), "party_id": party, "email": email});
+            client.post("/api/v1/portal-accounts", &body).await.unwrap()
+        };
+        for party in [theirs, Uuid::new_v4()] {
+            let reply = open(&client, party).await;
+            let fault = &reply.body["errors"][0];
+            assert_eq!(reply.status, 422, "{}: {}", kind.name(), reply.body);
+            assert_eq!(
+                (&fault["field"], &fault["code"]),
+                (&json!("party_id"), &json!("unknown_reference"))
+            );
+        }
+        let reply = open(&blind, ours).await;
+        assert!(matches!(reply.status, 403 | 422), "{}: {}", kind.name(), reply.body);
+        let reply = open(&client, ours).await;
+        assert_eq!(reply.status, 201, "{}: {}", kind.name(), reply.body);
+    }
+}

@@ -4,12 +4,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{MEMBERSHIP, ROLE, invitations, links, tokens};
+use super::{MEMBERSHIP, ROLE, invitations, links, portals, tokens};
 use crate::action::{Action, Answers, Args, BoxFuture, On, Reply};
 use crate::cx::{Actor, Cx};
 use crate::entity::{Field, instant, json as json_field, link, slug, text};
 use crate::error::{Code, Error, Result};
-use crate::rights;
+use crate::rights::{self, Rights};
 
 pub(super) const ALL: &[Action] = &[
     invitations::INVITE,
@@ -20,6 +20,8 @@ pub(super) const ALL: &[Action] = &[
     tokens::RENEW_DEVICE,
     links::MAKE,
     crate::privacy::ERASE,
+    portals::OPEN_ACCOUNT,
+    portals::SET_EMAIL,
     Action {
         name: "create",
         entity: &ROLE,
@@ -95,6 +97,7 @@ async fn set_grants(cx: &mut Cx, args: Args) -> Result<Reply> {
     covered(cx, role.get("grants"), Origin::Stored)?;
     covered(cx, args.input.get("grants"), Origin::Given)?;
     let grants = args.input.get("grants").cloned().unwrap_or_default();
+    covered_now(cx, &grants).await?;
     cx.set(&ROLE, id, &[("grants", grants)]).await?;
     Ok(Reply::Row(id))
 }
@@ -145,7 +148,47 @@ pub(super) async fn covers_role(cx: &Cx, role: Uuid) -> Result<()> {
     let row = row.ok_or_else(|| {
         Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title())
     })?;
-    covered(cx, Some(&row.try_get("grants")?), Origin::Stored)
+    let grants: Value = row.try_get("grants")?;
+    covered(cx, Some(&grants), Origin::Stored)?;
+    covered_now(cx, &grants).await
+}
+
+/// What the caller's rights were when the request came may be gone by now, and what is given here
+/// would stay. So the roles are read once more, in this transaction, under a lock that keeps them
+/// until it ends: whoever takes them away comes before this, or after it.
+async fn covered_now(cx: &Cx, grants: &Value) -> Result<()> {
+    let (user, account) = match &cx.actor {
+        Actor::User { id, .. } | Actor::Token { user: id, .. } => (Some(*id), None),
+        Actor::ServiceAccount { id, .. } => (None, Some(*id)),
+        _ => return Ok(()),
+    };
+    let rows = cx
+        .query(
+            "select r.grants from memberships m
+               join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+              where m.org_id = $1 and (m.user_id = $2 or m.service_account_id = $3)
+                and m.deleted_at is null and (m.ends_at is null or m.ends_at > $4)
+              order by m.id for share of m, r",
+            &[&cx.org, &user, &account, &cx.now],
+        )
+        .await?;
+    let mut held = Vec::new();
+    for row in &rows {
+        held.extend(tokens::stored(&row.try_get("grants")?)?);
+    }
+    let person = rights::Person {
+        org: cx.org,
+        user: user.or(account).unwrap_or_default(),
+        units: Vec::new(),
+    };
+    if Rights::new(cx.registry(), person, vec![held]).cover(&rights::parse(grants, None)?) {
+        return Ok(());
+    }
+    Err(not_held())
+}
+
+fn not_held() -> Error {
+    Error::field(Code::Forbidden, "grants", "nobody gives what they do not have")
 }
 
 async fn set_end(cx: &mut Cx, args: Args) -> Result<Reply> {
@@ -180,5 +223,5 @@ pub(super) fn covered(cx: &Cx, grants: Option<&Value>, origin: Origin) -> Result
     if held {
         return Ok(());
     }
-    Err(Error::field(Code::Forbidden, "grants", "nobody gives what they do not have"))
+    Err(not_held())
 }

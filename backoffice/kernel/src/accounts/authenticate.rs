@@ -33,6 +33,8 @@ pub(crate) struct SessionCaller {
     pub(crate) email: String,
     pub(crate) name: String,
     pub(crate) expires_at: Timestamp,
+    /// An organization's issuer vouched for the person, who showed nothing of their own.
+    pub(crate) is_vouched: bool,
     pub(crate) organizations: Vec<Member>,
 }
 
@@ -86,6 +88,13 @@ impl Member {
 }
 
 impl SessionCaller {
+    /// The person outside every organization, for the change log.
+    pub(crate) fn itself(&self, registry: &'static Registry) -> Actor {
+        let person = Person { org: Uuid::nil(), user: self.user, units: Vec::new() };
+        let rights = Arc::new(Rights::new(registry, person, Vec::new()));
+        Actor::User { id: self.user, session: self.session, rights }
+    }
+
     /// Who is signed in, as the API shows it.
     pub(crate) fn show(&self) -> Value {
         json!({
@@ -141,6 +150,7 @@ fn session(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>
         email: first.try_get("email")?,
         name: first.try_get("user_name")?,
         expires_at: first.try_get("expires_at")?,
+        is_vouched: first.try_get("is_vouched")?,
         organizations: Vec::new(),
     };
     for row in &rows {
@@ -185,10 +195,14 @@ fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> 
 
 fn device(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
     let Some(row) = rows.first() else { return Ok(None) };
-    let lines = stored(&row.try_get("grants")?)?;
+    let own = stored(&row.try_get("device_grants")?)?;
+    let mut maker = Vec::new();
+    for row in &rows {
+        maker.extend(stored(&row.try_get("grants")?)?);
+    }
     let (id, organization) = (row.try_get("device_id")?, row.try_get("organization_id")?);
     let person = Person { org: organization, user: id, units: Vec::new() };
-    let rights = Arc::new(Rights::new(registry, person, vec![lines]).with_plan(plan(row)?));
+    let rights = Arc::new(Rights::new(registry, person, vec![maker, own]).with_plan(plan(row)?));
     Ok(Some(Caller::Token { actor: Actor::Device { id, rights }, organization }))
 }
 
@@ -246,7 +260,7 @@ fn portal(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>>
     let kind = PortalKind::parse(row.try_get("kind")?)
         .ok_or_else(|| Error::internal("a portal of an unknown kind"))?;
     let person = Person { org: organization, user: id, units: Vec::new() };
-    let rights = Arc::new(Rights::new(registry, person, Vec::new()));
+    let rights = Arc::new(Rights::new(registry, person, Vec::new()).with_plan(plan(row)?));
     let (session, party) = (row.try_get("session_id")?, row.try_get("party_id")?);
     let actor = Actor::Portal { id, session, kind, party, rights };
     Ok(Some(Caller::Token { actor, organization }))
@@ -257,8 +271,21 @@ fn link(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
     // A table that this release no longer has: nothing is left to do with the link.
     let Some(entity) = registry.entity(row.try_get("table_name")?) else { return Ok(None) };
     let (id, organization) = (row.try_get("link_id")?, row.try_get("organization_id")?);
-    let person = Person { org: organization, user: id, units: Vec::new() };
-    let rights = Arc::new(Rights::new(registry, person, Vec::new()));
+    let maker: Option<Uuid> = row.try_get("made_by")?;
+    let user = maker.unwrap_or(id);
+    let person = Person { org: organization, user, units: row.try_get("units")? };
+    let mut layers = Vec::new();
+    if maker.is_some() {
+        let mut held = Vec::new();
+        for row in &rows {
+            held.extend(stored(&row.try_get("grants")?)?);
+        }
+        layers.push(held);
+        if let Some(own) = row.try_get::<_, Option<Value>>("token_grants")? {
+            layers.push(stored(&own)?);
+        }
+    }
+    let rights = Arc::new(Rights::new(registry, person, layers).with_plan(plan(row)?));
     let right = Arc::from(row.try_get::<_, &str>("purpose")?);
     let actor = Actor::Link { id, table: entity.name, row: row.try_get("row_id")?, right, rights };
     Ok(Some(Caller::Token { actor, organization }))

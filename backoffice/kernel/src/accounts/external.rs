@@ -96,5 +96,5 @@ pub async fn operator_trust_issuer(
     organization: Uuid,
     issuer: Option<&str>,
 ) -> Result<()> {
-    super::people::operate(service, organization, "select organization_trust($1)", &[&issuer]).await
+    super::people::operate(service, organization, "select organization_trust($1)", &issuer).await
 }

@@ -1,11 +1,11 @@
 //! Links: a secret that lets whoever holds it do one thing with one row, for a time. Nobody makes a
-//! link to what they may not do themselves.
+//! link to what they may not do themselves, and it does no more than they may when it is used.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::tokens::draw;
+use super::tokens::{draw, ends, made_by};
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
 use crate::engine::{self, Lock};
@@ -30,7 +30,12 @@ pub static LINK: Entity = Entity::new("links")
         text("purpose").required().by_action().about("`read`, or the name of an action."),
         bytes("token_hash", 32).required().secret(),
         instant("expires_at").required().by_action(),
-        link("made_by_id", "accounts.users").by_action(),
+        link("made_by_id", "accounts.users").by_action().about("Whose rights bound the link's."),
+        link("made_by_account_id", "accounts.service_accounts").by_action().cascade(),
+        link("issued_by_id", "accounts.api_tokens")
+            .by_action()
+            .cascade()
+            .about("The token that made it and takes it along when it is revoked."),
         instant("last_used_at").unlogged(),
     ])
     .lookups(&["token_hash"])
@@ -79,16 +84,17 @@ async fn make(cx: &mut Cx, args: Args) -> Result<Reply> {
     let access = rights::may(&cx.actor, entity, &purpose)?;
     let found = engine::get::row(cx, entity, row, Lock::None, &access.whole_rows()).await;
     found.map_err(|_| Error::field(Code::UnknownReference, "row_id", "there is no such row"))?;
+    let expires_at = ends(cx, Some(expires_at)).await?;
     let (token, hash) = draw(LINK_PREFIX)?;
-    let body = json!({
+    let mut body = object(json!({
         "table_name": entity.name,
         "row_id": row,
         "purpose": purpose,
         "token_hash": kind::bytes_json(&hash),
         "expires_at": expires_at,
-        "made_by_id": cx.actor.user(),
-    });
-    let id = cx.insert(&LINK, object(body)).await?;
+    }));
+    body.extend(made_by(&cx.actor)?.map(|(name, value)| (name.to_owned(), value)));
+    let id = cx.insert(&LINK, body).await?;
     Ok(Reply::Json(json!({"id": id, "token": token.expose()})))
 }
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{MEMBERSHIP, actions};
 use crate::cx::{Actor, Cx};
-use crate::db::Row;
+use crate::db::{Admin, Row};
 use crate::entity::{Kind, Plan};
 use crate::error::{Code, Error, Result};
 use crate::kind;
@@ -88,22 +88,37 @@ pub async fn operator_enable(service: &Service, email: &str) -> Result<Uuid> {
 
 /// Says what an organization has bought.
 pub async fn operator_set_plan(service: &Service, organization: Uuid, plan: Plan) -> Result<()> {
-    operate(service, organization, "select organization_set_plan($1)", &[&plan.name()]).await
+    operate(service, organization, "select organization_set_plan($1)", &plan.name()).await
 }
 
-/// Runs an operator's statement on one organization; 404 when it answers false.
+/// Runs an operator's statement with one organization active; 404 when it answers false.
 pub(super) async fn operate(
     service: &Service,
     organization: Uuid,
     sql: &str,
-    params: &[&(dyn crate::db::ToSql + Sync)],
+    value: &(dyn crate::db::ToSql + Sync),
 ) -> Result<()> {
-    let cx = service.begin(Actor::Service("operator"), organization).await?;
-    let outcome = cx.query_one(sql, params).await.and_then(|row| Ok(row.try_get::<_, bool>(0)?));
-    match cx.finish(outcome).await? {
+    let operator = operator_connection(service).await?;
+    let set = "select set_config('app.org_id', $1, false)";
+    let row = match operator.query(set, &[&organization.to_string()]).await {
+        Ok(_) => operator.query_one(sql, &[value]).await,
+        Err(error) => Err(error),
+    };
+    operator.close().await;
+    let row = row?;
+    match row.try_get::<_, bool>(0)? {
         true => Ok(()),
         false => Err(Error::not_found("organization")),
     }
+}
+
+/// The role of the operators' commands, whose password a process that answers requests does not have.
+async fn operator_connection(service: &Service) -> Result<Admin> {
+    let url = &service.settings().database.migrate_url;
+    if url.is_empty() {
+        return Err(Error::new(Code::Unavailable, "DATABASE_MIGRATE_URL is not set"));
+    }
+    Admin::connect(url).await
 }
 
 async fn changed(
@@ -111,8 +126,10 @@ async fn changed(
     sql: &str,
     params: &[&(dyn crate::db::ToSql + Sync)],
 ) -> Result<Uuid> {
-    let client = service.app_client().await?;
-    let row: Row = client.query_one(&client.prepare_cached(sql).await?, params).await?;
+    let operator = operator_connection(service).await?;
+    let row: Result<Row> = operator.query_one(sql, params).await;
+    operator.close().await;
+    let row = row?;
     let user: Option<Uuid> = row.try_get("user_id")?;
     user.ok_or_else(|| Error::not_found("person with this address"))
 }

@@ -9,14 +9,18 @@ use uuid::Uuid;
 use super::organizations::find_organization;
 use super::throttle::Attempt;
 use super::tokens::{draw, hash};
+use crate::action::{Action, Answers, Args, On, Reply};
 use crate::actor::PortalKind;
 use crate::cx::{Actor, Cx};
+use crate::engine::{self, Lock};
 use crate::entity::{
-    Entity, Field, Group, Operations, Unique, bytes, choice, email, id, instant, link, slug, text,
+    Entity, Field, Group, Operations, Portal, Unique, bytes, choice, email, id, instant, link,
+    slug, text,
 };
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::mail::{self, Letter};
+use crate::rights::{self, Shows};
 use crate::service::Service;
 use crate::settings::Secret;
 
@@ -35,11 +39,12 @@ pub static PORTAL_ACCOUNT: Entity = Entity::new("portal_accounts")
     .group(Group::Organizations)
     .final_delete()
     .label("email")
+    .operations(Operations { read: true, create: false, patch: true, delete: true })
     .about("Somebody from outside who may see and change their own rows, as their portal allows.")
     .fields(&[
-        choice("kind", PortalKind::NAMES).required().once(),
-        id("party_id").required().once().subject().about("The party whose rows they are."),
-        email("email").required().personal(),
+        choice("kind", PortalKind::NAMES).required().by_action(),
+        id("party_id").required().by_action().subject().about("The party whose rows they are."),
+        email("email").required().personal().by_action(),
         text("email_key").computed("lower(email)").personal(),
         text("name").personal(),
         instant("last_used_at").unlogged(),
@@ -68,6 +73,31 @@ pub(super) static PORTAL_SESSION: Entity = Entity::new("portal_sessions")
     ])
     .lookups(&["link_hash", "token_hash"]);
 
+pub(super) const OPEN_ACCOUNT: Action = Action {
+    name: "create",
+    entity: &PORTAL_ACCOUNT,
+    on: On::Create,
+    input: &[
+        choice("kind", PortalKind::NAMES).required(),
+        id("party_id").required().about("The party whose rows they are."),
+        email("email").required().personal(),
+        text("name").personal(),
+    ],
+    answers: Answers::Row,
+    about: "Opens a portal to somebody; who opens it may do themselves what the portal shows.",
+    run: |cx, args| Box::pin(open_account(cx, args)),
+};
+
+pub(super) const SET_EMAIL: Action = Action {
+    name: "set-email",
+    entity: &PORTAL_ACCOUNT,
+    on: On::Row,
+    input: &[email("email").required().personal()],
+    answers: Answers::Row,
+    about: "Gives the portal to another address; sessions and mailed links of the former one end.",
+    run: |cx, args| Box::pin(set_email(cx, args)),
+};
+
 /// Fields of the two public routes.
 pub(crate) const ASK: &[Field] = &[
     slug("organization").required().about("The organization's slug."),
@@ -75,6 +105,81 @@ pub(crate) const ASK: &[Field] = &[
     email("email").required(),
 ];
 pub(crate) const OPEN: &[Field] = &[text("secret").required()];
+
+async fn open_account(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let kind = kind_of(&args.input)?;
+    covers_portal(cx, kind)?;
+    let party = args.input.get("party_id").and_then(Value::as_str);
+    let party = party.and_then(|id| Uuid::try_parse(id).ok());
+    demand_party(cx, kind, party.unwrap_or_default()).await?;
+    Ok(Reply::Row(cx.insert(&PORTAL_ACCOUNT, args.input).await?))
+}
+
+async fn set_email(cx: &mut Cx, args: Args) -> Result<Reply> {
+    let id = args.row()?;
+    let row = cx.load(&PORTAL_ACCOUNT, id, "set-email").await?;
+    covers_portal(cx, kind_of(&row)?)?;
+    let email = args.input.get("email").cloned().unwrap_or_default();
+    cx.set(&PORTAL_ACCOUNT, id, &[("email", email)]).await?;
+    cx.execute(
+        "update portal_sessions set deleted_at = $3, updated_at = $3
+          where org_id = $1 and portal_account_id = $2 and deleted_at is null",
+        &[&cx.org, &id, &cx.now],
+    )
+    .await?;
+    Ok(Reply::Row(id))
+}
+
+fn kind_of(row: &Map<String, Value>) -> Result<PortalKind> {
+    let kind = row.get("kind").and_then(Value::as_str).and_then(PortalKind::parse);
+    kind.ok_or_else(|| Error::internal("a portal account of no kind"))
+}
+
+/// Nobody opens what they may not enter: every field that the portal shows, or lets be changed, is
+/// the caller's on every row. What the plan does not hold the portal does not show either.
+fn covers_portal(cx: &Cx, kind: PortalKind) -> Result<()> {
+    let refused = |entity: &Entity, right: &str| {
+        let text = format!("the portal may {right} {}, the caller may not", entity.route());
+        Error::field(Code::Forbidden, "kind", text)
+    };
+    for entity in cx.registry().entities() {
+        for portal in entity.portals.iter().filter(|portal| portal.kind == kind) {
+            for (right, fields) in [("read", portal.read), ("update", portal.write)] {
+                let access = match rights::may(&cx.actor, entity, right) {
+                    _ if fields.is_empty() => continue,
+                    Err(error) if error.code() == Code::PlanRequired => continue,
+                    access => access.map_err(|_| refused(entity, right))?,
+                };
+                let fields = fields.iter().filter_map(|name| entity.field(name));
+                let all = fields.map(|field| access.shows(field)).all(|own| own == Shows::Always);
+                if !(all && access.is_everywhere()) {
+                    return Err(refused(entity, right));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The party is there and the caller may see it. What parties are the portals' own links say; without
+/// such a link there is nothing to look at.
+async fn demand_party(cx: &mut Cx, kind: PortalKind, id: Uuid) -> Result<()> {
+    let registry = cx.registry();
+    let leads = |entity: &'static Entity, portal: &Portal| registry.target(entity, portal.field);
+    let portals = || registry.entities().flat_map(|e| e.portals.iter().map(move |p| (e, p)));
+    let own = portals().filter(|(_, portal)| portal.kind == kind);
+    let Some(party) = own.chain(portals()).find_map(|(entity, portal)| leads(entity, portal))
+    else {
+        return Ok(());
+    };
+    let unknown =
+        || Error::field(Code::UnknownReference, "party_id", Code::UnknownReference.title());
+    let access = rights::may(&cx.actor, party, "read").map_err(|_| unknown())?;
+    match engine::get::row(cx, party, id, Lock::None, &access.whole_rows()).await {
+        Err(error) if error.code() == Code::NotFound => Err(unknown()),
+        found => found.map(drop),
+    }
+}
 
 /// Mails a link when the organization knows the address in this portal. Answer and work are the
 /// same either way.
@@ -84,8 +189,7 @@ pub(crate) async fn ask(
     kind: &str,
     with: Attempt<'_>,
 ) -> Result<()> {
-    service.accounts().resets.check(with, service.now())?;
-    service.accounts().resets.failed(with, service.now());
+    service.accounts().resets.enter(with, service.now())?;
     let org = find_organization(service, organization).await?.unwrap_or_default();
     let mut cx = service.begin(Actor::Service("accounts"), org).await?;
     let outcome = letter(&mut cx, kind, with.email).await;

@@ -57,13 +57,20 @@ pub static DEVICE: Entity = Entity::new("devices")
     .final_delete()
     .label("name")
     .operations(READ_AND_DELETE)
-    .about("A device of the staff, signed in by a token of its own; its rights are its lines.")
+    .about("A device of the staff, signed in by a token of its own; its rights are its lines, as far as \
+            its maker has them now.")
     .fields(&[
         text("name").required().by_action(),
         json("grants").required().by_action(),
         bytes("token_hash", 32).required().secret(),
         text("hint").required().by_action().about("The first characters of its token."),
         instant("expires_at").by_action(),
+        link("made_by_id", "accounts.users").by_action().about("Whose rights bound the device's."),
+        link("made_by_account_id", "accounts.service_accounts").by_action().cascade(),
+        link("issued_by_id", "accounts.api_tokens")
+            .by_action()
+            .cascade()
+            .about("The token that made it and takes it along when it is revoked."),
         instant("last_used_at").unlogged(),
     ])
     .lookups(&["token_hash"])

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
+use super::keys;
 use super::throttle::Attempt;
 use super::tokens::{draw, hash};
 use crate::cx::{Actor, Cx};
@@ -25,8 +26,7 @@ const EMAIL_PREFIX: &str = "adr_";
 pub(crate) async fn ask_reset(service: &Service, email: &str, address: IpAddr) -> Result<()> {
     // Each one costs a mail, good or not: an address gets as many as it gets wrong passwords.
     let attempt = Attempt { address, email, browser: None };
-    service.accounts().resets.check(attempt, service.now())?;
-    service.accounts().resets.failed(attempt, service.now());
+    service.accounts().resets.enter(attempt, service.now())?;
     let cx = nobody(service).await?;
     let outcome = reset_letter(&cx, email).await;
     cx.finish(outcome).await
@@ -80,24 +80,32 @@ pub(crate) async fn reset(service: &Service, secret: &str, password: &Secret) ->
 async fn reset_use(cx: &Cx, secret: &str, password_hash: &str) -> Result<String> {
     let rows = cx
         .query(
-            "select email from account_reset_use($1, $2, $3)",
+            "select user_id, email from account_reset_use($1, $2, $3)",
             &[&hash(secret), &password_hash, &cx.now],
         )
         .await?;
     let row = rows.first().ok_or_else(spent)?;
-    let email: String = row.try_get("email")?;
-    password_notice(cx, &email).await?;
+    let (user, email): (Uuid, String) = (row.try_get("user_id")?, row.try_get("email")?);
+    password_notice(cx, user, &email).await?;
     Ok(email)
 }
 
-async fn password_notice(cx: &Cx, email: &str) -> Result<()> {
-    let body = "Your password was changed, and other sign-ins have ended.\n\n\
-                If it was not you, set a new one at once and tell who runs this service.\n";
+async fn password_notice(cx: &Cx, user: Uuid, email: &str) -> Result<()> {
+    let rows = keys::rows(cx, user).await?;
+    let mut body = "Your password was changed, and other sign-ins have ended.\n\n\
+                    If it was not you, set a new one at once and tell who runs this service.\n"
+        .to_owned();
+    if !rows.is_empty() {
+        body.push_str("\nThese go on without the password. Take back what you do not know:\n\n");
+        for key in &rows {
+            body.push_str(&format!("- {}\n", key.line()));
+        }
+    }
     let letter = Letter {
         purpose: "password_changed",
         to: email,
         subject: "Your password was changed",
-        body,
+        body: &body,
     };
     mail::post(cx, letter, None).await
 }
@@ -125,25 +133,32 @@ pub(crate) async fn change_password(
                 &[&own.user, &own.session, &password_hash, &cx.now],
             )
             .await?;
-        password_notice(&cx, &row.try_get::<_, String>("email")?).await
+        password_notice(&cx, own.user, &row.try_get::<_, String>("email")?).await
     };
     let outcome = outcome.await;
     cx.finish(outcome).await
 }
 
 async fn demand_password(service: &Service, user: Uuid, given: &Secret, field: &str) -> Result<()> {
-    let accounts = service.accounts();
     // Whoever holds a session could guess here without end.
-    accounts.throttle.check_person(user, service.now())?;
+    let throttle = &service.accounts().throttle;
+    throttle.enter_person(user, service.now())?;
+    let right = is_password(service, user, given).await;
+    if !matches!(right, Ok(false)) {
+        throttle.leave_person(user);
+    }
+    if right? {
+        return Ok(());
+    }
+    Err(Error::field(Code::InvalidCredentials, field, "the password is wrong"))
+}
+
+async fn is_password(service: &Service, user: Uuid, given: &Secret) -> Result<bool> {
     let client = service.app_client().await?;
     let statement = client.prepare_cached("select account_password_of($1)").await?;
     let stored: Option<String> = client.query_one(&statement, &[&user]).await?.try_get(0)?;
     drop(client);
-    if accounts.passwords.verify(given, stored.as_deref()).await? {
-        return Ok(());
-    }
-    accounts.throttle.failed_person(user, service.now());
-    Err(Error::field(Code::InvalidCredentials, field, "the password is wrong"))
+    service.accounts().passwords.verify(given, stored.as_deref()).await
 }
 
 /// Mails a secret to the new address; the old one stays until that address is proved.

@@ -16,6 +16,10 @@ use crate::settings::Secret;
 pub(crate) const SESSION_TIME: SignedDuration = SignedDuration::from_hours(12);
 /// Sessions of one person; with one more the longest unused ends.
 const SESSIONS_MAX: i32 = 50;
+/// The same of those that an issuer vouched for: the issuer can open the next one at any time, and who
+/// leaves there is to be out here soon.
+const VOUCHED_TIME: SignedDuration = SignedDuration::from_hours(4);
+const VOUCHED_MAX: i32 = 5;
 const USER_AGENT_CHARS_MAX: usize = 300;
 
 pub(crate) struct SignIn<'a> {
@@ -39,7 +43,23 @@ pub(crate) async fn sign_in(service: &Service, with: SignIn<'_>) -> Result<Opene
     let now = service.now();
     let accounts = service.accounts();
     let attempt = Attempt { address: with.address, email: with.email, browser: with.browser };
-    accounts.throttle.check(attempt, now)?;
+    accounts.throttle.enter(attempt, now)?;
+    let known = match proved(service, &with).await {
+        Ok(known) => known,
+        Err(error) => {
+            accounts.throttle.undecided(attempt);
+            return Err(error);
+        }
+    };
+    let Some(user) = known else {
+        return Err(Error::new(Code::InvalidCredentials, Code::InvalidCredentials.title()));
+    };
+    accounts.throttle.succeeded(attempt);
+    open(service, user, with.user_agent, None).await
+}
+
+/// The person whose password it is.
+async fn proved(service: &Service, with: &SignIn<'_>) -> Result<Option<Uuid>> {
     let client = service.app_client().await?;
     let sql = "select user_id, password_hash, disabled from account_for_sign_in($1)";
     let rows = client.query(&client.prepare_cached(sql).await?, &[&with.email]).await?;
@@ -54,13 +74,8 @@ pub(crate) async fn sign_in(service: &Service, with: SignIn<'_>) -> Result<Opene
             .transpose()?;
     }
     let hash = known.as_ref().map(|(_, hash)| hash.as_str());
-    let right = accounts.passwords.verify(with.password, hash).await?;
-    let Some((user, _)) = known.filter(|_| right) else {
-        accounts.throttle.failed(attempt, now);
-        return Err(Error::new(Code::InvalidCredentials, Code::InvalidCredentials.title()));
-    };
-    accounts.throttle.succeeded(attempt);
-    open(service, user, with.user_agent, None).await
+    let right = service.accounts().passwords.verify(with.password, hash).await?;
+    Ok(known.filter(|_| right).map(|(user, _)| user))
 }
 
 /// `issuer`: who vouched, when it was neither a password nor an identity that the person linked.
@@ -73,17 +88,18 @@ pub(super) async fn open(
     let now = service.now();
     let id = service.new_id();
     let (token, hash) = draw(SESSION_PREFIX)?;
-    let expires_at = now.checked_add(SESSION_TIME).unwrap_or(Timestamp::MAX);
+    let (time, most) = match issuer {
+        Some(_) => (VOUCHED_TIME, VOUCHED_MAX),
+        None => (SESSION_TIME, SESSIONS_MAX),
+    };
+    let expires_at = now.checked_add(time).unwrap_or(Timestamp::MAX);
     let agent: String =
         user_agent.chars().filter(|c| !c.is_control()).take(USER_AGENT_CHARS_MAX).collect();
     let client = service.app_client().await?;
     let sql = "select account_session_open($1, $2, $3, $4, $5, $6, $7, $8)";
     let statement = client.prepare_cached(sql).await?;
     client
-        .execute(
-            &statement,
-            &[&id, &user, &hash, &now, &expires_at, &agent, &issuer, &SESSIONS_MAX],
-        )
+        .execute(&statement, &[&id, &user, &hash, &now, &expires_at, &agent, &issuer, &most])
         .await?;
     Ok(Opened { token, id, expires_at })
 }

@@ -1,16 +1,17 @@
 //! Slows down guessing without shutting anybody out: failed sign-ins are counted by address, by
 //! address and account, and by account. A browser that has signed in before is counted for itself
-//! alone, so that nobody else's failures, from anywhere, close the door to it. Held in memory and
-//! bounded; each process counts for itself.
+//! alone, so that nobody else's failures, from anywhere, close the door to it. A try counts before its
+//! outcome is known. Held in memory and bounded; each process counts for itself.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::error::{Code, Error, Result};
+use crate::limits::subscriber;
 
 /// Failures in a window before the door closes for the rest of it.
 const FAILURES_PER_ADDRESS_MAX: u32 = 100;
@@ -26,7 +27,9 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(15);
 const COUNTERS_MAX: usize = 20_000;
 
 #[derive(Default)]
-pub(crate) struct Throttle(Mutex<HashMap<Key, Counter>>);
+pub(crate) struct Throttle(Mutex<Counters>);
+
+type Counters = HashMap<Key, Counter>;
 
 /// Who tries to sign in.
 #[derive(Clone, Copy)]
@@ -56,74 +59,53 @@ struct Counter {
 }
 
 impl Throttle {
-    /// Refuses when too much failed before. An account under attack gives new browsers one try a
-    /// turn; whoever cannot get one proves the address by mail instead.
-    pub(crate) fn check(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
-        for key in attempt.keys() {
-            self.check_key(&key, now)?;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn failed(&self, attempt: Attempt<'_>, now: Timestamp) {
-        for key in attempt.keys() {
-            self.count(key, now);
-        }
+    /// Counts a try as failed before its outcome is known, so that tries at the same moment cannot all
+    /// pass by one counter; [`Self::succeeded`] and [`Self::undecided`] take the count back. Refuses
+    /// when too much failed before: then nothing is counted. An account under attack gives new
+    /// browsers one try a turn; whoever cannot get one proves the address by mail instead.
+    pub(crate) fn enter(&self, attempt: Attempt<'_>, now: Timestamp) -> Result<()> {
+        self.enter_keys(attempt.keys(), now)
     }
 
     /// A right password clears what was counted for this browser, or this address with the account;
-    /// not what others did.
+    /// of what others did nothing.
     pub(crate) fn succeeded(&self, attempt: Attempt<'_>) {
         let mut counters = self.lock();
         for key in attempt.keys() {
-            if matches!(key, Key::Browser(_) | Key::AddressAndAccount(..)) {
-                counters.remove(&key);
+            match key {
+                Key::Browser(_) | Key::AddressAndAccount(..) => drop(counters.remove(&key)),
+                Key::Address(_) | Key::Account(_) | Key::Person(_) => {
+                    take_back(&mut counters, &key)
+                }
             }
         }
     }
 
-    pub(crate) fn check_person(&self, user: Uuid, now: Timestamp) -> Result<()> {
-        self.check_key(&Key::Person(user), now)
-    }
-
-    pub(crate) fn failed_person(&self, user: Uuid, now: Timestamp) {
-        self.count(Key::Person(user), now);
-    }
-
-    fn check_key(&self, key: &Key, now: Timestamp) -> Result<()> {
+    /// Whether the password was right did not come out: the try is not held against anybody.
+    pub(crate) fn undecided(&self, attempt: Attempt<'_>) {
         let mut counters = self.lock();
-        let Some(counter) = counters.get_mut(key).filter(|counter| counter.until > now) else {
-            return Ok(());
-        };
-        if counter.failures < key.most() {
-            return Ok(());
-        }
-        let open_at = match key {
-            Key::Account(_) if counter.turn <= now => {
-                counter.turn = now.checked_add(TURN).unwrap_or(Timestamp::MAX);
-                return Ok(());
-            }
-            Key::Account(_) => counter.turn,
-            _ => counter.until,
-        };
-        let wait = open_at.duration_since(now).as_secs().max(1);
-        let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
-        Err(Error::new(Code::TooManyRequests, "too many failed sign-ins; wait")
-            .retry_after(seconds))
+        attempt.keys().iter().for_each(|key| take_back(&mut counters, key));
     }
 
-    fn count(&self, key: Key, now: Timestamp) {
+    /// Like [`Self::enter`], for somebody signed in who proves their password again.
+    pub(crate) fn enter_person(&self, user: Uuid, now: Timestamp) -> Result<()> {
+        self.enter_keys(vec![Key::Person(user)], now)
+    }
+
+    /// The password was right, or whether it was did not come out.
+    pub(crate) fn leave_person(&self, user: Uuid) {
+        take_back(&mut self.lock(), &Key::Person(user));
+    }
+
+    fn enter_keys(&self, keys: Vec<Key>, now: Timestamp) -> Result<()> {
         let mut counters = self.lock();
-        if counters.len() >= COUNTERS_MAX && !counters.contains_key(&key) {
-            make_room(&mut counters, now);
+        for key in &keys {
+            check(&mut counters, key, now)?;
         }
-        let until = now.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
-        let fresh = Counter { failures: 0, until, turn: now };
-        let counter = counters.entry(key).or_insert(fresh);
-        if counter.until <= now {
-            *counter = fresh;
+        for key in keys {
+            count(&mut counters, key, now);
         }
-        counter.failures = counter.failures.saturating_add(1);
+        Ok(())
     }
 
     #[cfg(test)]
@@ -131,9 +113,48 @@ impl Throttle {
         self.lock().len()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Counter>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Counters> {
         // A panic while counting leaves plain numbers behind, which stay usable.
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn check(counters: &mut Counters, key: &Key, now: Timestamp) -> Result<()> {
+    let Some(counter) = counters.get_mut(key).filter(|counter| counter.until > now) else {
+        return Ok(());
+    };
+    if counter.failures < key.most() {
+        return Ok(());
+    }
+    let open_at = match key {
+        Key::Account(_) if counter.turn <= now => {
+            counter.turn = now.checked_add(TURN).unwrap_or(Timestamp::MAX);
+            return Ok(());
+        }
+        Key::Account(_) => counter.turn,
+        _ => counter.until,
+    };
+    let wait = open_at.duration_since(now).as_secs().max(1);
+    let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
+    Err(Error::new(Code::TooManyRequests, "too many failed sign-ins; wait").retry_after(seconds))
+}
+
+fn count(counters: &mut Counters, key: Key, now: Timestamp) {
+    if counters.len() >= COUNTERS_MAX && !counters.contains_key(&key) {
+        make_room(counters, now);
+    }
+    let until = now.checked_add(WINDOW).unwrap_or(Timestamp::MAX);
+    let fresh = Counter { failures: 0, until, turn: now };
+    let counter = counters.entry(key).or_insert(fresh);
+    if counter.until <= now {
+        *counter = fresh;
+    }
+    counter.failures = counter.failures.saturating_add(1);
+}
+
+fn take_back(counters: &mut Counters, key: &Key) {
+    if let Some(counter) = counters.get_mut(key) {
+        counter.failures = counter.failures.saturating_sub(1);
     }
 }
 
@@ -142,7 +163,7 @@ impl Attempt<'_> {
         if let Some(browser) = self.browser {
             return vec![Key::Browser(browser)];
         }
-        let (address, account) = (network(self.address), self.email.to_lowercase());
+        let (address, account) = (subscriber(self.address), self.email.to_lowercase());
         // The account comes last: a turn is not spent on somebody who is refused anyway.
         vec![
             Key::Address(address),
@@ -164,23 +185,9 @@ impl Key {
     }
 }
 
-/// A subscriber has a /64 of IPv6 and so as many addresses as they like (RFC 6177): it counts as one.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(six) => match six.to_ipv4_mapped() {
-            Some(four) => IpAddr::V4(four),
-            None => {
-                let [a, b, c, d, ..] = six.segments();
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
-        },
-    }
-}
-
 /// Counters that ended go. When none did, all go: whoever fills this many has as many addresses,
 /// and is slowed by the accounts' turns as soon as those are counted again.
-fn make_room(counters: &mut HashMap<Key, Counter>, now: Timestamp) {
+fn make_room(counters: &mut Counters, now: Timestamp) {
     counters.retain(|_, counter| counter.until > now);
     if counters.len() >= COUNTERS_MAX {
         tracing::warn!("the counters of failed sign-ins are full and begin anew");

@@ -63,7 +63,8 @@ pub(super) const RENEW_DEVICE: Action = Action {
     on: On::Row,
     input: &[],
     answers: SHOWN,
-    about: "Gives the device a new token, shown this once; the former one ends.",
+    about: "Gives the device a new token, shown this once; the former one ends, and the caller's rights \
+            bound it from then on.",
     run: |cx, args| Box::pin(renew_device(cx, args)),
 };
 
@@ -89,11 +90,43 @@ pub struct NewToken {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Whose token it is.
+/// Whose token it is, or whose rights bound what was made.
 #[derive(Clone, Copy)]
-enum Holder {
+pub(super) enum Holder {
     User(Uuid),
     ServiceAccount(Uuid),
+}
+
+impl Holder {
+    /// The person or program behind the caller; devices, portals and links have none.
+    pub(super) fn of(actor: &Actor) -> Result<Self> {
+        match actor {
+            Actor::User { id, .. } | Actor::Token { user: id, .. } => Ok(Self::User(*id)),
+            Actor::ServiceAccount { id, .. } => Ok(Self::ServiceAccount(*id)),
+            _ => Err(Error::new(Code::Forbidden, "only a person or a service account may")),
+        }
+    }
+
+    fn columns(self) -> (Option<Uuid>, Option<Uuid>) {
+        match self {
+            Self::User(id) => (Some(id), None),
+            Self::ServiceAccount(id) => (None, Some(id)),
+        }
+    }
+}
+
+/// Columns of a device or link that say who made it, by which token. What the house itself makes is
+/// bounded by nobody's rights.
+pub(super) fn made_by(actor: &Actor) -> Result<[(&'static str, Value); 3]> {
+    let (user, account) = match actor {
+        Actor::Service(_) => (None, None),
+        _ => Holder::of(actor)?.columns(),
+    };
+    Ok([
+        ("made_by_id", json!(user)),
+        ("made_by_account_id", json!(account)),
+        ("issued_by_id", json!(actor.token())),
+    ])
 }
 
 /// Makes a token of the active organization for `user`; answers its id and, this once, its text.
@@ -106,10 +139,7 @@ async fn issue(cx: &mut Cx, holder: Holder, new: NewToken) -> Result<(Uuid, Secr
     let expires_at = ends(cx, new.expires_at).await?;
     covered(cx, Some(&new.grants), super::actions::Origin::Given)?;
     let (token, hash) = draw(TOKEN_PREFIX)?;
-    let (user, account) = match holder {
-        Holder::User(id) => (Some(id), None),
-        Holder::ServiceAccount(id) => (None, Some(id)),
-    };
+    let (user, account) = holder.columns();
     let row = json!({
         "user_id": user,
         "service_account_id": account,
@@ -118,26 +148,18 @@ async fn issue(cx: &mut Cx, holder: Holder, new: NewToken) -> Result<(Uuid, Secr
         "hint": hint(&token),
         "grants": new.grants,
         "expires_at": expires_at,
-        "issued_by_id": issuer(&cx.actor),
+        "issued_by_id": cx.actor.token(),
     });
     let id = cx.insert(&API_TOKEN, object(row)).await?;
     Ok((id, token))
 }
 
-/// The token that acts, if it is one: what it issues ends with it at the latest.
-fn issuer(actor: &Actor) -> Option<Uuid> {
-    match actor {
-        Actor::Token { id, .. } => Some(*id),
-        Actor::ServiceAccount { token, .. } => Some(*token),
-        _ => None,
-    }
-}
-
-async fn ends(cx: &Cx, asked: Option<Timestamp>) -> Result<Option<Timestamp>> {
+/// What a token issues ends with it at the latest.
+pub(super) async fn ends(cx: &Cx, asked: Option<Timestamp>) -> Result<Option<Timestamp>> {
     if asked.is_some_and(|at| at <= cx.now) {
         return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
     }
-    let Some(issuer) = issuer(&cx.actor) else { return Ok(asked) };
+    let Some(issuer) = cx.actor.token() else { return Ok(asked) };
     let row = cx
         .query_one(
             "select expires_at from api_tokens where org_id = $1 and id = $2",
@@ -175,11 +197,7 @@ fn shown((id, token): (Uuid, Secret)) -> Reply {
 }
 
 async fn create(cx: &mut Cx, args: Args) -> Result<Reply> {
-    let holder = match &cx.actor {
-        Actor::User { id, .. } | Actor::Token { user: id, .. } => Holder::User(*id),
-        Actor::ServiceAccount { id, .. } => Holder::ServiceAccount(*id),
-        _ => return Err(Error::new(Code::Forbidden, "a token needs a holder of its own")),
-    };
+    let holder = Holder::of(&cx.actor)?;
     Ok(shown(issue(cx, holder, given(args.input)).await?))
 }
 
@@ -191,19 +209,18 @@ async fn create_for_account(cx: &mut Cx, args: Args) -> Result<Reply> {
 async fn create_device(cx: &mut Cx, args: Args) -> Result<Reply> {
     let new = given(args.input);
     let name = checked_name(&new.name)?;
-    if new.expires_at.is_some_and(|at| at <= cx.now) {
-        return Err(Error::field(Code::OutOfRange, "expires_at", "must be in the future"));
-    }
+    let expires_at = ends(cx, new.expires_at).await?;
     covered(cx, Some(&new.grants), super::actions::Origin::Given)?;
     let (token, hash) = draw(DEVICE_PREFIX)?;
-    let row = json!({
+    let mut row = object(json!({
         "name": name,
         "grants": new.grants,
         "token_hash": kind::bytes_json(&hash),
         "hint": hint(&token),
-        "expires_at": new.expires_at,
-    });
-    let id = cx.insert(&DEVICE, object(row)).await?;
+        "expires_at": expires_at,
+    }));
+    row.extend(made_by(&cx.actor)?.map(|(name, value)| (name.to_owned(), value)));
+    let id = cx.insert(&DEVICE, row).await?;
     Ok(shown((id, token)))
 }
 
@@ -212,8 +229,20 @@ async fn renew_device(cx: &mut Cx, args: Args) -> Result<Reply> {
     let row = cx.load(&DEVICE, id, "issue-token").await?;
     // Whoever reads the new token acts as the device.
     covered(cx, row.get("grants"), super::actions::Origin::Stored)?;
+    let old = row.get("expires_at").and_then(Value::as_str).and_then(|at| at.parse().ok());
+    let expires_at = match old {
+        // A device that ended stays so.
+        Some(at) if at <= cx.now => Some(at),
+        old => ends(cx, old).await?,
+    };
     let (token, hash) = draw(DEVICE_PREFIX)?;
-    let fields = [("token_hash", kind::bytes_json(&hash)), ("hint", json!(hint(&token)))];
+    let mut fields = vec![
+        ("token_hash", kind::bytes_json(&hash)),
+        ("hint", json!(hint(&token))),
+        ("expires_at", json!(expires_at)),
+    ];
+    // Whoever renews it answers for it from now on.
+    fields.extend(made_by(&cx.actor)?);
     cx.set(&DEVICE, id, &fields).await?;
     Ok(shown((id, token)))
 }

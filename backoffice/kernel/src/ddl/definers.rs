@@ -14,6 +14,8 @@ pub struct Definer {
 
 const APP: &[&str] = &["atlvs_app"];
 const WORK: &[&str] = &["atlvs_work"];
+/// For commands of the operators: no process that answers requests has this role.
+const OPERATORS: &[&str] = &["atlvs_migrate"];
 
 pub const DEFINERS: &[Definer] = &[
     Definer {
@@ -131,18 +133,24 @@ pub const DEFINERS: &[Definer] = &[
     },
     Definer {
         name: "account_operator_password",
-        callers: APP,
+        callers: OPERATORS,
         why: "sets a password from the command line",
     },
     Definer {
         name: "account_operator_disable",
-        callers: APP,
+        callers: OPERATORS,
         why: "shuts a person out from the command line",
     },
     Definer {
         name: "account_operator_enable",
-        callers: APP,
+        callers: OPERATORS,
         why: "lets a person in again from the command line",
+    },
+    Definer { name: "account_keys", callers: APP, why: "lists what a person holds everywhere" },
+    Definer {
+        name: "account_key_revoke",
+        callers: APP,
+        why: "takes back what a person holds, wherever it is good",
     },
     Definer { name: "account_device", callers: APP, why: "finds a device behind its token's hash" },
     Definer {
@@ -167,7 +175,7 @@ pub const DEFINERS: &[Definer] = &[
     },
     Definer {
         name: "organization_trust",
-        callers: APP,
+        callers: OPERATORS,
         why: "sets the active organization's issuer from the command line",
     },
     Definer {
@@ -187,7 +195,7 @@ pub const DEFINERS: &[Definer] = &[
     },
     Definer {
         name: "organization_set_plan",
-        callers: APP,
+        callers: OPERATORS,
         why: "sets the active organization's plan from the command line",
     },
     Definer {

@@ -116,6 +116,10 @@ pub(crate) static ROUTES: &[Route] = &[
     route(Post, "me/email/confirm", 204, |s, c, i| Box::pin(own::confirm_email(s, c, i)))
         .takes(invitations::SECRET)
         .about("Gives the caller the address that the secret went to."),
+    route(Get, "me/keys", 200, |s, c, _| Box::pin(own::keys(s, c)))
+        .about("Lists tokens, devices and links of the caller's that live, in every organization."),
+    route(Delete, "me/keys/{id}", 204, |s, c, _| Box::pin(own::revoke_key(s, c)))
+        .about("Takes one of these back."),
     route(Get, "organizations", 200, |s, c, _| Box::pin(own::organizations(s, c)))
         .about("Lists the caller's organizations."),
     route(Post, "organizations", 201, |s, c, i| Box::pin(own::open_organization(s, c, i)))
@@ -184,6 +188,17 @@ fn string<'a>(input: &'a Map<String, Value>, name: &str) -> &'a str {
 
 fn secret(input: &Map<String, Value>, name: &str) -> Secret {
     Secret::new(string(input, name))
+}
+
+/// The signed-in person who showed something of their own. An organization's issuer speaks for the
+/// person inside that organization, not about the account.
+async fn own_person(service: &Service, call: &Call) -> Result<SessionCaller> {
+    let who = person(service, call).await?;
+    if who.is_vouched {
+        let text = "an organization's single sign-on does not reach the account itself";
+        return Err(Error::new(Code::Forbidden, text));
+    }
+    Ok(who)
 }
 
 /// The signed-in person; tokens, devices and portals are none.

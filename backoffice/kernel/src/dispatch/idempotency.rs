@@ -58,12 +58,15 @@ pub(crate) fn key(call: &Call, cx: &Cx) -> Result<Option<Key>> {
         return Err(Error::field(Code::InvalidRequest, HEADER, "portals take no such key"));
     }
     let actor = cx.actor.id_text();
+    // Two tokens of one service account may do different things: neither is given the other's answer.
+    let token = cx.actor.token().unwrap_or_default();
     let of = |purpose: &str| {
         digest(&[
             purpose.as_bytes(),
             cx.org.as_bytes(),
             cx.actor.kind().as_bytes(),
             actor.as_bytes(),
+            token.as_bytes(),
             inner.as_bytes(),
         ])
     };

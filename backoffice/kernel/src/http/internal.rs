@@ -11,6 +11,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 
+use super::callers::Callers;
 use super::{Front, INTERNAL_WAIT, REQUESTS_MAX, RouteName, layers, pages, request, respond};
 use crate::action::{InternalCall, InternalRoute};
 use crate::error::{Code, Error, Result};
@@ -57,6 +58,8 @@ fn front(service: &Service) -> Front {
     Front {
         service: service.clone(),
         room: Arc::new(Semaphore::new(REQUESTS_MAX)),
+        // One peer of ours and a few operators: nobody to keep apart.
+        callers: Callers::new(usize::MAX, Vec::new()),
         reference: Arc::new(Reference::new(service.registry())),
     }
 }

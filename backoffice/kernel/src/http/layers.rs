@@ -100,8 +100,16 @@ pub(super) async fn charge_address(
     response
 }
 
+/// A place for the request, if the caller has not too many already: whoever sends slow bodies holds
+/// their own share of the room and nobody else's.
 pub(super) async fn shed(State(front): State<Front>, request: Request, next: Next) -> Response {
-    match front.room.try_acquire() {
+    let Some(own) = front.callers.enter(peer::of(&request).address) else {
+        let most = front.service.settings().http.requests_per_address_max;
+        let text = format!("at most {most} requests of one address are worked on at once");
+        let refusal = Error::new(Code::TooManyRequests, text).retry_after(1);
+        return respond::problem(&refusal, respond::request_id(&request));
+    };
+    let response = match front.room.try_acquire() {
         Ok(place) => {
             let response = next.run(request).await;
             drop(place);
@@ -111,7 +119,9 @@ pub(super) async fn shed(State(front): State<Front>, request: Request, next: Nex
             front.service.metrics().shed();
             respond::problem(&overloaded(), respond::request_id(&request))
         }
-    }
+    };
+    drop(own);
+    response
 }
 
 pub(super) async fn time_out(

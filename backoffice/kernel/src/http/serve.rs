@@ -1,8 +1,7 @@
 //! Listeners and connections: bounded, timed, ended gracefully.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -15,9 +14,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tower::Service as _;
 
+use super::callers::Callers;
 use crate::error::{Error, Result};
 use crate::service::{Service, Shutdown};
-use crate::settings::Network;
 
 /// Connections of one listener; more wait in the kernel's backlog.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -59,16 +58,11 @@ impl Listeners {
     /// Serves both until shutdown, then answers what was accepted.
     pub async fn serve(self, service: &Service, shutdown: Shutdown) -> Result<()> {
         tokio::join!(
-            accept(
-                self.public,
-                super::router(service),
-                Callers::counted(service),
-                shutdown.clone()
-            ),
+            accept(self.public, super::router(service), connections(service), shutdown.clone()),
             accept(
                 self.internal,
                 super::internal_router(service, shutdown.clone()),
-                Callers::uncounted(),
+                Callers::new(usize::MAX, Vec::new()),
                 shutdown
             ),
         );
@@ -91,8 +85,15 @@ impl WorkListener {
 
     /// Serves until shutdown.
     pub async fn serve(self, service: &Service, shutdown: Shutdown) {
-        accept(self.0, super::work_router(service), Callers::uncounted(), shutdown).await;
+        accept(self.0, super::work_router(service), Callers::new(usize::MAX, Vec::new()), shutdown)
+            .await;
     }
+}
+
+/// Connections are counted, but for those of proxies, whose address many callers share.
+fn connections(service: &Service) -> Arc<Callers> {
+    let http = &service.settings().http;
+    Callers::new(http.connections_per_address_max, http.proxies.clone())
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener> {
@@ -166,61 +167,4 @@ fn connection(
         .max_headers(PARSED_HEADERS_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
-}
-
-/// Open connections by address, so that one caller cannot take all places.
-struct Callers {
-    open: Mutex<HashMap<IpAddr, usize>>,
-    /// Per address; `usize::MAX` where callers are not counted.
-    most: usize,
-    /// Many callers share a proxy's address.
-    uncounted: Vec<Network>,
-}
-
-/// One open connection; gone when it is dropped.
-struct Counted {
-    callers: Arc<Callers>,
-    address: IpAddr,
-}
-
-impl Callers {
-    fn counted(service: &Service) -> Arc<Self> {
-        let http = &service.settings().http;
-        let most = http.connections_per_address_max;
-        Arc::new(Self { open: Mutex::default(), most, uncounted: http.proxies.clone() })
-    }
-
-    /// For peers of ours.
-    fn uncounted() -> Arc<Self> {
-        Arc::new(Self { open: Mutex::default(), most: usize::MAX, uncounted: Vec::new() })
-    }
-
-    /// `None` when the address has all that it may.
-    fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Counted> {
-        let mut open = self.lock();
-        let count = open.entry(address).or_default();
-        let free = self.uncounted.iter().any(|network| network.contains(address));
-        if self.most <= *count && !free {
-            return None;
-        }
-        *count = count.saturating_add(1);
-        Some(Counted { callers: Arc::clone(self), address })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        // Counts stay usable whoever panicked.
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        let mut open = self.callers.lock();
-        if let Some(count) = open.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                open.remove(&self.address);
-            }
-        }
-    }
 }

@@ -18,30 +18,42 @@ fn passed(tries: u32, mut one: impl FnMut(&Charges) -> Result<()>) -> u32 {
     (0..tries).map(|_| u32::from(one(&charges).is_ok())).sum()
 }
 
+/// The limits as callers are told them: group, of an organization, of a credential.
+fn told() -> Vec<(Group, u32, u32)> {
+    let page = include_str!("../../../../docs/api.md");
+    let (_, table) = page.split_once("### Rate limits\n").unwrap();
+    let rows = table.lines().skip_while(|line| !line.starts_with("|---")).skip(1);
+    let row = |line: &'static str| {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
+        let [name, whole, own] = cells.as_slice() else { panic!("{line}") };
+        let group = Group::ALL.iter().find(|group| group.name() == *name).expect("a group");
+        (*group, whole.parse().unwrap(), own.parse().unwrap())
+    };
+    rows.take_while(|line| line.starts_with('|')).map(row).collect()
+}
+
 #[test]
-fn the_limits_are_those_of_the_plan() {
-    let plan = [
-        (Group::Organizations, 1_000),
-        (Group::Projects, 500),
-        (Group::Events, 500),
-        (Group::Assets, 1_000),
-        (Group::Finance, 500),
-        (Group::Crm, 1_000),
-        (Group::Workflows, 200),
-    ];
-    assert_eq!(plan.len(), Group::ALL.len());
-    for (group, whole) in plan {
+fn the_limits_are_those_that_callers_are_told() {
+    let plan = told();
+    let named: Vec<&str> = plan.iter().map(|(group, ..)| group.name()).collect();
+    let all: Vec<&str> = Group::ALL.iter().map(|group| group.name()).collect();
+    let sorted = |mut names: Vec<&'static str>| {
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(sorted(named), sorted(all), "each group once");
+    for (group, whole, own) in plan {
         let (_, limits) = at_noon();
         let org = Uuid::from_u128(1);
         let one = |charges: &Charges| limits.charge(charges, "a", Some(org), group);
-        assert_eq!(passed(2_000, one), whole / 10, "{group:?}: one credential");
+        assert_eq!(passed(2_000, one), own, "{group:?}: one credential");
         // Twelve credentials of one organization: its own limit holds.
         let mut turn = 0;
         let many = |charges: &Charges| {
             turn += 1;
             limits.charge(charges, &format!("b{}", turn % 12), Some(org), group)
         };
-        assert_eq!(passed(3_000, many), whole - whole / 10, "{group:?}: the organization");
+        assert_eq!(passed(3_000, many), whole - own, "{group:?}: the organization");
         let other = Uuid::from_u128(2);
         let one = |charges: &Charges| limits.charge(charges, "c", Some(other), group);
         assert_eq!(passed(1, one), 1, "{group:?}: another organization is not charged");

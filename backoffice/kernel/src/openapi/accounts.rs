@@ -48,6 +48,7 @@ pub(super) fn answer(route: &AccountRoute) -> Option<Value> {
             "slug": text("As it was given."),
         })),
         ("GET", "members") => data(member()),
+        ("GET", "me/keys") => data(key()),
         _ => json!({"type": "object"}),
     };
     Some(schema)
@@ -134,6 +135,18 @@ fn member() -> Value {
         "role": role,
         "since": instant("When they joined."),
         "ends_at": maybe_instant("When the membership ends by itself; null: it stays."),
+    }))
+}
+
+fn key() -> Value {
+    whole(json!({
+        "id": id("To take it back by."),
+        "kind": {"type": "string", "enum": ["api_token", "device", "link"]},
+        "name": text("What it was called; of a link what it is for."),
+        "hint": maybe("string", "The first characters of its secret."),
+        "organization": text("Name of the organization that it is good in."),
+        "created_at": instant("When it was made."),
+        "expires_at": maybe_instant("When it ends by itself; null: never."),
     }))
 }
 

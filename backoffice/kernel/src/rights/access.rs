@@ -103,6 +103,25 @@ impl Access {
         Self(Some(Limits { registry, person, entity, reach, narrower, logged, levels, pin }))
     }
 
+    /// Of these rows the one that the pin names; of the fields in reach those that `visible` says, of
+    /// custom ones none. What a link shows is told nowhere: it shows what is nobody's secret.
+    pub(super) fn pinned_to(
+        self,
+        entity: &'static Entity,
+        pin: Pin,
+        visible: impl Fn(&Field) -> bool,
+    ) -> Self {
+        let narrowed = |limits: Limits| {
+            let hidden = entity.fields.iter().filter(|field| !visible(field));
+            let hidden = hidden.map(|field| (field.name, None));
+            let kept = limits.narrower.iter().copied();
+            let kept = kept.filter(|(name, _)| entity.field(name).is_some_and(&visible));
+            let narrower = kept.chain(hidden).collect();
+            Limits { narrower, logged: false, levels: Vec::new(), pin: Some(pin), ..limits }
+        };
+        Self(self.0.map(narrowed))
+    }
+
     /// The same rows without limits on fields: what an action sees of the row it works on. Nothing
     /// of it is an answer, so nothing is told.
     pub(crate) fn whole_rows(&self) -> Self {

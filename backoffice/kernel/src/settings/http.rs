@@ -24,16 +24,21 @@ pub struct HttpSettings {
     /// `RATE_LIMIT_PERCENT`: per cent of every rate limit that this process grants, default 100.
     /// Each process counts for itself: of n processes behind one balancer, each gets 100/n.
     pub rate_percent: NonZeroU32,
-    /// `CONNECTIONS_PER_ADDRESS`: open connections of one address, default 256; trusted proxies are
-    /// not counted. One more is closed at once.
+    /// `CONNECTIONS_PER_ADDRESS`: open connections of one IPv4 address or IPv6 network of 64 bits,
+    /// default 128; trusted proxies are not counted. One more is closed at once.
     pub connections_per_address_max: usize,
+    /// `REQUESTS_PER_ADDRESS`: requests that one such address, as the trusted proxies saw it, has
+    /// worked on at once, bodies on their way included; default 64, a quarter of all places. One
+    /// more is answered 429.
+    pub requests_per_address_max: usize,
     /// `BODY_WAIT_S`: seconds from the head of a request to the end of its body, default 10; then
     /// 408.
     pub body_wait: Duration,
 }
 
 const RATE_PERCENT_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
-const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 256;
+const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 128;
+const REQUESTS_PER_ADDRESS_DEFAULT: usize = 64;
 const BODY_WAIT_DEFAULT_S: u64 = 10;
 /// More seconds than this are a mistake: the whole request has less.
 const BODY_WAIT_MAX_S: u64 = 60;
@@ -46,6 +51,7 @@ impl Default for HttpSettings {
             cors_origins: Vec::new(),
             rate_percent: RATE_PERCENT_DEFAULT,
             connections_per_address_max: CONNECTIONS_PER_ADDRESS_DEFAULT,
+            requests_per_address_max: REQUESTS_PER_ADDRESS_DEFAULT,
             body_wait: Duration::from_secs(BODY_WAIT_DEFAULT_S),
         }
     }
@@ -121,6 +127,8 @@ impl HttpSettings {
         let percent = reader.parsed("RATE_LIMIT_PERCENT", "a whole number above 0");
         let connections: Option<std::num::NonZeroUsize> =
             reader.parsed("CONNECTIONS_PER_ADDRESS", "a number of connections above 0");
+        let requests: Option<std::num::NonZeroUsize> =
+            reader.parsed("REQUESTS_PER_ADDRESS", "a number of requests above 0");
         let wait = reader.parsed("BODY_WAIT_S", "a number of seconds");
         if wait.is_some_and(|seconds| !(1..=BODY_WAIT_MAX_S).contains(&seconds)) {
             reader.faults.push(format!("BODY_WAIT_S must be 1 to {BODY_WAIT_MAX_S}"));
@@ -134,6 +142,8 @@ impl HttpSettings {
             rate_percent: percent.unwrap_or(fallback.rate_percent),
             connections_per_address_max: connections
                 .map_or(fallback.connections_per_address_max, std::num::NonZeroUsize::get),
+            requests_per_address_max: requests
+                .map_or(fallback.requests_per_address_max, std::num::NonZeroUsize::get),
             body_wait: wait.map_or(fallback.body_wait, Duration::from_secs),
         }
     }

@@ -111,6 +111,7 @@ async fn accounts_answer_what_the_reference_says() {
         ("GET", "/organizations", Value::Null),
         ("GET", "/me", Value::Null),
         ("GET", "/sessions", Value::Null),
+        ("GET", "/me/keys", Value::Null),
         ("POST", "/me/email", json!({"email": own, "password": PASSWORD})),
         ("DELETE", "/sessions/others", Value::Null),
     ] {

@@ -512,3 +512,44 @@ async fn each_database_role_has_its_time_outs() {
     let row = work.query_one("select current_setting('statement_timeout')", &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "1min");
 }
+
+/// Slow bodies hold the share of who sends them, and nobody else's.
+#[tokio::test]
+async fn one_address_holds_its_own_share_of_the_places() {
+    let given = [("REQUESTS_PER_ADDRESS", "3"), ("TRUSTED_PROXIES", "127.0.0.1")];
+    let house = house(&given).await;
+    let address = house.base.trim_start_matches("http://").to_owned();
+    let mut slow = Vec::new();
+    for n in 0..3 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        // One subscriber, from three addresses of its network.
+        let head = format!(
+            "POST /api/v1/sessions HTTP/1.1\r\nhost: x\r\nx-forwarded-for: 2001:db8::{n}\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let ask = async |from: &str| {
+        let request = house.plain("GET", "/api/v1/places").header("x-forwarded-for", from);
+        Seen::of(request.bearer_auth(house.org.token.expose())).await
+    };
+    // As soon as the server has read the three heads.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    let refused = loop {
+        let seen = ask("2001:db8::77").await;
+        if seen.status != 200 {
+            break seen;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "one address takes every place");
+    };
+    let refused = refused.refuses(Code::TooManyRequests, &[]);
+    assert_eq!(refused.header("retry-after"), "1");
+    for other in ["2001:db8:0:1::1", "192.0.2.7"] {
+        ask(other).await.is(200);
+    }
+    drop(slow);
+    while ask("2001:db8::77").await.status != 200 {
+        assert!(tokio::time::Instant::now() < deadline, "places do not come back");
+    }
+}

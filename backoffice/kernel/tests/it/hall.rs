@@ -433,6 +433,7 @@ impl House {
             _ if own(name).is_some() => own(name).map(|(_, value)| (*value).to_owned()),
             "DATABASE_URL" => Some(database.app_url.expose().to_owned()),
             "DATABASE_PORTAL_URL" => Some(database.portal_url.expose().to_owned()),
+            "DATABASE_MIGRATE_URL" => Some(database.migrate_url.expose().to_owned()),
             "DATABASE_WORK_URL" => Some(database.work_url.expose().to_owned()),
             "DATABASE_CONNECTIONS" => Some("4".to_owned()),
             "BACKOFFICE_PORT" | "BACKOFFICE_INTERNAL_PORT" => Some("0".to_owned()),

@@ -13,6 +13,7 @@ mod erasing;
 mod files;
 mod front;
 mod hall;
+mod holders;
 mod imports;
 mod jobs;
 mod joining;

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{path_id, person, secret, string};
+use super::{own_person, path_id, person, secret, string};
 use crate::accounts::authenticate::Caller;
 use crate::accounts::organizations::Owner;
 use crate::accounts::recover::{self, Own};
-use crate::accounts::{NewOrganization, members, open_organization as open_new, portals, sessions};
+use crate::accounts::{
+    NewOrganization, keys as held, members, open_organization as open_new, portals, sessions,
+};
 use crate::cx::{Actor, Mode};
 use crate::dispatch::{Answer, Call, Cookie, asked, caller};
 use crate::error::{Code, Error, Result};
@@ -37,19 +39,19 @@ pub(super) async fn sign_out(service: &Service, call: &Call) -> Result<Answer> {
 }
 
 pub(super) async fn end_session(service: &Service, call: &Call) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     sessions::revoke(service, who.user, path_id(call)?).await?;
     Ok(Answer::nothing())
 }
 
 pub(super) async fn end_others(service: &Service, call: &Call) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     let ended = sessions::revoke_others(service, who.user, who.session).await?;
     Ok(Answer::json(200, &json!({"ended": ended})))
 }
 
 pub(super) async fn password(service: &Service, call: &Call, input: Input) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     let own = Own { user: who.user, session: who.session };
     let (current, new) = (secret(&input, "current"), secret(&input, "password"));
     recover::change_password(service, own, &current, &new).await?;
@@ -57,7 +59,7 @@ pub(super) async fn password(service: &Service, call: &Call, input: Input) -> Re
 }
 
 pub(super) async fn email(service: &Service, call: &Call, input: Input) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     let own = Own { user: who.user, session: who.session };
     let (email, password) = (string(&input, "email"), secret(&input, "password"));
     recover::ask_email(service, own, email, &password).await?;
@@ -65,9 +67,21 @@ pub(super) async fn email(service: &Service, call: &Call, input: Input) -> Resul
 }
 
 pub(super) async fn confirm_email(service: &Service, call: &Call, input: Input) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     let own = Own { user: who.user, session: who.session };
     recover::confirm_email(service, own, string(&input, "secret")).await?;
+    Ok(Answer::nothing())
+}
+
+pub(super) async fn keys(service: &Service, call: &Call) -> Result<Answer> {
+    let who = own_person(service, call).await?;
+    Ok(Answer::json(200, &held::list(service, who.user).await?))
+}
+
+pub(super) async fn revoke_key(service: &Service, call: &Call) -> Result<Answer> {
+    let who = own_person(service, call).await?;
+    let actor = who.itself(service.registry());
+    held::revoke(service, actor, who.user, path_id(call)?).await?;
     Ok(Answer::nothing())
 }
 
@@ -81,7 +95,7 @@ pub(super) async fn open_organization(
     call: &Call,
     input: Input,
 ) -> Result<Answer> {
-    let who = person(service, call).await?;
+    let who = own_person(service, call).await?;
     let new = NewOrganization {
         name: string(&input, "name"),
         slug: string(&input, "slug"),
