@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::Reader;
+use crate::http::REQUESTS_MAX;
 
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
@@ -38,7 +39,9 @@ pub struct HttpSettings {
 
 const RATE_PERCENT_DEFAULT: NonZeroU32 = NonZeroU32::MIN.saturating_add(99);
 const CONNECTIONS_PER_ADDRESS_DEFAULT: usize = 128;
-const REQUESTS_PER_ADDRESS_DEFAULT: usize = 64;
+const REQUESTS_PER_ADDRESS_DEFAULT: usize = REQUESTS_MAX / 4;
+/// Whatever one address does, as much is left for others.
+const REQUESTS_PER_ADDRESS_MAX: usize = REQUESTS_MAX / 2;
 const BODY_WAIT_DEFAULT_S: u64 = 10;
 /// More seconds than this are a mistake: the whole request has less.
 const BODY_WAIT_MAX_S: u64 = 60;
@@ -127,8 +130,12 @@ impl HttpSettings {
         let percent = reader.parsed("RATE_LIMIT_PERCENT", "a whole number above 0");
         let connections: Option<std::num::NonZeroUsize> =
             reader.parsed("CONNECTIONS_PER_ADDRESS", "a number of connections above 0");
-        let requests: Option<std::num::NonZeroUsize> =
-            reader.parsed("REQUESTS_PER_ADDRESS", "a number of requests above 0");
+        let requests = reader.parsed("REQUESTS_PER_ADDRESS", "a number of requests");
+        if requests.is_some_and(|most| !(1..=REQUESTS_PER_ADDRESS_MAX).contains(&most)) {
+            reader
+                .faults
+                .push(format!("REQUESTS_PER_ADDRESS must be 1 to {REQUESTS_PER_ADDRESS_MAX}"));
+        }
         let wait = reader.parsed("BODY_WAIT_S", "a number of seconds");
         if wait.is_some_and(|seconds| !(1..=BODY_WAIT_MAX_S).contains(&seconds)) {
             reader.faults.push(format!("BODY_WAIT_S must be 1 to {BODY_WAIT_MAX_S}"));
@@ -142,8 +149,7 @@ impl HttpSettings {
             rate_percent: percent.unwrap_or(fallback.rate_percent),
             connections_per_address_max: connections
                 .map_or(fallback.connections_per_address_max, std::num::NonZeroUsize::get),
-            requests_per_address_max: requests
-                .map_or(fallback.requests_per_address_max, std::num::NonZeroUsize::get),
+            requests_per_address_max: requests.unwrap_or(fallback.requests_per_address_max),
             body_wait: wait.map_or(fallback.body_wait, Duration::from_secs),
         }
     }

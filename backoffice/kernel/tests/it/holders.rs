@@ -93,6 +93,8 @@ async fn devices_and_links_do_what_their_maker_may_now() {
         // The person leaves.
         house.delete(&format!("/memberships/{}", ada.membership)).await.is(204);
         get(&house, &token, &path).await.refuses(Code::Unauthenticated, &[]);
+        // Their session enters nothing any more, with its next request.
+        assert_eq!(get(&house, &ada.token, "/bookings").await.status, 403);
     }
 }
 

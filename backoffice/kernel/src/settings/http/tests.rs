@@ -39,6 +39,7 @@ fn settings_of_the_listener_are_checked() {
         ("CORS_ORIGINS", "https://Console.example.org, http://localhost:3000"),
         ("RATE_LIMIT_PERCENT", "50"),
         ("CONNECTIONS_PER_ADDRESS", "8"),
+        ("REQUESTS_PER_ADDRESS", "5"),
         ("BODY_WAIT_S", "3"),
     ];
     let http = read(&given).unwrap().http;
@@ -46,7 +47,7 @@ fn settings_of_the_listener_are_checked() {
     assert_eq!(http.proxy_header, ProxyHeader::Forwarded);
     assert_eq!(http.cors_origins, ["https://console.example.org", "http://localhost:3000"]);
     assert_eq!((http.rate_percent.get(), http.connections_per_address_max), (50, 8));
-    assert_eq!(http.body_wait.as_secs(), 3);
+    assert_eq!((http.requests_per_address_max, http.body_wait.as_secs()), (5, 3));
     let plain = read(&[]).unwrap().http;
     assert_eq!((plain.rate_percent.get(), plain.proxies.len()), (100, 0));
     for (name, value) in [
@@ -57,6 +58,8 @@ fn settings_of_the_listener_are_checked() {
         ("CORS_ORIGINS", "https://example.org/path"),
         ("RATE_LIMIT_PERCENT", "0"),
         ("CONNECTIONS_PER_ADDRESS", "0"),
+        ("REQUESTS_PER_ADDRESS", "0"),
+        ("REQUESTS_PER_ADDRESS", "129"),
         ("BODY_WAIT_S", "0"),
         ("BODY_WAIT_S", "61"),
     ] {
