@@ -706,6 +706,9 @@ create table devices (
     token_hash bytea not null,
     hint text not null,
     expires_at timestamp with time zone,
+    made_by_id uuid,
+    made_by_account_id uuid,
+    issued_by_id uuid,
     last_used_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
     constraint devices_pkey primary key (org_id, id),
@@ -716,6 +719,9 @@ create table devices (
 );
 create unique index devices_name_key on devices (org_id, name) where deleted_at is null;
 create index devices_token_hash_lookup on devices (token_hash);
+create index devices_made_by_id_idx on devices (org_id, made_by_id);
+create index devices_made_by_account_id_idx on devices (org_id, made_by_account_id);
+create index devices_issued_by_id_idx on devices (org_id, issued_by_id);
 
 -- === accounts.portal_accounts ===
 
@@ -783,6 +789,8 @@ create table links (
     token_hash bytea not null,
     expires_at timestamp with time zone not null,
     made_by_id uuid,
+    made_by_account_id uuid,
+    issued_by_id uuid,
     last_used_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
     constraint links_pkey primary key (org_id, id),
@@ -793,6 +801,8 @@ create table links (
 create index links_row_id_idx on links (org_id, row_id);
 create index links_token_hash_lookup on links (token_hash);
 create index links_made_by_id_idx on links (org_id, made_by_id);
+create index links_made_by_account_id_idx on links (org_id, made_by_account_id);
+create index links_issued_by_id_idx on links (org_id, issued_by_id);
 
 -- === accounts.teams ===
 
@@ -2168,8 +2178,13 @@ alter table invitations add constraint invitations_invited_by_id_fkey foreign ke
 alter table api_tokens add constraint api_tokens_user_id_fkey foreign key (user_id) references users (id);
 alter table api_tokens add constraint api_tokens_service_account_id_fkey foreign key (org_id, service_account_id) references service_accounts (org_id, id) on delete cascade;
 alter table api_tokens add constraint api_tokens_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
+alter table devices add constraint devices_made_by_id_fkey foreign key (made_by_id) references users (id);
+alter table devices add constraint devices_made_by_account_id_fkey foreign key (org_id, made_by_account_id) references service_accounts (org_id, id) on delete cascade;
+alter table devices add constraint devices_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
 alter table portal_sessions add constraint portal_sessions_portal_account_id_fkey foreign key (org_id, portal_account_id) references portal_accounts (org_id, id) on delete cascade;
 alter table links add constraint links_made_by_id_fkey foreign key (made_by_id) references users (id);
+alter table links add constraint links_made_by_account_id_fkey foreign key (org_id, made_by_account_id) references service_accounts (org_id, id) on delete cascade;
+alter table links add constraint links_issued_by_id_fkey foreign key (org_id, issued_by_id) references api_tokens (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_team_id_fkey foreign key (org_id, team_id) references teams (org_id, id) on delete cascade;
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
 alter table erasures add constraint erasures_user_id_fkey foreign key (user_id) references users (id);
@@ -2573,7 +2588,8 @@ as $$
       from users where email_key = lower(p_email)
 $$;
 
--- Opens a session; the oldest ones of a person with too many end.
+-- Opens a session; of too many the longest unused ends. Those that one issuer vouched for are counted
+-- for themselves, so that no issuer ends what the person opened.
 create or replace function account_session_open(
     p_id uuid, p_user uuid, p_hash bytea, p_now timestamptz, p_expires timestamptz,
     p_user_agent text, p_issuer text, p_sessions_max integer)
@@ -2586,6 +2602,7 @@ as $$
     update sessions set revoked_at = p_now
      where id in (select id from sessions
                    where user_id = p_user and revoked_at is null and expires_at > p_now and id <> p_id
+                     and issuer is not distinct from p_issuer
                    order by last_seen_at desc, id offset greatest(p_sessions_max - 1, 0));
 $$;
 
@@ -2604,7 +2621,7 @@ $$;
 create or replace function account_session(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
                organization_id uuid, organization_name text, organization_slug text, plan text,
-               grants jsonb, units uuid[])
+               grants jsonb, units uuid[], is_vouched boolean)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -2612,7 +2629,7 @@ as $$
     update sessions set last_seen_at = p_now
      where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
-           case when o.id is not null then account_units(o.id, u.id) end
+           case when o.id is not null then account_units(o.id, u.id) end, s.issuer is not null
       from sessions s
       join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
       left join (memberships m
@@ -2807,6 +2824,10 @@ begin
         delete from identities i where i.user_id = account_prove.user_id;
         update api_tokens t set deleted_at = p_now
          where t.user_id = account_prove.user_id and t.deleted_at is null;
+        update devices d set deleted_at = p_now
+         where d.made_by_id = account_prove.user_id and d.deleted_at is null;
+        update links l set deleted_at = p_now
+         where l.made_by_id = account_prove.user_id and l.deleted_at is null;
     end if;
     return next;
 end
@@ -2897,7 +2918,7 @@ $$;
 -- Sets the password by a mailed secret, once; no row when the secret is not good. It is good only
 -- while the person still has the address it went to.
 create or replace function account_reset_use(p_hash bytea, p_password_hash text, p_now timestamptz)
-returns table (email text)
+returns table (user_id uuid, email text)
 language plpgsql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -2917,6 +2938,7 @@ begin
     end if;
     update proofs p set used_at = p_now where p.user_id = v_user and p.used_at is null;
     perform account_end_sessions(v_user, null, p_now);
+    user_id := v_user;
     return next;
 end
 $$;
@@ -2982,7 +3004,7 @@ begin
 end
 $$;
 
--- The operators' three: they own the house.
+-- The operators' three: they own the house, and no role that answers requests may call them.
 create or replace function account_operator_password(p_email text, p_password_hash text, p_now timestamptz)
 returns uuid
 language sql volatile security definer
@@ -3008,28 +3030,57 @@ as $$
     update users set disabled_at = null where email_key = lower(p_email) returning id;
 $$;
 
--- A device by its token.
+-- The lines of the roles that a person, or a service account, has in an organization now: one row a
+-- role, none for somebody who is shut out or gone. It passes no row-level security of its own; the
+-- functions of the definer call it.
+create or replace function account_roles(p_org uuid, p_user uuid, p_account uuid, p_now timestamptz)
+returns table (grants jsonb)
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select r.grants
+      from memberships m
+      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+      left join users u on u.id = m.user_id and u.disabled_at is null and u.verified_at is not null
+      left join service_accounts a
+             on a.org_id = m.org_id and a.id = m.service_account_id and a.deleted_at is null
+     where m.org_id = p_org and (m.user_id = p_user or m.service_account_id = p_account)
+       and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
+       and num_nonnulls(u.id, a.id) = 1
+$$;
+
+-- A living device by its token, with the roles that its maker has now: one row a role. A device whose
+-- maker has none any more leaves nothing; one that the house itself made has its own lines for them.
 create or replace function account_device(p_hash bytea, p_now timestamptz)
-returns table (device_id uuid, organization_id uuid, plan text, grants jsonb)
+returns table (device_id uuid, organization_id uuid, plan text, device_grants jsonb, grants jsonb)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update devices set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select d.id, d.org_id, o.plan, d.grants from devices d
+    select d.id, d.org_id, o.plan, d.grants, coalesce(maker.grants, d.grants)
+      from devices d
       join organizations o on o.id = d.org_id
+      left join api_tokens t on t.org_id = d.org_id and t.id = d.issued_by_id and t.deleted_at is null
+      left join lateral account_roles(d.org_id, d.made_by_id, d.made_by_account_id, p_now) maker on true
      where d.token_hash = p_hash and d.deleted_at is null
-       and (d.expires_at is null or d.expires_at > p_now);
+       and (d.expires_at is null or d.expires_at > p_now)
+       and (d.issued_by_id is null or t.id is not null)
+       and (maker.grants is not null or num_nonnulls(d.made_by_id, d.made_by_account_id) = 0);
 $$;
 
--- A revoked token takes along what it issued, however deep.
+-- A revoked token takes along what it issued, however deep: tokens, devices, links.
 create or replace function api_tokens_revoke_issued() returns trigger
 language plpgsql
 set search_path = pg_catalog, public
 as $$
 begin
     update api_tokens set deleted_at = new.deleted_at
+     where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
+    update devices set deleted_at = new.deleted_at
+     where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
+    update links set deleted_at = new.deleted_at
      where org_id = new.org_id and issued_by_id = new.id and deleted_at is null;
     return null;
 end
@@ -3045,8 +3096,51 @@ create or replace trigger invitations_auditor_ends
     before insert or update of ends_at, role_id, deleted_at on invitations
     for each row execute function memberships_auditor_ends();
 
--- Taking back tokens of an address that proved to be another's.
-grant update (deleted_at, version, updated_at) on api_tokens to atlvs_definer;
+-- What a person holds, and what goes on without their password, in all their organizations.
+create or replace function account_keys(p_user uuid, p_now timestamptz, p_most integer)
+returns table (kind text, id uuid, name text, hint text, organization_name text,
+               created_at timestamptz, expires_at timestamptz)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select kept.kind, kept.id, kept.name, kept.hint, o.name, kept.created_at, kept.expires_at
+      from (select 'api_token' as kind, t.org_id, t.id, t.name, t.hint, t.created_at, t.expires_at
+              from api_tokens t where t.user_id = p_user and t.deleted_at is null
+            union all
+            select 'device', d.org_id, d.id, d.name, d.hint, d.created_at, d.expires_at
+              from devices d where d.made_by_id = p_user and d.deleted_at is null
+            union all
+            select 'link', l.org_id, l.id, l.table_name || ': ' || l.purpose, null, l.created_at, l.expires_at
+              from links l where l.made_by_id = p_user and l.deleted_at is null) as kept
+      join organizations o on o.id = kept.org_id
+     where kept.expires_at is null or kept.expires_at > p_now
+     order by kept.created_at desc, kept.id limit p_most
+$$;
+
+-- Takes one of them back; false when there is none such of this person.
+create or replace function account_key_revoke(p_user uuid, p_id uuid, p_now timestamptz)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count integer;
+    v_all integer := 0;
+begin
+    update api_tokens set deleted_at = p_now where id = p_id and user_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    update devices set deleted_at = p_now where id = p_id and made_by_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    update links set deleted_at = p_now where id = p_id and made_by_id = p_user and deleted_at is null;
+    get diagnostics v_count = row_count;
+    return v_all + v_count > 0;
+end
+$$;
+
+-- Taking back what a person holds, and what was issued under an address that proved to be another's.
+grant update (deleted_at, version, updated_at) on api_tokens, devices, links to atlvs_definer;
 
 -- === accounts/external.sql ===
 
@@ -3223,7 +3317,8 @@ $$;
 
 -- The account behind a portal's session.
 create or replace function account_portal(p_hash bytea, p_now timestamptz)
-returns table (session_id uuid, account_id uuid, organization_id uuid, kind text, party_id uuid)
+returns table (session_id uuid, account_id uuid, organization_id uuid, plan text, kind text,
+               party_id uuid)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
@@ -3237,20 +3332,31 @@ as $$
         update portal_accounts a set last_used_at = p_now from found
          where a.org_id = found.org_id and a.id = found.account_id
            and (found.last_used_at is null or found.last_used_at < p_now - interval '1 minute'))
-    select session_id, account_id, org_id, kind, party_id from found
+    select found.session_id, found.account_id, found.org_id, o.plan, found.kind, found.party_id
+      from found join organizations o on o.id = found.org_id
 $$;
 
--- What a link allows.
+-- What a link allows, with the roles that its maker has now: one row a role, one with nulls for a link
+-- that the house itself made. A maker without a role leaves nothing.
 create or replace function account_link(p_hash bytea, p_now timestamptz)
-returns table (link_id uuid, organization_id uuid, table_name text, row_id uuid, purpose text)
+returns table (link_id uuid, organization_id uuid, plan text, table_name text, row_id uuid,
+               purpose text, made_by uuid, token_grants jsonb, grants jsonb, units uuid[])
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update links set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select id, org_id, table_name, row_id, purpose from links
-     where token_hash = p_hash and deleted_at is null and expires_at > p_now
+    select l.id, l.org_id, o.plan, l.table_name, l.row_id, l.purpose,
+           coalesce(l.made_by_id, l.made_by_account_id), t.grants, maker.grants,
+           case when l.made_by_id is not null then account_units(l.org_id, l.made_by_id) else '{}' end
+      from links l
+      join organizations o on o.id = l.org_id
+      left join api_tokens t on t.org_id = l.org_id and t.id = l.issued_by_id and t.deleted_at is null
+      left join lateral account_roles(l.org_id, l.made_by_id, l.made_by_account_id, p_now) maker on true
+     where l.token_hash = p_hash and l.deleted_at is null and l.expires_at > p_now
+       and (l.issued_by_id is null or t.id is not null)
+       and (maker.grants is not null or num_nonnulls(l.made_by_id, l.made_by_account_id) = 0)
 $$;
 
 -- === accounts/privacy.sql ===
@@ -3592,10 +3698,13 @@ as $$
                         and (m.user_id = u.id or m.service_account_id = a.id)
       join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
     union all
-    select null, null, o.plan, null, d.grants, '{}'
-      from devices d join organizations o on o.id = d.org_id
+    select null, null, o.plan, d.grants, coalesce(maker.grants, d.grants), '{}'
+      from devices d
+      join organizations o on o.id = d.org_id
+      left join lateral account_roles(d.org_id, d.made_by_id, d.made_by_account_id, p_now) maker on true
      where d.org_id = nullif(current_setting('app.org_id', true), '')::uuid and d.id = p_device
        and d.deleted_at is null and (d.expires_at is null or d.expires_at > p_now)
+       and (maker.grants is not null or num_nonnulls(d.made_by_id, d.made_by_account_id) = 0)
 $$;
 
 -- Ends deliveries to a consumer in the transaction of its effects; answers how many were open.
@@ -4399,7 +4508,7 @@ create trigger api_tokens_change_update after update on api_tokens referencing o
     for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
 create trigger api_tokens_change_delete after delete on api_tokens referencing old table as old_rows
     for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
-create trigger devices_touch before update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, custom on devices
+create trigger devices_touch before update of org_id, id, version, created_at, updated_at, deleted_at, name, grants, token_hash, hint, expires_at, made_by_id, made_by_account_id, issued_by_id, custom on devices
     for each row execute function touch();
 create trigger devices_change_insert after insert on devices referencing new table as new_rows
     for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{grants}');
@@ -4423,7 +4532,7 @@ create trigger portal_sessions_change_update after update on portal_sessions ref
     for each statement execute function record_changes('{link_hash,token_hash}', '{}', '{}');
 create trigger portal_sessions_change_delete after delete on portal_sessions referencing old table as old_rows
     for each statement execute function record_changes('{link_hash,token_hash}', '{}', '{}');
-create trigger links_touch before update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, custom on links
+create trigger links_touch before update of org_id, id, version, created_at, updated_at, deleted_at, table_name, row_id, purpose, token_hash, expires_at, made_by_id, made_by_account_id, issued_by_id, custom on links
     for each row execute function touch();
 create trigger links_change_insert after insert on links referencing new table as new_rows
     for each statement execute function record_changes('{token_hash}', '{last_used_at}', '{}');
@@ -4848,15 +4957,23 @@ grant execute on function account_email_use to atlvs_app;
 -- account_operator_password sets a password from the command line
 alter function account_operator_password owner to atlvs_definer;
 revoke execute on function account_operator_password from public;
-grant execute on function account_operator_password to atlvs_app;
+grant execute on function account_operator_password to atlvs_migrate;
 -- account_operator_disable shuts a person out from the command line
 alter function account_operator_disable owner to atlvs_definer;
 revoke execute on function account_operator_disable from public;
-grant execute on function account_operator_disable to atlvs_app;
+grant execute on function account_operator_disable to atlvs_migrate;
 -- account_operator_enable lets a person in again from the command line
 alter function account_operator_enable owner to atlvs_definer;
 revoke execute on function account_operator_enable from public;
-grant execute on function account_operator_enable to atlvs_app;
+grant execute on function account_operator_enable to atlvs_migrate;
+-- account_keys lists what a person holds everywhere
+alter function account_keys owner to atlvs_definer;
+revoke execute on function account_keys from public;
+grant execute on function account_keys to atlvs_app;
+-- account_key_revoke takes back what a person holds, wherever it is good
+alter function account_key_revoke owner to atlvs_definer;
+revoke execute on function account_key_revoke from public;
+grant execute on function account_key_revoke to atlvs_app;
 -- account_device finds a device behind its token's hash
 alter function account_device owner to atlvs_definer;
 revoke execute on function account_device from public;
@@ -4880,7 +4997,7 @@ grant execute on function identity_unlink to atlvs_app;
 -- organization_trust sets the active organization's issuer from the command line
 alter function organization_trust owner to atlvs_definer;
 revoke execute on function organization_trust from public;
-grant execute on function organization_trust to atlvs_app;
+grant execute on function organization_trust to atlvs_migrate;
 -- portal_link finds a mailed way into a portal before an organization is active
 alter function portal_link owner to atlvs_definer;
 revoke execute on function portal_link from public;
@@ -4896,7 +5013,7 @@ grant execute on function account_link to atlvs_app;
 -- organization_set_plan sets the active organization's plan from the command line
 alter function organization_set_plan owner to atlvs_definer;
 revoke execute on function organization_set_plan from public;
-grant execute on function organization_set_plan to atlvs_app;
+grant execute on function organization_set_plan to atlvs_migrate;
 -- idempotency_claim takes a key in a machine table, which requests do not read
 alter function idempotency_claim owner to atlvs_definer;
 revoke execute on function idempotency_claim from public;
