@@ -11,6 +11,7 @@ use crate::param::Bound;
 use crate::rights::{Access, uuids};
 
 /// A row among others, with what a write of it needs.
+#[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) id: Uuid,
     pub(crate) version: i64,

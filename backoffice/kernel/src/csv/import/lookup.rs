@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::plan::{Draft, Found};
+use super::plan::Draft;
 use super::{Import, Matching};
 use crate::cx::Cx;
 use crate::engine;
@@ -156,7 +156,7 @@ pub(super) async fn present(
     for found in engine::found::several(cx, entity, &ids, access).await? {
         let place = wanted.get(&found.id).copied();
         if let Some(draft) = place.and_then(|place| drafts.get_mut(place)) {
-            draft.found = Some(Found { id: found.id, version: found.version, row: found.row });
+            draft.found = Some(found);
         }
     }
     if import.matching == Matching::Update {
@@ -167,9 +167,4 @@ pub(super) async fn present(
         }
     }
     Ok(())
-}
-
-/// The same value, however it is written: `12.5` and `12.50` of one currency are.
-pub(super) fn same(field: &Field, given: &Value, present: Option<&Value>) -> bool {
-    engine::upsert::same(field, given, present)
 }

@@ -13,6 +13,8 @@ use super::lookup::{self, Key};
 use super::{Import, May};
 use crate::custom::CustomField;
 use crate::cx::Cx;
+use crate::engine::found::Found;
+use crate::engine::upsert::same;
 use crate::entity::{Access as Writes, Entity, Field, Kind};
 use crate::error::{Code, Error, Fault, Result};
 use crate::kind::Refusal;
@@ -28,13 +30,6 @@ pub(super) struct Draft {
     pub(super) faults: Vec<Fault>,
     /// The row that is there already.
     pub(super) found: Option<Found>,
-}
-
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) id: Uuid,
-    pub(super) version: i64,
-    pub(super) row: Map<String, Value>,
 }
 
 /// Keys of the rows that earlier parts of the file brought: one stands in a file once.
@@ -266,7 +261,7 @@ pub(super) fn changes(
             differs |= name != "custom" || !readable || !same_custom(given, found.row.get(name));
             return true;
         };
-        let same = may.reads(field) && lookup::same(field, given, found.row.get(name));
+        let same = may.reads(field) && same(field, given, found.row.get(name));
         differs |= !same;
         !(same && field.access == Writes::WriteOnce)
     });
