@@ -22,6 +22,8 @@ alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuu
 
 -- A consumer reads what is open in the order of events.
 create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+-- What follows an event of the same row waits for it.
+create index outbox_deliveries_row_idx on outbox_deliveries (consumer, row_id, event) where parked_at is null;
 
 grant select, update, delete on outbox_deliveries to atlvs_definer;
 grant select, insert on change_seals to atlvs_definer;

@@ -57,7 +57,7 @@ pub static DOMAIN: Domain = Domain {
         ("privacy.sql", include_str!("../sql/privacy.sql")),
     ],
     internal: &[introspect::ROUTE],
-    loops: &[crate::partitions::KEEP, crate::idempotency::EMPTY],
+    loops: &[crate::partitions::KEEP],
     jobs: &[crate::privacy::JOB, crate::mail::SEND],
     ..Domain::EMPTY
 };

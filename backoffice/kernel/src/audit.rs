@@ -14,6 +14,7 @@ pub use verify::{Fault, OrgReport, Report, verify};
 pub(crate) static CHANGE_SEAL: Entity = Entity::new("change_seals")
     .machine()
     .about("A link of the chain that keeps an organization's changes from being rewritten.")
+    .kept("a chain proves what it began with only as long as its first link is there")
     .fields(&[
         integer("number", 1, i64::MAX).required().about("From 1, without a gap."),
         bytes("members", SEAL_MEMBERS_MAX * 16).required().about("Ids of changes, 16 bytes each."),

@@ -70,6 +70,7 @@ impl Every {
 pub(crate) static CRON_TICK: Entity = Entity::new("cron_ticks")
     .machine()
     .about("When a job of the house comes next.")
+    .kept("one row for each schedule of the house")
     .fields(&[
         text("name").required(),
         text("spec").required().about("The schedule that the next time was counted from."),

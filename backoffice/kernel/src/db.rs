@@ -153,3 +153,6 @@ fn admin_error(cause: &tokio_postgres::Error) -> Error {
         None => error,
     }
 }
+
+#[cfg(test)]
+mod tests;

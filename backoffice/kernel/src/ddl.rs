@@ -11,6 +11,7 @@ pub mod definers;
 pub mod names;
 mod portal;
 pub mod search;
+pub mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +71,8 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
     }
     let searches = registry.entities().map(search::functions).collect();
     sections.push(section("Search functions", searches));
+    let sweeps = registry.entities().map(sweep::functions).collect();
+    sections.push(section("Sweep functions", sweeps));
     sections.push(section("Triggers", each(registry, triggers)));
     sections.push(section("Functions of the definer", definers::sql(registry)));
     sections.push(section("Functions of nobody in particular", FUNCTIONS.to_owned()));
@@ -245,6 +248,7 @@ fn indexes(member: &Member) -> Vec<String> {
         ));
     }
     sql.extend(search::indexes(entity));
+    sql.extend(sweep::indexes(entity));
     sql
 }
 
@@ -299,20 +303,22 @@ fn rights(member: &Member) -> String {
             let app = if entity.log { "select, insert" } else { "select, insert, update" };
             format!(
                 "{forced}create policy {policy} on {name} using ({TENANT}) with check ({TENANT});\n\
-                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n{}{}",
+                 grant {app} on {name} to atlvs_app;\ngrant select on {name} to atlvs_definer;\n{}{}{}",
                 unlogged_rights(entity),
-                portal::rights(entity)
+                portal::rights(entity),
+                sweep::rights(entity)
             )
         }
         Scope::Global => {
             format!("grant select, insert, update, delete on {name} to atlvs_definer;\n")
         }
         Scope::Machine => format!(
-            "{forced}create policy {policy} on {name} for insert to atlvs_app with check ({TENANT});\n\
-             create policy {name}_work on {name} to atlvs_work using (true) with check (true);\n\
-             grant insert on {name} to atlvs_app, atlvs_definer;\n\
-             grant select, insert, update, delete on {name} to atlvs_work;\n{}",
-            shown_to_its_organization(entity)
+            "{forced}create policy {policy} on {name} to atlvs_work using (true) with check (true);\n\
+             grant insert on {name} to atlvs_definer;\n\
+             grant select, insert, update, delete on {name} to atlvs_work;\n{}{}{}",
+            filled_by_requests(entity),
+            shown_to_its_organization(entity),
+            sweep::rights(entity)
         ),
     }
 }
@@ -327,6 +333,18 @@ fn unlogged_rights(entity: &Entity) -> String {
             format!("grant update ({}) on {} to atlvs_definer;\n", names.join(", "), entity.name)
         }
     }
+}
+
+/// Whoever may put rows into a table of the machinery may forge its work, so few may.
+fn filled_by_requests(entity: &Entity) -> String {
+    let name = entity.name;
+    if !entity.enqueued {
+        return String::new();
+    }
+    format!(
+        "create policy {name}_enqueue on {name} for insert to atlvs_app with check ({TENANT});\n\
+         grant insert on {name} to atlvs_app;\n"
+    )
 }
 
 fn shown_to_its_organization(entity: &Entity) -> String {

@@ -5,8 +5,10 @@ use crate::actor::PortalKind;
 use crate::error::Code;
 
 mod field;
+mod retention;
 
 pub use field::*;
+pub use retention::{Keeping, Retention};
 
 /// A table, its route, its rights and its shape. Built as a `static` by `const fn`s.
 #[derive(Debug)]
@@ -63,6 +65,10 @@ pub struct Entity {
     pub keep: Option<&'static str>,
     /// A deletion is not taken back, see `final_delete`.
     pub final_delete: bool,
+    /// How long rows stay that nobody deletes.
+    pub keeping: Keeping,
+    /// A machine table into which requests put rows themselves.
+    pub enqueued: bool,
     /// One sentence for the API reference.
     pub about: &'static str,
 }
@@ -266,6 +272,8 @@ impl Entity {
             importable: true,
             keep: None,
             final_delete: false,
+            keeping: Keeping::Unsaid,
+            enqueued: false,
             about: "",
         }
     }
@@ -392,6 +400,21 @@ impl Entity {
         self.keep = Some(reason);
         self
     }
+    /// Rows leave by themselves, see `Retention`.
+    pub const fn retention(mut self, rules: &'static [Retention]) -> Self {
+        self.keeping = Keeping::Swept(rules);
+        self
+    }
+    /// Rows stay, though nobody deletes them: why that is no trouble.
+    pub const fn kept(mut self, why: &'static str) -> Self {
+        self.keeping = Keeping::Kept(why);
+        self
+    }
+    /// Requests put rows in themselves; into other machine tables only functions and workers do.
+    pub const fn enqueued(mut self) -> Self {
+        self.enqueued = true;
+        self
+    }
     pub const fn about(mut self, text: &'static str) -> Self {
         self.about = text;
         self
@@ -416,6 +439,14 @@ impl Entity {
                 .is_some_and(|field| matches!(field.access, Access::Writable | Access::WriteOnce))
         };
         unique.fields.iter().all(by_callers)
+    }
+
+    /// What the sweep does to the table.
+    pub const fn retentions(&self) -> &'static [Retention] {
+        match self.keeping {
+            Keeping::Swept(rules) => rules,
+            Keeping::Unsaid | Keeping::Kept(_) => &[],
+        }
     }
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {

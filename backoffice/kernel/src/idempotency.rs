@@ -1,12 +1,6 @@
-//! The table of kept answers and the loop that empties it; what it is for stands in
-//! `dispatch::idempotency`.
+//! The table of kept answers; what it is for stands in `dispatch::idempotency`.
 
-use std::time::Duration;
-
-use crate::action::Loop;
-use crate::entity::{Entity, boolean, bytes, id, instant, integer, text};
-use crate::error::Result;
-use crate::service::{Service, Shutdown};
+use crate::entity::{Entity, Retention, boolean, bytes, id, instant, integer, text};
 
 /// Bytes of a kept answer, with some room above what dispatch keeps.
 const ANSWER_BYTES_MAX: u32 = 512 * 1024;
@@ -27,32 +21,4 @@ pub(crate) static IDEMPOTENCY_KEY: Entity = Entity::new("idempotency_keys")
         id("operation_id").about("Another service finishes."),
         id("row_id"),
     ])
-    .indexes(&[&["expires_at"]]);
-
-/// Answers are kept for a day: one pause more does no harm.
-const PAUSE: Duration = Duration::from_secs(600);
-/// Rows of one statement, so that no transaction is long.
-const BATCH: i64 = 5_000;
-
-pub(crate) const EMPTY: Loop =
-    Loop { name: "idempotency", run: |service, shutdown| Box::pin(empty(service, shutdown)) };
-
-async fn empty(service: Service, shutdown: Shutdown) -> Result<()> {
-    loop {
-        while remove(&service).await? {}
-        if !shutdown.pause(PAUSE).await {
-            return Ok(());
-        }
-    }
-}
-
-/// Removes some of what is past its time; whether there may be more.
-async fn remove(service: &Service) -> Result<bool> {
-    let work = service.work().await?;
-    // Another process at the same rows is left to them.
-    let sql = "delete from idempotency_keys where id in (select id from idempotency_keys \
-         where expires_at <= $1 order by expires_at limit $2 for update skip locked)";
-    let removed = work.execute(sql, &[&work.now, &BATCH]).await?;
-    work.commit().await?;
-    Ok(i64::try_from(removed) == Ok(BATCH))
-}
+    .retention(&[Retention::days("expires_at", 0)]);

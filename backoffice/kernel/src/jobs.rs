@@ -26,7 +26,7 @@ use crate::cx::Cx;
 use crate::error::Result;
 
 pub(crate) use actions::ACTIONS;
-pub(crate) use backoff::pause as pause_after;
+pub(crate) use backoff::{between as pause_between, pause as pause_after};
 #[cfg(feature = "testkit")]
 pub use claim::CLAIM as CLAIM_SQL;
 pub use dead::DeadJob;
@@ -36,7 +36,7 @@ pub(crate) use entities::JOB_QUEUE;
 pub use run::JobRun;
 pub(crate) use worker::work;
 #[cfg(feature = "testkit")]
-pub use worker::{WORKED_MAX, drain};
+pub use worker::{WORKED_MAX, drain, end_leases};
 
 /// Jobs and machine rows of no organization carry this one: no organization has it.
 pub const SYSTEM: Uuid = Uuid::nil();

@@ -57,6 +57,7 @@ mod shutdown;
 pub mod startup;
 mod stream;
 mod strict_json;
+pub mod sweep;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod tx;

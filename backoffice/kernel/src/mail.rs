@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::action::BoxFuture;
 use crate::cx::Cx;
-use crate::entity::{Entity, bytes, choice, email, instant, long_text, text};
+use crate::entity::{Entity, Retention, bytes, choice, email, instant, long_text, text};
 use crate::error::{Error, Result};
 use crate::jobs::{Enqueue, Priority};
 use crate::service::Service;
@@ -41,7 +41,13 @@ pub(crate) static MESSAGE: Entity = Entity::new("messages")
         choice("status", &["queued", "sent", "refused", "dropped"]).required().default("'queued'"),
         instant("sent_at"),
     ])
-    .indexes(&[&["status", "sent_at"]]);
+    .enqueued()
+    .retention(&[
+        Retention::days("sent_at", 30),
+        Retention::days("created_at", 1).only("status = 'dropped'"),
+        // Every attempt failed, and the secret in it is past its time: whoever waits asks again.
+        Retention::days("created_at", 8).only("status = 'queued'"),
+    ]);
 
 /// A mail as it leaves; `id` is the same at every attempt.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::action::BoxFuture;
 use crate::cx::{Cx, WorkTx};
-use crate::entity::{Entity, Unique, id, instant, integer, json, long_text, text};
+use crate::entity::{Entity, Retention, Unique, id, instant, integer, json, long_text, text};
 use crate::error::{Code, Error, Result};
 
 pub(crate) use consume::consume;
@@ -104,6 +104,11 @@ pub(crate) static DELIVERY: Entity = Entity::new("outbox_deliveries")
         long_text("error").about("For operators: what the log said."),
         instant("parked_at").about("Tried often enough: it waits for an operator."),
     ])
+    .retention(&[
+        Retention::days("parked_at", 90),
+        // Nobody hears under its consumer's name any more.
+        Retention::days("at", 120),
+    ])
     .uniques(&[Unique {
         name: "outbox_deliveries_key",
         fields: &["consumer", "event"],
@@ -135,8 +140,13 @@ pub async fn settle(service: &crate::service::Service, org: Uuid) -> Result<usiz
         let row = tx
             .query_one(
                 "select exists (select from outbox where org_id = $1) \
-                     or exists (select from outbox_deliveries where org_id = $1 \
-                                   and parked_at is null and due_at <= $2)",
+                     or exists (select from outbox_deliveries d where org_id = $1 \
+                                   and parked_at is null and due_at <= $2 \
+                                   and not exists ( \
+                                     select from outbox_deliveries before \
+                                      where before.consumer = d.consumer \
+                                        and before.row_id = d.row_id and before.event < d.event \
+                                        and before.parked_at is null and before.due_at > $2))",
                 &[&org, &tx.now],
             )
             .await?;

@@ -6,7 +6,7 @@ mod figures;
 
 use crate::action::Loop;
 use crate::entity::Domain;
-use crate::{audit, cron, jobs, outbox};
+use crate::{audit, cron, jobs, outbox, sweep};
 
 /// Stands in every registry that enqueues.
 pub static DOMAIN: Domain = Domain {
@@ -24,6 +24,7 @@ pub static DOMAIN: Domain = Domain {
         Loop { name: "jobs", run: |service, end| Box::pin(jobs::work(service, end)) },
         Loop { name: "cron", run: |service, end| Box::pin(cron::tick(service, end)) },
         Loop { name: "figures", run: |service, end| Box::pin(figures::keep(service, end)) },
+        Loop { name: "sweep", run: |service, end| Box::pin(sweep::keep(service, end)) },
         Loop { name: "outbox", run: |service, end| Box::pin(outbox::dispatch(service, end)) },
         Loop { name: "consumers", run: |service, end| Box::pin(outbox::consume(service, end)) },
     ],

@@ -16,14 +16,16 @@ use crate::sale::Sale;
 const ROLE_PASSWORD: &str = "restored";
 
 /// A PostgreSQL server of the test's own; stopped and removed when this is dropped.
-struct Cluster {
+pub(crate) struct Cluster {
     directory: PathBuf,
     port: u16,
 }
 
 impl Cluster {
-    fn start() -> Self {
-        let directory = std::env::temp_dir().join(format!("atlvs-restore-{}", std::process::id()));
+    /// `purpose` is unlike that of every other cluster of this process.
+    pub(crate) fn start(purpose: &str, more: &str) -> Self {
+        let name = format!("atlvs-{purpose}-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
@@ -36,7 +38,7 @@ impl Cluster {
         }
         cluster.tool("initdb", &format!("-D {data} -U postgres -A trust -E UTF8 --locale=C.UTF-8"));
         let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off {more}"
         );
         cluster.tool("pg_ctl", &format!("-D {data} -l {data}/log -w -t 60 -o '{options}' start"));
         cluster
@@ -58,7 +60,7 @@ impl Cluster {
         assert!(status.success(), "{name}: {out}");
     }
 
-    fn url(&self, user: &str, database: &str) -> Secret {
+    pub(crate) fn url(&self, user: &str, database: &str) -> Secret {
         let port = self.port;
         let place = format!("host=127.0.0.1 port={port} dbname={database}");
         Secret::new(format!("{place} user={user} password={ROLE_PASSWORD}"))
@@ -143,7 +145,7 @@ async fn a_backup_comes_back_whole_in_an_empty_cluster() {
     went_well(&backup());
     refuses(&backup(), "exists");
 
-    let cluster = Cluster::start();
+    let cluster = Cluster::start("restore", "");
     let empty = cluster.url("postgres", "postgres");
     let admin = Admin::connect(&empty).await.unwrap();
     admin.batch("create database restored template template0").await.unwrap();

@@ -16,6 +16,7 @@ pub(crate) static CURRENCIES: Entity = Entity::new("currencies")
     .group(Group::Finance)
     .label("code")
     .about("A currency of ISO 4217 with the digits of its minor unit.")
+    .kept("as many as the standard has")
     .fields(&[
         currency("code").required(),
         integer("numeric_code", 1, 999).required(),

@@ -6,8 +6,8 @@ use super::portals::{PORTAL_ACCOUNT, PORTAL_SESSION};
 use super::programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
 use crate::engine;
 use crate::entity::{
-    Check, Entity, Group, Operations, Plan, Unique, boolean, bytes, choice, email, id, instant,
-    integer, json, link, slug, text, text_list,
+    Check, Entity, Group, Operations, Plan, Retention, Unique, boolean, bytes, choice, email, id,
+    instant, integer, json, link, slug, text, text_list,
 };
 use crate::error::Code;
 use crate::mail::MESSAGE;
@@ -40,6 +40,7 @@ pub(super) const ALL: &[&Entity] = &[
 static ORGANIZATION: Entity = Entity::new("organizations")
     .global()
     .about("A tenant: everything else belongs to one.")
+    .kept("everything else belongs to it")
     .label("name")
     .fields(&[
         text("name").required(),
@@ -62,6 +63,7 @@ static ORGANIZATION: Entity = Entity::new("organizations")
 static USER: Entity = Entity::new("users")
     .global()
     .about("A person who signs in; belongs to organizations by memberships.")
+    .kept("logs and rows name people; erasing one is an action")
     .label("email")
     .fields(&[
         email("email").required().personal(),
@@ -82,6 +84,7 @@ static USER: Entity = Entity::new("users")
 static IDENTITY: Entity = Entity::new("identities")
     .global()
     .about("A person's name at an outside identity provider.")
+    .kept("a few a person, taken away by unlinking")
     .fields(&[
         link("user_id", "accounts.users").required().cascade(),
         text("issuer").required(),
@@ -99,6 +102,7 @@ static IDENTITY: Entity = Entity::new("identities")
 static SESSION: Entity = Entity::new("sessions")
     .global()
     .about("A signed-in person at one browser or program.")
+    .retention(&[Retention::days("expires_at", 30)])
     .fields(&[
         link("user_id", "accounts.users").required().cascade(),
         bytes("token_hash", 32).required().secret(),
@@ -118,6 +122,7 @@ static SESSION: Entity = Entity::new("sessions")
 static PROOF: Entity = Entity::new("proofs")
     .global()
     .about("A secret that was mailed once: who shows it has read the mail at that address.")
+    .retention(&[Retention::days("expires_at", 30)])
     .fields(&[
         link("user_id", "accounts.users").required().cascade(),
         choice("purpose", &["reset_password", "change_email"]).required(),

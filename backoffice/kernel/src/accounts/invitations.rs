@@ -11,7 +11,9 @@ use super::tokens::{draw, hash};
 use super::{MEMBERSHIP, actions};
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::{Actor, Cx};
-use crate::entity::{Entity, Field, Group, Operations, bytes, email, instant, link, text};
+use crate::entity::{
+    Entity, Field, Group, Operations, Retention, bytes, email, instant, link, text,
+};
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::mail::{self, Letter};
@@ -30,6 +32,7 @@ pub(super) static INVITATION: Entity = Entity::new("invitations")
     .label("email")
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("Somebody asked into the organization; deleting takes the invitation back.")
+    .retention(&[Retention::days("expires_at", 90)])
     .fields(&[
         email("email").required().by_action().personal(),
         text("name").by_action().personal(),

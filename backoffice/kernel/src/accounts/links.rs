@@ -9,7 +9,7 @@ use super::tokens::{draw, ends, made_by};
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
 use crate::engine::{self, Lock};
-use crate::entity::{Entity, Group, Operations, bytes, id, instant, link, slug, text};
+use crate::entity::{Entity, Group, Operations, Retention, bytes, id, instant, link, slug, text};
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::rights;
@@ -24,6 +24,7 @@ pub static LINK: Entity = Entity::new("links")
     .final_delete()
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("A link that lets its holder do one thing with one row; deleting takes it back.")
+    .retention(&[Retention::days("expires_at", 30)])
     .fields(&[
         text("table_name").required().by_action(),
         id("row_id").required().by_action(),

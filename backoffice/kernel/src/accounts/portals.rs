@@ -14,8 +14,8 @@ use crate::actor::PortalKind;
 use crate::cx::{Actor, Cx};
 use crate::engine::{self, Lock};
 use crate::entity::{
-    Entity, Field, Group, Operations, Portal, Unique, bytes, choice, email, id, instant, link,
-    slug, text,
+    Entity, Field, Group, Operations, Portal, Retention, Unique, bytes, choice, email, id, instant,
+    link, slug, text,
 };
 use crate::error::{Code, Error, Result};
 use crate::kind;
@@ -62,6 +62,10 @@ pub(super) static PORTAL_SESSION: Entity = Entity::new("portal_sessions")
     .final_delete()
     .operations(Operations { read: true, create: false, patch: false, delete: true })
     .about("A way into a portal: mailed, opened once, ended. Deleting ends it.")
+    .retention(&[
+        Retention::days("expires_at", 30),
+        Retention::days("link_expires_at", 30).only("expires_at is null"),
+    ])
     .fields(&[
         link("portal_account_id", "accounts.portal_accounts").required().cascade().by_action(),
         bytes("link_hash", 32).required().secret(),

@@ -4,7 +4,7 @@
 
 use crate::action::{Action, Answers, On};
 use crate::entity::{
-    Entity, Group, Operations, Unique, boolean, bytes, choice, id, instant, integer,
+    Entity, Group, Operations, Retention, Unique, boolean, bytes, choice, id, instant, integer,
     json as json_field, link, text,
 };
 use crate::error::Code;
@@ -62,7 +62,8 @@ pub(crate) static IMPORT: Entity = Entity::new("imports")
         json_field("error").by_action().about("Problem with code and detail, when it failed."),
         instant("finished_at").by_action(),
     ])
-    .indexes(&[&["status"]]);
+    .indexes(&[&["status"]])
+    .retention(&[Retention::days("finished_at", 400)]);
 
 /// Bytes of one chunk's records and of its outcome.
 pub(super) const CHUNK_BYTES_MAX: u32 = 4 * 1024 * 1024;
@@ -70,6 +71,12 @@ pub(super) const CHUNK_BYTES_MAX: u32 = 4 * 1024 * 1024;
 pub(crate) static IMPORT_CHUNK: Entity = Entity::new("import_chunks")
     .grant("lists.imports")
     .about("Some rows of an imported file, and what became of each.")
+    .retention(&[
+        // Whoever has not committed it by then never will: `import::OPEN_TIME`, and a day.
+        Retention::days("created_at", 8).empties(&["records"]),
+        // Past commit and undo, with a margin: `import::UNDO_TIME`.
+        Retention::days("created_at", 45),
+    ])
     .operations(Operations::NONE)
     .importable(false)
     .fields(&[

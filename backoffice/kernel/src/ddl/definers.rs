@@ -295,7 +295,12 @@ pub fn of(registry: &Registry) -> Vec<Function> {
         callers: APP,
         why: "reads an index whose operator may not run before the policy",
     });
-    listed.chain(searches).collect()
+    let sweeps = super::sweep::function_names(registry).into_iter().map(|name| Function {
+        name,
+        callers: WORK,
+        why: "removes what is past its time, of all organizations",
+    });
+    listed.chain(searches).chain(sweeps).collect()
 }
 
 /// Ownership and execution rights.

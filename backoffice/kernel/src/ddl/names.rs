@@ -25,16 +25,21 @@ pub fn lookup(entity: &Entity, field: &str) -> String {
     format!("{}_{field}_lookup", entity.name)
 }
 
+/// What the sweep finds old rows by, for each of its rules.
+pub fn sweep_index(entity: &Entity, place: usize) -> String {
+    format!("{}_sweep{place}_idx", entity.name)
+}
+
 /// What keeps a portal to its own rows.
 pub fn portal_policy(entity: &Entity) -> String {
     format!("{}_portal", entity.name)
 }
 
-/// Tenant tables: the policy of the organization; machine tables: that of enqueueing.
+/// Tenant tables: the policy of the organization; machine tables: that of workers.
 pub fn policy(entity: &Entity) -> String {
     match entity.scope {
         Scope::Tenant | Scope::Global => format!("{}_tenant", entity.name),
-        Scope::Machine => format!("{}_enqueue", entity.name),
+        Scope::Machine => format!("{}_work", entity.name),
     }
 }
 
@@ -67,6 +72,7 @@ pub fn of(member: &Member) -> Vec<String> {
     names.extend(entity.lookups.iter().map(|field| lookup(entity, field)));
     let searched = super::search::column_names(entity).into_iter();
     names.extend(searched.map(|column| super::search::index(entity, column)));
+    names.extend((0..entity.retentions().len()).map(|place| sweep_index(entity, place)));
     names.extend(link_indexes(member).iter().map(|field| index(entity, &[field])));
     names
 }

@@ -2,7 +2,8 @@
 
 use crate::ddl::{columns, definers, script, sections};
 use crate::entity::{
-    Check, Domain, Entity, Field, Operations, Unique, boolean, bytes, email, integer, link, text,
+    Check, Domain, Entity, Field, Operations, Retention, Unique, boolean, bytes, email, integer,
+    link, text,
 };
 use crate::error::Code;
 use crate::registry::Registry;
@@ -34,8 +35,13 @@ static VISITS: Entity = Entity::new("visits")
     .indexes(&[&["person_id", "created_at"]]);
 static TASKS: Entity = Entity::new("tasks")
     .machine()
+    .enqueued()
+    .retention(&[
+        Retention::days("created_at", 30).only("person_id is not null"),
+        Retention::days("created_at", 2).empties(&["note"]),
+    ])
     .about("Work to do.")
-    .fields(&[link("person_id", "club.people")])
+    .fields(&[link("person_id", "club.people"), text("note")])
     .checks(&[Check {
         name: "tasks_for_somebody",
         sql: "person_id is not null",
@@ -142,7 +148,7 @@ fn triggers_follow_the_shape() {
 fn logs_and_machine_rows_have_neither_version_nor_custom_fields() {
     let names = |entity| columns(entity).into_iter().map(|c| c.name).collect::<Vec<_>>();
     assert_eq!(names(&VISITS), ["org_id", "id", "created_at", "person_id", "late"]);
-    assert_eq!(names(&TASKS), ["org_id", "id", "created_at", "person_id"]);
+    assert_eq!(names(&TASKS), ["org_id", "id", "created_at", "person_id", "note"]);
     assert_eq!(names(&CLUBS), ["id", "version", "created_at", "updated_at", "size"]);
     static LASTING: Entity = Entity::new("ledgers")
         .operations(Operations { delete: false, ..Operations::ALL })
@@ -171,6 +177,7 @@ fn sections_come_in_an_order_that_can_run() {
         "Links",
         "Row-level security and grants",
         "club/club.sql",
+        "Sweep functions",
         "Triggers",
         "Functions of the definer",
         "Partitions",
@@ -181,7 +188,20 @@ fn sections_come_in_an_order_that_can_run() {
 #[test]
 fn definers_of_other_houses_are_left_out() {
     let names: Vec<_> = definers::of(&registry()).into_iter().map(|one| one.name).collect();
-    assert_eq!(names, ["record_changes", "erase_changes", "make_change_partitions"]);
+    assert_eq!(names, ["record_changes", "erase_changes", "make_change_partitions", "sweep_tasks"]);
     contains("revoke execute on function record_changes from public;");
     contains("grant execute on function erase_changes to atlvs_app;");
+}
+
+#[test]
+fn rows_leave_by_rules_that_an_index_serves() {
+    contains(
+        "create index tasks_sweep0_idx on tasks (created_at) where person_id is not null;\n\
+         create index tasks_sweep1_idx on tasks (created_at) where (note is not null);",
+    );
+    contains("grant select, delete, update (id) on tasks to atlvs_definer;");
+    contains("grant select, update (note) on tasks to atlvs_definer;");
+    contains("where created_at < p_now - make_interval(secs => 172800) and (note is not null)");
+    contains("grant execute on function sweep_tasks to atlvs_work;");
+    lacks("sweep_people");
 }

@@ -21,7 +21,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    pub(super) const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
+    pub const ALL: [Self; 3] = [Self::High, Self::Normal, Self::Low];
 
     pub(super) fn rank(self) -> i64 {
         match self {

@@ -1,7 +1,11 @@
 //! Tables of the queue: one row that workers claim and one that people see, by the same id. The
 //! first is small and short-lived; the second stays until the sweep.
 
-use crate::entity::{Entity, Group, boolean, choice, id, instant, integer, json, link, slug, text};
+use jiff::SignedDuration;
+
+use crate::entity::{
+    Entity, Group, Retention, boolean, choice, id, instant, integer, json, link, slug, text,
+};
 
 /// What an organization sees of its background work.
 pub static JOB: Entity =
@@ -34,6 +38,14 @@ pub static JOB: Entity =
             instant("started_at").by_action(),
             instant("finished_at").by_action(),
             instant("cancel_asked_at").by_action(),
+        ])
+        .retention(&[
+            Retention::days("finished_at", 30),
+            // Jobs of the house that went well: nobody looks at them.
+            Retention::new("finished_at", SignedDuration::from_hours(1))
+                .only("org_id = '00000000-0000-0000-0000-000000000000'::uuid and state = 'done'"),
+            // No worker knows its name any more.
+            Retention::days("due_at", UNCLAIMED_DAYS).only("finished_at is null"),
         ]);
 
 pub(super) const STATES: &[&str] = &["queued", "running", "done", "failed", "canceled", "dead"];
@@ -55,4 +67,9 @@ pub(crate) static JOB_QUEUE: Entity = Entity::new("job_queue")
             .default("false")
             .about("Somebody enqueued it once more while it ran: it runs again when it has ended."),
         integer("attempts", 0, i64::MAX).required().default("0"),
-    ]);
+    ])
+    .retention(&[Retention::days("due_at", UNCLAIMED_DAYS).only("leased_by is null")]);
+
+/// A job that nobody claimed for so long belongs to no release that still runs: longer than any
+/// house is without workers.
+const UNCLAIMED_DAYS: i64 = 90;

@@ -322,5 +322,16 @@ pub async fn drain(service: &Service, org: Uuid) -> Result<usize> {
     }
 }
 
+/// As if the workers of an organization's jobs had been dead for longer than a lease, for tests: the
+/// clock of the database is not theirs to move.
+#[cfg(feature = "testkit")]
+pub async fn end_leases(service: &Service, org: Uuid) -> Result<()> {
+    let tx = service.work().await?;
+    let sql = "update job_queue set leased_until = clock_timestamp() \
+                where org_id = $1 and leased_by is not null";
+    tx.execute(sql, &[&org]).await?;
+    tx.commit().await
+}
+
 #[cfg(test)]
 mod tests;

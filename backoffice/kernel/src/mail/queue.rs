@@ -1,7 +1,7 @@
 //! The queue of mail: a row says what to write, a job sends it and says what became of it. The job's
 //! own pauses, dead letters and replay are mail's, too.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -17,10 +17,6 @@ pub(super) const JOB: &str = "mail.send";
 const SEND_TIME_MAX: SignedDuration = SignedDuration::from_secs(30);
 /// Eleven pauses up to the longest, an hour, then one an hour: mail waits a day for its server.
 const ATTEMPTS_MAX: u32 = 36;
-/// What is done is kept this long, without its secret.
-const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Old rows that one job takes away, so that no job has to take many.
-const FORGOTTEN_MAX: i64 = 100;
 
 pub(crate) const SEND: Job =
     Job::new(JOB, |run| Box::pin(send(run))).attempts(ATTEMPTS_MAX).time(SEND_TIME_MAX);
@@ -85,21 +81,12 @@ async fn refused(service: &Service, id: Uuid) -> Result<()> {
     work.commit().await
 }
 
-/// The secret goes with the mail. What was done long ago, or was never to be sent, goes too.
+/// The secret goes with the mail.
 async fn sent(service: &Service, id: Uuid) -> Result<()> {
     let work = service.work().await?;
     work.execute(
         "update messages set status = 'sent', sent_at = $2, sealed_secret = null where id = $1",
         &[&id, &work.now],
-    )
-    .await?;
-    let old = work.now.checked_sub(KEPT).unwrap_or(Timestamp::MIN);
-    work.execute(
-        "delete from messages where id in (
-             select id from messages
-              where status = 'dropped' or (status = 'sent' and sent_at < $1)
-              limit $2 for update skip locked)",
-        &[&old, &FORGOTTEN_MAX],
     )
     .await?;
     work.commit().await

@@ -1,11 +1,12 @@
 //! Brings deliveries to their consumers. One process at a time works for a consumer, under an
 //! advisory lock; each consumer has a task of its own, so one that fails or is slow holds no other
-//! up. A delivery ends in the transaction of its effects; one that fails comes again later, and
-//! after many times is parked for an operator.
+//! up. A delivery ends in the transaction of its effects; one that fails comes again later, before
+//! any later event of its row, and after many times is parked for an operator.
 
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{CAUSATION_MAX, Consumer, Event, Hear, HearByWork, dispatch};
@@ -17,13 +18,18 @@ use crate::service::{Service, Shutdown};
 
 /// Deliveries taken at once.
 const BATCH_ROWS: i64 = 100;
+/// Of one organization, so that a batch serves others too.
+const BATCH_ROWS_EACH: i64 = 25;
+/// Open deliveries among which a batch is chosen, oldest first.
+const WINDOW_ROWS: i64 = 1_000;
 /// Between two looks at a consumer without deliveries.
 const IDLE_PAUSE: Duration = Duration::from_millis(100);
 /// Between two tries of a consumer whose batch could not even begin or end.
 const ERROR_PAUSE: Duration = Duration::from_secs(1);
 /// One call of a consumer; well below the time that the lock's transaction may idle.
 const RUN_TIME_MAX: Duration = Duration::from_secs(30);
-/// A batch begins no further call after this long.
+/// A batch begins no further call after this long: with the last one it ends before the lock's
+/// transaction has idled for too long.
 const BATCH_TIME_MAX: Duration = Duration::from_secs(60);
 /// Tries until a delivery is parked: with their pauses some hours.
 const ATTEMPTS_MAX: i64 = 15;
@@ -46,11 +52,17 @@ pub(crate) async fn consume(service: Service, end: Shutdown) -> Result<()> {
 async fn keep(service: Service, consumer: &'static Consumer, end: Shutdown) {
     while !end.requested() {
         let pause = match deliver(&service, consumer, None).await {
-            Ok(0) => IDLE_PAUSE,
-            Ok(_) => continue,
+            Ok(count) => {
+                service.beat("consumers", consumer.name);
+                if count > 0 {
+                    continue;
+                }
+                IDLE_PAUSE
+            }
             Err(error) => {
                 let error = error.log_text();
                 tracing::error!(consumer = consumer.name, error, "a consumer's batch failed");
+                service.metrics().look_failed(consumer.name);
                 ERROR_PAUSE
             }
         };
@@ -58,113 +70,168 @@ async fn keep(service: Service, consumer: &'static Consumer, end: Shutdown) {
     }
 }
 
+/// The right to work for a consumer; it ends with its transaction.
+async fn lock(service: &Service, consumer: &Consumer) -> Result<Option<WorkTx>> {
+    let tx = service.work().await?;
+    let sql = "select pg_try_advisory_xact_lock($1, hashtext($2))";
+    let locked = tx.query_one(sql, &[&LOCK_CLASS, &consumer.name]).await?;
+    if locked.try_get::<_, bool>(0)? {
+        return Ok(Some(tx));
+    }
+    tx.rollback().await.map(|()| None)
+}
+
+/// What a consumer has to hear: the oldest, some of each organization. What follows a failed event
+/// of the same row waits for it, until it is heard or parked.
+const OPEN: &str = "
+    select event, org_id, topic, row_id, change_id, body, at, causation
+      from (select o.*, row_number() over (partition by org_id order by event) as nth
+              from (select d.* from outbox_deliveries d
+                     where consumer = $1 and parked_at is null and due_at <= $2
+                       and ($3::uuid is null or org_id = $3)
+                       and not exists (select from outbox_deliveries before
+                                        where before.consumer = $1 and before.row_id = d.row_id
+                                          and before.event < d.event and before.parked_at is null
+                                          and before.due_at > $2)
+                     order by event limit $6) o) fair
+     where nth <= $5 order by event limit $4";
+
 /// One batch, of one organization when it is given; how many deliveries were tried.
 pub(crate) async fn deliver(
     service: &Service,
     consumer: &'static Consumer,
     org: Option<Uuid>,
 ) -> Result<usize> {
-    let tx = service.work().await?;
-    let sql = "select pg_try_advisory_xact_lock($1, hashtext($2))";
-    let locked = tx.query_one(sql, &[&LOCK_CLASS, &consumer.name]).await?;
-    if !locked.try_get::<_, bool>(0)? {
-        tx.rollback().await?;
-        return Ok(0);
-    }
+    let Some(tx) = lock(service, consumer).await? else { return Ok(0) };
     let rows = tx
-        .query(
-            "select event, org_id, topic, row_id, change_id, body, at, causation \
-               from outbox_deliveries \
-              where consumer = $1 and parked_at is null and due_at <= $2 \
-                and ($3::uuid is null or org_id = $3) \
-              order by event limit $4",
-            &[&consumer.name, &tx.now, &org, &BATCH_ROWS],
-        )
+        .query(OPEN, &[&consumer.name, &tx.now, &org, &BATCH_ROWS, &BATCH_ROWS_EACH, &WINDOW_ROWS])
         .await?;
     let events = rows.iter().map(dispatch::event).collect::<Result<Vec<_>>>()?;
-    if events.is_empty() {
-        tx.rollback().await?;
-        return Ok(0);
-    }
+    let count = events.len();
     let (far, near): (Vec<Event>, Vec<Event>) =
         events.into_iter().partition(|event| event.causation >= CAUSATION_MAX);
     for event in &far {
         let error = Error::internal("effects of effects without end");
-        put_off(&tx, consumer, event.id, &error, 1).await?;
+        put_off(service, consumer, event.id, &error, 1).await?;
     }
-    let count = near.len() + far.len();
+    if near.is_empty() {
+        tx.rollback().await?;
+        return Ok(count);
+    }
+    let begun = Instant::now();
     match consumer.run {
-        Hear::Work(run) => by_work(tx, consumer, run, near).await?,
-        Hear::Organization(_) => by_organization(tx, consumer, near).await?,
+        Hear::Work(run) => by_work(tx, consumer, run, near, begun).await?,
+        Hear::Organization(_) => by_organization(tx, consumer, near, begun).await?,
     }
     Ok(count)
 }
 
+/// All at once; where that fails, each by itself, so that one of them holds no other up.
 async fn by_work(
     tx: WorkTx,
     consumer: &'static Consumer,
     run: HearByWork,
     events: Vec<Event>,
+    begun: Instant,
 ) -> Result<()> {
-    let failed = match limited(run(&tx, &events)).await {
+    let service = tx.service().clone();
+    let Err(error) = work_once(tx, consumer, run, &events).await else { return Ok(()) };
+    if let [event] = events.as_slice() {
+        return put_off(&service, consumer, event.id, &error, ATTEMPTS_MAX).await;
+    }
+    tracing::warn!(
+        consumer = consumer.name,
+        error = error.log_text(),
+        "a batch could not be heard: each event is tried by itself"
+    );
+    // Later events of a row whose earlier one fails wait for it.
+    let mut failed: Vec<Uuid> = Vec::new();
+    for event in &events {
+        if begun.elapsed() > BATCH_TIME_MAX {
+            break;
+        }
+        if failed.contains(&event.row) {
+            continue;
+        }
+        let Some(tx) = lock(&service, consumer).await? else { break };
+        let alone = std::slice::from_ref(event);
+        if let Err(error) = work_once(tx, consumer, run, alone).await {
+            failed.push(event.row);
+            put_off(&service, consumer, event.id, &error, ATTEMPTS_MAX).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The consumer's effects and the end of the deliveries, in the lock's own transaction.
+async fn work_once(
+    tx: WorkTx,
+    consumer: &'static Consumer,
+    run: HearByWork,
+    events: &[Event],
+) -> Result<()> {
+    let service = tx.service().clone();
+    let failed = match limited(run(&tx, events)).await {
         Ok(failed) => failed,
         Err(error) => {
-            // The transaction goes, and the lock with it: another one says so.
-            let service = tx.service().clone();
-            tx.rollback().await?;
-            let tx = service.work().await?;
-            for event in &events {
-                put_off(&tx, consumer, event.id, &error, ATTEMPTS_MAX).await?;
+            // The consumer's error is what matters; a connection that cannot roll back is closed.
+            if let Err(second) = tx.rollback().await {
+                tracing::warn!(error = second.log_text(), "a rollback failed");
             }
-            return tx.commit().await;
+            return Err(error);
         }
     };
-    let is_done = |event: &&Event| !failed.iter().any(|(id, _)| *id == event.id);
+    let row_of = |id: &i64| events.iter().find(|event| event.id == *id).map(|event| event.row);
+    // What follows a failed event of its row is heard again, after it.
+    let is_done = |event: &&Event| {
+        !failed.iter().any(|(id, _)| *id <= event.id && row_of(id) == Some(event.row))
+    };
     let done: Vec<i64> = events.iter().filter(is_done).map(|event| event.id).collect();
-    for (id, error) in &failed {
-        put_off(&tx, consumer, *id, error, ATTEMPTS_MAX).await?;
-    }
     let sql = "delete from outbox_deliveries where consumer = $1 and event = any($2)";
     tx.execute(sql, &[&consumer.name, &done]).await?;
-    tx.commit().await
+    tx.commit().await?;
+    for (id, error) in &failed {
+        put_off(&service, consumer, *id, error, ATTEMPTS_MAX).await?;
+    }
+    Ok(())
 }
 
 async fn by_organization(
     tx: WorkTx,
     consumer: &'static Consumer,
     events: Vec<Event>,
+    begun: Instant,
 ) -> Result<()> {
-    let begun = tokio::time::Instant::now();
+    let service = tx.service().clone();
+    let mut failed: Vec<Uuid> = Vec::new();
     for group in groups(&events) {
         if begun.elapsed() > BATCH_TIME_MAX {
             break;
         }
-        let Err(error) = hear(tx.service(), consumer, &group).await else { continue };
-        if group.len() == 1 {
-            put_off_all(&tx, consumer, &group, &error).await?;
+        let group: Vec<Event> =
+            group.into_iter().filter(|event| !failed.contains(&event.row)).collect();
+        let Err(error) = hear(&service, consumer, &group).await else { continue };
+        if let [event] = group.as_slice() {
+            failed.push(event.row);
+            put_off(&service, consumer, event.id, &error, ATTEMPTS_MAX).await?;
             continue;
         }
         // One of them, or several: each by itself.
         for event in &group {
+            if begun.elapsed() > BATCH_TIME_MAX {
+                break;
+            }
+            if failed.contains(&event.row) {
+                continue;
+            }
             let alone = std::slice::from_ref(event);
-            if let Err(error) = hear(tx.service(), consumer, alone).await {
-                put_off_all(&tx, consumer, alone, &error).await?;
+            if let Err(error) = hear(&service, consumer, alone).await {
+                failed.push(event.row);
+                put_off(&service, consumer, event.id, &error, ATTEMPTS_MAX).await?;
             }
         }
     }
     tx.commit().await
-}
-
-async fn put_off_all(
-    tx: &WorkTx,
-    consumer: &Consumer,
-    events: &[Event],
-    error: &Error,
-) -> Result<()> {
-    for event in events {
-        put_off(tx, consumer, event.id, error, ATTEMPTS_MAX).await?;
-    }
-    Ok(())
 }
 
 /// Neighbors of one organization and one length of the chain, in their order.
@@ -224,9 +291,10 @@ async fn limited<T>(run: impl Future<Output = Result<T>>) -> Result<T> {
     }
 }
 
-/// Later, or not before an operator says so.
+/// Later, or not before an operator says so. In a transaction of its own: it stands whatever becomes
+/// of the others.
 async fn put_off(
-    tx: &WorkTx,
+    service: &Service,
     consumer: &Consumer,
     event: i64,
     error: &Error,
@@ -234,9 +302,13 @@ async fn put_off(
 ) -> Result<()> {
     let text: String = error.log_text().chars().take(ERROR_CHARS_MAX).collect();
     tracing::warn!(consumer = consumer.name, event, error = text, "an event could not be heard");
-    tx.service().metrics().delivery_failed(consumer.name);
-    let sql = "select attempts from outbox_deliveries where consumer = $1 and event = $2";
-    let Some(row) = tx.query_opt(sql, &[&consumer.name, &event]).await? else { return Ok(()) };
+    service.metrics().delivery_failed(consumer.name);
+    let tx = service.work().await?;
+    let sql =
+        "select attempts from outbox_deliveries where consumer = $1 and event = $2 for update";
+    let Some(row) = tx.query_opt(sql, &[&consumer.name, &event]).await? else {
+        return tx.rollback().await;
+    };
     let attempts = row.try_get::<_, i64>(0)?.saturating_add(1);
     let parked_at = (attempts >= attempts_max).then_some(tx.now);
     let seed = Uuid::from_u128(u128::try_from(event).unwrap_or(0));
@@ -247,5 +319,5 @@ async fn put_off(
         &[&consumer.name, &event, &attempts, &text, &after(tx.now, pause), &parked_at],
     )
     .await?;
-    Ok(())
+    tx.commit().await
 }

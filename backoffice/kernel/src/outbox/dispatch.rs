@@ -2,15 +2,18 @@
 //! One dispatcher works at a time, so deliveries of a row's changes appear in their order. Rows are
 //! taken because they are there, never by a number remembered: one that commits late is not missed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::SignedDuration;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Event;
 use crate::cx::WorkTx;
 use crate::db::Row;
 use crate::error::Result;
+use crate::jobs::pause_between;
 use crate::service::{Service, Shutdown};
 
 /// Changes taken at once; a seal's members are bounded by it.
@@ -21,40 +24,97 @@ const IDLE_PAUSE: Duration = Duration::from_millis(100);
 /// Key of the advisory lock, held until the commit.
 const LOCK: i64 = 4_146_020;
 
+/// After a batch that failed; doubles up to the second.
+const ERROR_PAUSE_MIN: SignedDuration = SignedDuration::from_millis(250);
+const ERROR_PAUSE_MAX: SignedDuration = SignedDuration::from_secs(10);
+/// Organizations whose changes could not be sealed are tried again after this long; the others go on.
+const SET_APART: Duration = Duration::from_secs(60);
+
 pub(crate) async fn dispatch(service: Service, end: Shutdown) -> Result<()> {
+    let seed = service.new_id();
+    let (mut failures, mut apart) = (0_u32, Vec::new());
     while !end.requested() {
-        if dispatch_batch(&service).await? == 0 && !end.pause(IDLE_PAUSE).await {
-            break;
+        apart.retain(|(_, since): &(Uuid, Instant)| since.elapsed() < SET_APART);
+        let without: Vec<Uuid> = apart.iter().map(|(org, _)| *org).collect();
+        let pause = match batch(&service, &without).await {
+            Ok(Batch { count, failed }) => {
+                failures = 0;
+                service.beat("outbox", "");
+                apart.extend(failed.into_iter().map(|org| (org, Instant::now())));
+                if count > 0 { Duration::ZERO } else { IDLE_PAUSE }
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::error!(error = error.log_text(), failures, "the outbox could not be read");
+                service.metrics().look_failed("outbox");
+                let pause = pause_between(ERROR_PAUSE_MIN, ERROR_PAUSE_MAX, seed, failures);
+                Duration::try_from(pause).unwrap_or(IDLE_PAUSE)
+            }
+        };
+        if !pause.is_zero() {
+            end.pause(pause).await;
         }
     }
     Ok(())
 }
 
+/// What became of a batch.
+struct Batch {
+    /// Changes that were taken.
+    count: usize,
+    /// Organizations whose changes stay in the outbox.
+    failed: BTreeSet<Uuid>,
+}
+
 /// One batch; how many changes that were.
+#[cfg(feature = "testkit")]
 pub(crate) async fn dispatch_batch(service: &Service) -> Result<usize> {
+    batch(service, &[]).await.map(|batch| batch.count)
+}
+
+/// All organizations' changes in one; where that fails, each organization's seal for itself, so that
+/// one whose chain is broken stays behind alone.
+async fn batch(service: &Service, without: &[Uuid]) -> Result<Batch> {
+    match attempt(service, without, Care::None).await {
+        Ok(batch) => Ok(batch),
+        Err(error) => {
+            tracing::warn!(error = error.log_text(), "a batch could not be sealed as a whole");
+            attempt(service, without, Care::EachOrganization).await
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Care {
+    None,
+    EachOrganization,
+}
+
+async fn attempt(service: &Service, without: &[Uuid], care: Care) -> Result<Batch> {
     let tx = service.work().await?;
+    let nothing = Batch { count: 0, failed: BTreeSet::new() };
     let locked = tx.query_one("select pg_try_advisory_xact_lock($1)", &[&LOCK]).await?;
     if !locked.try_get::<_, bool>(0)? {
-        tx.rollback().await?;
-        return Ok(0);
+        return tx.rollback().await.map(|()| nothing);
     }
     let rows = tx
         .query(
-            "delete from outbox where id in (select id from outbox order by id limit $1) \
-             returning id, org_id, topic, row_id, change_id, body, created_at, causation",
-            &[&i64::from(BATCH_ROWS)],
+            "select id, org_id, topic, row_id, change_id, body, created_at, causation from outbox \
+              where org_id <> all($2) order by id limit $1",
+            &[&i64::from(BATCH_ROWS), &without],
         )
         .await?;
     let mut events = rows.iter().map(event).collect::<Result<Vec<_>>>()?;
     if events.is_empty() {
-        tx.rollback().await?;
-        return Ok(0);
+        return tx.rollback().await.map(|()| nothing);
     }
-    events.sort_unstable_by_key(|event| event.id);
-    seal(&tx, &events).await?;
+    let failed = seal(&tx, &events, care).await?;
+    events.retain(|event| !failed.contains(&event.org));
     hand_out(&tx, service, &events).await?;
+    let ids: Vec<i64> = events.iter().map(|event| event.id).collect();
+    tx.execute("delete from outbox where id = any($1)", &[&ids]).await?;
     tx.commit().await?;
-    Ok(events.len())
+    Ok(Batch { count: events.len(), failed })
 }
 
 pub(super) fn event(row: &Row) -> Result<Event> {
@@ -70,19 +130,38 @@ pub(super) fn event(row: &Row) -> Result<Event> {
     })
 }
 
-async fn seal(tx: &WorkTx, events: &[Event]) -> Result<()> {
+/// Answers the organizations whose changes could not be sealed.
+async fn seal(tx: &WorkTx, events: &[Event], care: Care) -> Result<BTreeSet<Uuid>> {
     let mut changes: BTreeMap<Uuid, Vec<Uuid>> = BTreeMap::new();
     for event in events {
         if let Some(change) = event.change {
             changes.entry(event.org).or_default().push(change);
         }
     }
+    let mut failed = BTreeSet::new();
     for (org, ids) in changes {
-        // The function takes the organization from the setting, as every definer does.
-        let sql = "select seal_changes($2, $3) from set_config('app.org_id', $1, true)";
-        tx.query(sql, &[&org.to_string(), &ids, &tx.now]).await?;
+        if care == Care::None {
+            seal_of(tx, org, &ids).await?;
+            continue;
+        }
+        tx.savepoint().await?;
+        match seal_of(tx, org, &ids).await {
+            Ok(()) => tx.release_savepoint().await?,
+            Err(error) => {
+                tx.undo_savepoint().await?;
+                tracing::error!(%org, error = error.log_text(), "changes could not be sealed");
+                tx.service().metrics().count("organizations_not_sealed", 1);
+                failed.insert(org);
+            }
+        }
     }
-    Ok(())
+    Ok(failed)
+}
+
+async fn seal_of(tx: &WorkTx, org: Uuid, ids: &[Uuid]) -> Result<()> {
+    // The function takes the organization from the setting, as every definer does.
+    let sql = "select seal_changes($2, $3) from set_config('app.org_id', $1, true)";
+    tx.query(sql, &[&org.to_string(), &ids, &tx.now]).await.map(drop)
 }
 
 async fn hand_out(tx: &WorkTx, service: &Service, events: &[Event]) -> Result<()> {

@@ -38,6 +38,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         served_names(registry, member, &mut report);
         links(member, &mut report);
         portals(registry, member.entity, &mut report);
+        retention(member.entity, &mut report);
     }
     actions(registry, faults);
     jobs(registry, faults);
@@ -417,6 +418,28 @@ fn links(member: &Member, report: &mut dyn FnMut(String)) {
                 link.field.name, member.entity.scope, link.target.scope
             ));
         }
+    }
+}
+
+/// Rows leave by a time that they have, and lose values that they need not have.
+fn retention(entity: &Entity, report: &mut dyn FnMut(String)) {
+    for rule in entity.retentions() {
+        let is_time = rule.after == "created_at"
+            || entity.field(rule.after).is_some_and(|field| matches!(field.kind, Kind::Instant));
+        if !is_time || rule.kept.is_negative() {
+            report(format!("rows cannot leave so long after {}", rule.after));
+        }
+        for name in rule.empties {
+            if !entity.field(name).is_some_and(|field| !field.required) {
+                report(format!("{name} cannot be emptied"));
+            }
+        }
+    }
+    if entity.log && !entity.retentions().is_empty() {
+        report("a log is append-only: its rows do not leave".to_owned());
+    }
+    if entity.enqueued && entity.scope != Scope::Machine {
+        report("only a machine table is .enqueued()".to_owned());
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) static CONSUMERS: &[Consumer] = &[
         topics: &["places.update"],
         run: Hear::Organization(|cx, events| Box::pin(echo(cx, events))),
     },
+    crate::machinery::CLERK,
 ];
 
 pub(crate) static CRONS: &[Cron] =

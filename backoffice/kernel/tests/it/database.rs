@@ -49,6 +49,7 @@ static CLUBS: Entity =
     Entity::new("clubs").global().about("A club.").fields(&[text("name").required()]);
 static TASKS: Entity = Entity::new("tasks")
     .machine()
+    .enqueued()
     .about("Work to do.")
     .fields(&[link("person_id", "club.people"), link("club_id", "club.clubs")])
     .checks(&[Check {

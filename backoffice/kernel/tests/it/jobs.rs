@@ -28,6 +28,7 @@ pub(crate) static JOBS: &[Job] = &[
     crate::workers::GATED,
     crate::workers::HOLDING,
     crate::workers::TOLD,
+    crate::workers::TRACED,
 ];
 
 fn boxed(

@@ -19,6 +19,7 @@ mod jobs;
 mod joining;
 mod kinds;
 mod lists;
+mod machinery;
 mod mailing;
 mod meta;
 mod outside;

@@ -362,3 +362,63 @@ async fn whoever_waits_for_a_job_hears_of_its_bad_end_once() {
     }
     assert_eq!((row(&house.service, id).await.0, seen(&never).await.1), ("dead".to_owned(), 0));
 }
+
+/// Runs of each job that are under way, and those that ended.
+static HISTORY: Mutex<BTreeMap<Uuid, (u32, u32)>> = Mutex::new(BTreeMap::new());
+
+pub(crate) const TRACED: Job = Job::new("hall.traced", |run| Box::pin(traced(run)));
+
+async fn traced(run: JobRun) -> Result<Value> {
+    let id = run.id();
+    let at_once = {
+        let mut all = HISTORY.lock().unwrap();
+        let one = all.entry(id).or_default();
+        one.0 += 1;
+        one.0
+    };
+    assert_eq!(at_once, 1, "{id} is run by two");
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+    let cx = run.begin().await?;
+    {
+        let mut all = HISTORY.lock().unwrap();
+        let one = all.entry(id).or_default();
+        *one = (one.0 - 1, one.1 + 1);
+    }
+    run.finish(cx, Value::Null).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_workers_run_every_job_once_and_none_at_the_same_time() {
+    let (house, database) = alone("history").await;
+    let others = [house.stranger().await, house.stranger().await];
+    let mut ids = Vec::new();
+    for org in others.iter().chain([&house.org]) {
+        let cx = org.begin().await.unwrap();
+        for n in 0..60 {
+            let priority = Priority::ALL[n % 3];
+            let work = Enqueue::new("hall.traced", json!({})).priority(priority);
+            ids.push(cx.enqueue_with(work).await.unwrap());
+        }
+        cx.commit().await.unwrap();
+    }
+    // Processes of their own, with pools and clocks of their own.
+    let mut houses = Vec::new();
+    for hours in 0..3 {
+        let clock = ManualClock::at(SystemClock.now());
+        clock.advance(Duration::from_secs(hours * 3600));
+        houses.push(House::on(&database, Arc::new(clock), &[]).await);
+    }
+    let workers: Vec<Worker> = houses.iter().map(|one| Worker::start(&one.service)).collect();
+    for id in &ids {
+        until(&house.service, *id, "done").await;
+    }
+    for worker in workers {
+        worker.end().await;
+    }
+    let history = HISTORY.lock().unwrap();
+    for id in &ids {
+        assert_eq!(history.get(id), Some(&(0, 1)), "{id}");
+    }
+}

@@ -154,6 +154,7 @@ pub(crate) static CATALOGUE_DOCUMENTS: Entity = Entity::new("catalogue_documents
     .grant("ticketing.catalogue")
     .group(Group::Events)
     .about("What the gate is shown, newest document per thing; its id is the thing's.")
+    .kept("one row a thing; a job takes away what is gone, up to the newest cursor")
     .fields(&[
         choice("kind", &["event", "device", "instruction"]).required(),
         integer("cursor", 1, i64::MAX).required(),
