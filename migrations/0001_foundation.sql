@@ -173,8 +173,6 @@ create table outbox (
 );
 alter table outbox enable row level security;
 alter table outbox force row level security;
-create policy outbox_enqueue on outbox for insert to atlvs_app
-    with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy outbox_work on outbox to atlvs_work using (true) with check (true);
 
 -- What a change proves is two digests (SHA-256), one inside the other: that of its values with a salt,
@@ -468,7 +466,7 @@ $$;
 alter table changes owner to atlvs_definer;
 grant select on changes to atlvs_app;
 grant select, insert, update, delete on outbox to atlvs_work;
-grant insert on outbox to atlvs_app, atlvs_definer;
+grant insert on outbox to atlvs_definer;
 
 -- === accounts.organizations ===
 
@@ -550,6 +548,7 @@ create table sessions (
 );
 create unique index sessions_token_key on sessions (token_hash);
 create index sessions_user_id_idx on sessions (user_id);
+create index sessions_sweep0_idx on sessions (expires_at);
 
 -- === accounts.proofs ===
 
@@ -571,6 +570,7 @@ create table proofs (
 );
 create unique index proofs_token_key on proofs (token_hash);
 create index proofs_user_id_idx on proofs (user_id);
+create index proofs_sweep0_idx on proofs (expires_at);
 
 -- === accounts.roles ===
 
@@ -660,6 +660,7 @@ create table invitations (
 create index invitations_token_hash_lookup on invitations (token_hash);
 create index invitations_role_id_idx on invitations (org_id, role_id);
 create index invitations_invited_by_id_idx on invitations (org_id, invited_by_id);
+create index invitations_sweep0_idx on invitations (expires_at);
 
 -- === accounts.api_tokens ===
 
@@ -773,6 +774,8 @@ create table portal_sessions (
 create index portal_sessions_link_hash_lookup on portal_sessions (link_hash);
 create index portal_sessions_token_hash_lookup on portal_sessions (token_hash);
 create index portal_sessions_portal_account_id_idx on portal_sessions (org_id, portal_account_id);
+create index portal_sessions_sweep0_idx on portal_sessions (expires_at) where expires_at is not null;
+create index portal_sessions_sweep1_idx on portal_sessions (link_expires_at) where expires_at is null;
 
 -- === accounts.links ===
 
@@ -803,6 +806,7 @@ create index links_token_hash_lookup on links (token_hash);
 create index links_made_by_id_idx on links (org_id, made_by_id);
 create index links_made_by_account_id_idx on links (org_id, made_by_account_id);
 create index links_issued_by_id_idx on links (org_id, issued_by_id);
+create index links_sweep0_idx on links (expires_at);
 
 -- === accounts.teams ===
 
@@ -904,7 +908,9 @@ create table messages (
     constraint messages_sealed_secret_check check (octet_length(sealed_secret) <= 512),
     constraint messages_status_check check (status in ('queued', 'sent', 'refused', 'dropped'))
 );
-create index messages_status_sent_at_idx on messages (status, sent_at);
+create index messages_sweep0_idx on messages (sent_at) where sent_at is not null;
+create index messages_sweep1_idx on messages (created_at) where status = 'dropped';
+create index messages_sweep2_idx on messages (created_at) where status = 'queued';
 
 -- === accounts.custom_fields ===
 
@@ -986,7 +992,7 @@ create table idempotency_keys (
     constraint idempotency_keys_row_version_check check (row_version >= 0),
     constraint idempotency_keys_location_check check (char_length(location) <= 300)
 );
-create index idempotency_keys_expires_at_idx on idempotency_keys (expires_at);
+create index idempotency_keys_sweep0_idx on idempotency_keys (expires_at);
 
 -- === work.jobs ===
 
@@ -1028,6 +1034,9 @@ create table jobs (
     constraint jobs_error_check check (octet_length(error::text) <= 65536)
 );
 create index jobs_user_id_idx on jobs (user_id);
+create index jobs_sweep0_idx on jobs (finished_at) where finished_at is not null;
+create index jobs_sweep1_idx on jobs (finished_at) where finished_at is not null and org_id = '00000000-0000-0000-0000-000000000000'::uuid and state = 'done';
+create index jobs_sweep2_idx on jobs (due_at) where finished_at is null;
 
 -- === work.job_queue ===
 
@@ -1049,6 +1058,7 @@ create table job_queue (
     constraint job_queue_priority_check check (priority between 0 and 2),
     constraint job_queue_attempts_check check (attempts >= 0)
 );
+create index job_queue_sweep0_idx on job_queue (due_at) where leased_by is null;
 
 -- === work.cron_ticks ===
 
@@ -1094,6 +1104,8 @@ create table outbox_deliveries (
     constraint outbox_deliveries_error_check check (char_length(error) <= 20000)
 );
 create unique index outbox_deliveries_key on outbox_deliveries (consumer, event);
+create index outbox_deliveries_sweep0_idx on outbox_deliveries (parked_at) where parked_at is not null;
+create index outbox_deliveries_sweep1_idx on outbox_deliveries (at);
 
 -- === work.change_seals ===
 
@@ -1155,6 +1167,7 @@ create table imports (
 );
 create index imports_status_idx on imports (org_id, status);
 create index imports_user_id_idx on imports (org_id, user_id);
+create index imports_sweep0_idx on imports (finished_at) where finished_at is not null;
 
 -- === lists.import_chunks ===
 
@@ -1184,6 +1197,8 @@ create table import_chunks (
     constraint import_chunks_fates_check check (octet_length(fates::text) <= 65536)
 );
 create unique index import_chunks_seq_key on import_chunks (org_id, import_id, seq);
+create index import_chunks_sweep0_idx on import_chunks (created_at) where (records is not null);
+create index import_chunks_sweep1_idx on import_chunks (created_at);
 
 -- === lists.saved_views ===
 
@@ -2267,6 +2282,7 @@ alter table invitations force row level security;
 create policy invitations_tenant on invitations using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on invitations to atlvs_app;
 grant select on invitations to atlvs_definer;
+grant select, delete, update (id) on invitations to atlvs_definer;
 alter table api_tokens enable row level security;
 alter table api_tokens force row level security;
 create policy api_tokens_tenant on api_tokens using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2290,12 +2306,14 @@ alter table portal_sessions force row level security;
 create policy portal_sessions_tenant on portal_sessions using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on portal_sessions to atlvs_app;
 grant select on portal_sessions to atlvs_definer;
+grant select, delete, update (id) on portal_sessions to atlvs_definer;
 alter table links enable row level security;
 alter table links force row level security;
 create policy links_tenant on links using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on links to atlvs_app;
 grant select on links to atlvs_definer;
 grant update (last_used_at) on links to atlvs_definer;
+grant select, delete, update (id) on links to atlvs_definer;
 alter table teams enable row level security;
 alter table teams force row level security;
 create policy teams_tenant on teams using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2318,10 +2336,12 @@ grant select, insert, update on operations to atlvs_app;
 grant select on operations to atlvs_definer;
 alter table messages enable row level security;
 alter table messages force row level security;
-create policy messages_enqueue on messages for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy messages_work on messages to atlvs_work using (true) with check (true);
-grant insert on messages to atlvs_app, atlvs_definer;
+grant insert on messages to atlvs_definer;
 grant select, insert, update, delete on messages to atlvs_work;
+create policy messages_enqueue on messages for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant insert on messages to atlvs_app;
+grant select, delete, update (id) on messages to atlvs_definer;
 alter table custom_fields enable row level security;
 alter table custom_fields force row level security;
 create policy custom_fields_tenant on custom_fields using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2334,53 +2354,54 @@ grant select, insert, update on erasures to atlvs_app;
 grant select on erasures to atlvs_definer;
 alter table idempotency_keys enable row level security;
 alter table idempotency_keys force row level security;
-create policy idempotency_keys_enqueue on idempotency_keys for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy idempotency_keys_work on idempotency_keys to atlvs_work using (true) with check (true);
-grant insert on idempotency_keys to atlvs_app, atlvs_definer;
+grant insert on idempotency_keys to atlvs_definer;
 grant select, insert, update, delete on idempotency_keys to atlvs_work;
+grant select, delete, update (id) on idempotency_keys to atlvs_definer;
 alter table jobs enable row level security;
 alter table jobs force row level security;
-create policy jobs_enqueue on jobs for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy jobs_work on jobs to atlvs_work using (true) with check (true);
-grant insert on jobs to atlvs_app, atlvs_definer;
+grant insert on jobs to atlvs_definer;
 grant select, insert, update, delete on jobs to atlvs_work;
 create policy jobs_read on jobs for select to atlvs_app using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select on jobs to atlvs_app, atlvs_definer;
+grant select, delete, update (id) on jobs to atlvs_definer;
 alter table job_queue enable row level security;
 alter table job_queue force row level security;
-create policy job_queue_enqueue on job_queue for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy job_queue_work on job_queue to atlvs_work using (true) with check (true);
-grant insert on job_queue to atlvs_app, atlvs_definer;
+grant insert on job_queue to atlvs_definer;
 grant select, insert, update, delete on job_queue to atlvs_work;
+grant select, delete, update (id) on job_queue to atlvs_definer;
 alter table cron_ticks enable row level security;
 alter table cron_ticks force row level security;
-create policy cron_ticks_enqueue on cron_ticks for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy cron_ticks_work on cron_ticks to atlvs_work using (true) with check (true);
-grant insert on cron_ticks to atlvs_app, atlvs_definer;
+grant insert on cron_ticks to atlvs_definer;
 grant select, insert, update, delete on cron_ticks to atlvs_work;
 alter table outbox_deliveries enable row level security;
 alter table outbox_deliveries force row level security;
-create policy outbox_deliveries_enqueue on outbox_deliveries for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy outbox_deliveries_work on outbox_deliveries to atlvs_work using (true) with check (true);
-grant insert on outbox_deliveries to atlvs_app, atlvs_definer;
+grant insert on outbox_deliveries to atlvs_definer;
 grant select, insert, update, delete on outbox_deliveries to atlvs_work;
+grant select, delete, update (id) on outbox_deliveries to atlvs_definer;
 alter table change_seals enable row level security;
 alter table change_seals force row level security;
-create policy change_seals_enqueue on change_seals for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy change_seals_work on change_seals to atlvs_work using (true) with check (true);
-grant insert on change_seals to atlvs_app, atlvs_definer;
+grant insert on change_seals to atlvs_definer;
 grant select, insert, update, delete on change_seals to atlvs_work;
 alter table imports enable row level security;
 alter table imports force row level security;
 create policy imports_tenant on imports using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on imports to atlvs_app;
 grant select on imports to atlvs_definer;
+grant select, delete, update (id) on imports to atlvs_definer;
 alter table import_chunks enable row level security;
 alter table import_chunks force row level security;
 create policy import_chunks_tenant on import_chunks using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on import_chunks to atlvs_app;
 grant select on import_chunks to atlvs_definer;
 grant update (done, records, outcome, fates) on import_chunks to atlvs_definer;
+grant select, delete, update (id) on import_chunks to atlvs_definer;
+grant select, update (records) on import_chunks to atlvs_definer;
 alter table saved_views enable row level security;
 alter table saved_views force row level security;
 create policy saved_views_tenant on saved_views using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -2568,9 +2589,8 @@ grant select, insert, update on gate_parked to atlvs_app;
 grant select on gate_parked to atlvs_definer;
 alter table catalogue_documents enable row level security;
 alter table catalogue_documents force row level security;
-create policy catalogue_documents_enqueue on catalogue_documents for insert to atlvs_app with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 create policy catalogue_documents_work on catalogue_documents to atlvs_work using (true) with check (true);
-grant insert on catalogue_documents to atlvs_app, atlvs_definer;
+grant insert on catalogue_documents to atlvs_definer;
 grant select, insert, update, delete on catalogue_documents to atlvs_work;
 
 -- === accounts/accounts.sql ===
@@ -3478,6 +3498,8 @@ alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuu
 
 -- A consumer reads what is open in the order of events.
 create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+-- What follows an event of the same row waits for it.
+create index outbox_deliveries_row_idx on outbox_deliveries (consumer, row_id, event) where parked_at is null;
 
 grant select, update, delete on outbox_deliveries to atlvs_definer;
 grant select, insert on change_seals to atlvs_definer;
@@ -4456,6 +4478,255 @@ begin
 end
 $$;
 
+-- === Sweep functions ===
+
+create or replace function sweep_sessions(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from sessions where (id) in (
+        select id from sessions
+         where expires_at < p_now - make_interval(secs => 2592000)
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_proofs(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from proofs where (id) in (
+        select id from proofs
+         where expires_at < p_now - make_interval(secs => 2592000)
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_invitations(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from invitations where (org_id, id) in (
+        select org_id, id from invitations
+         where expires_at < p_now - make_interval(secs => 7776000)
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_portal_sessions(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from portal_sessions where (org_id, id) in (
+        select org_id, id from portal_sessions
+         where expires_at < p_now - make_interval(secs => 2592000) and expires_at is not null
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from portal_sessions where (org_id, id) in (
+        select org_id, id from portal_sessions
+         where link_expires_at < p_now - make_interval(secs => 2592000) and expires_at is null
+         order by link_expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_links(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from links where (org_id, id) in (
+        select org_id, id from links
+         where expires_at < p_now - make_interval(secs => 2592000)
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_messages(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from messages where (id) in (
+        select id from messages
+         where sent_at < p_now - make_interval(secs => 2592000) and sent_at is not null
+         order by sent_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from messages where (id) in (
+        select id from messages
+         where created_at < p_now - make_interval(secs => 86400) and status = 'dropped'
+         order by created_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from messages where (id) in (
+        select id from messages
+         where created_at < p_now - make_interval(secs => 691200) and status = 'queued'
+         order by created_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_idempotency_keys(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from idempotency_keys where (id) in (
+        select id from idempotency_keys
+         where expires_at < p_now - make_interval(secs => 0)
+         order by expires_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_jobs(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from jobs where (id) in (
+        select id from jobs
+         where finished_at < p_now - make_interval(secs => 2592000) and finished_at is not null
+         order by finished_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from jobs where (id) in (
+        select id from jobs
+         where finished_at < p_now - make_interval(secs => 3600) and finished_at is not null and org_id = '00000000-0000-0000-0000-000000000000'::uuid and state = 'done'
+         order by finished_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from jobs where (id) in (
+        select id from jobs
+         where due_at < p_now - make_interval(secs => 7776000) and finished_at is null
+         order by due_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_job_queue(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from job_queue where (id) in (
+        select id from job_queue
+         where due_at < p_now - make_interval(secs => 7776000) and leased_by is null
+         order by due_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_outbox_deliveries(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from outbox_deliveries where (id) in (
+        select id from outbox_deliveries
+         where parked_at < p_now - make_interval(secs => 7776000) and parked_at is not null
+         order by parked_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from outbox_deliveries where (id) in (
+        select id from outbox_deliveries
+         where at < p_now - make_interval(secs => 10368000)
+         order by at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_imports(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    delete from imports where (org_id, id) in (
+        select org_id, id from imports
+         where finished_at < p_now - make_interval(secs => 34560000) and finished_at is not null
+         order by finished_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+create or replace function sweep_import_chunks(p_now timestamptz, p_most bigint) returns bigint
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_count bigint;
+    v_all bigint := 0;
+begin
+    update import_chunks set records = null where (org_id, id) in (
+        select org_id, id from import_chunks
+         where created_at < p_now - make_interval(secs => 691200) and (records is not null)
+         order by created_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    delete from import_chunks where (org_id, id) in (
+        select org_id, id from import_chunks
+         where created_at < p_now - make_interval(secs => 3888000)
+         order by created_at limit p_most for update skip locked);
+    get diagnostics v_count = row_count;
+    v_all := v_all + v_count;
+    return v_all;
+end
+$$;
+
 -- === Triggers ===
 
 create trigger organizations_touch before update on organizations
@@ -5118,6 +5389,54 @@ grant execute on function search_event_registrations to atlvs_app;
 alter function search_event_registrations_personal owner to atlvs_definer;
 revoke execute on function search_event_registrations_personal from public;
 grant execute on function search_event_registrations_personal to atlvs_app;
+-- sweep_sessions removes what is past its time, of all organizations
+alter function sweep_sessions owner to atlvs_definer;
+revoke execute on function sweep_sessions from public;
+grant execute on function sweep_sessions to atlvs_work;
+-- sweep_proofs removes what is past its time, of all organizations
+alter function sweep_proofs owner to atlvs_definer;
+revoke execute on function sweep_proofs from public;
+grant execute on function sweep_proofs to atlvs_work;
+-- sweep_invitations removes what is past its time, of all organizations
+alter function sweep_invitations owner to atlvs_definer;
+revoke execute on function sweep_invitations from public;
+grant execute on function sweep_invitations to atlvs_work;
+-- sweep_portal_sessions removes what is past its time, of all organizations
+alter function sweep_portal_sessions owner to atlvs_definer;
+revoke execute on function sweep_portal_sessions from public;
+grant execute on function sweep_portal_sessions to atlvs_work;
+-- sweep_links removes what is past its time, of all organizations
+alter function sweep_links owner to atlvs_definer;
+revoke execute on function sweep_links from public;
+grant execute on function sweep_links to atlvs_work;
+-- sweep_messages removes what is past its time, of all organizations
+alter function sweep_messages owner to atlvs_definer;
+revoke execute on function sweep_messages from public;
+grant execute on function sweep_messages to atlvs_work;
+-- sweep_idempotency_keys removes what is past its time, of all organizations
+alter function sweep_idempotency_keys owner to atlvs_definer;
+revoke execute on function sweep_idempotency_keys from public;
+grant execute on function sweep_idempotency_keys to atlvs_work;
+-- sweep_jobs removes what is past its time, of all organizations
+alter function sweep_jobs owner to atlvs_definer;
+revoke execute on function sweep_jobs from public;
+grant execute on function sweep_jobs to atlvs_work;
+-- sweep_job_queue removes what is past its time, of all organizations
+alter function sweep_job_queue owner to atlvs_definer;
+revoke execute on function sweep_job_queue from public;
+grant execute on function sweep_job_queue to atlvs_work;
+-- sweep_outbox_deliveries removes what is past its time, of all organizations
+alter function sweep_outbox_deliveries owner to atlvs_definer;
+revoke execute on function sweep_outbox_deliveries from public;
+grant execute on function sweep_outbox_deliveries to atlvs_work;
+-- sweep_imports removes what is past its time, of all organizations
+alter function sweep_imports owner to atlvs_definer;
+revoke execute on function sweep_imports from public;
+grant execute on function sweep_imports to atlvs_work;
+-- sweep_import_chunks removes what is past its time, of all organizations
+alter function sweep_import_chunks owner to atlvs_definer;
+revoke execute on function sweep_import_chunks from public;
+grant execute on function sweep_import_chunks to atlvs_work;
 
 -- === Functions of nobody in particular ===
 
