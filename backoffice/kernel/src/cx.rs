@@ -77,7 +77,6 @@ impl Cx {
             actor_id: actor.id_text(),
             user_id: actor.user().map(|user| user.to_string()).unwrap_or_default(),
             request_id: request_id.to_string(),
-            reason: String::new(),
             causation: causation.to_string(),
             slow_ms: service.settings().database.slow_ms,
             portal: match &actor {

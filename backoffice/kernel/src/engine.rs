@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod found;
 pub(crate) mod get;
+mod layout;
 pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod many;
@@ -19,17 +20,16 @@ mod told;
 pub(crate) mod upsert;
 
 use serde_json::{Map, Value};
-use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::ddl;
 use crate::entity::{Entity, Kind, Level};
 use crate::error::{Error, Result};
-use crate::kind;
 use crate::kind_sql::second_column;
 use crate::param::Bound;
 use crate::rights::{Access, Reach, Shows};
 
+use layout::Layout;
 pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX, tell_fields, tell_file};
 
 /// Who writes: a caller through create and patch, or code that may write any field.
@@ -99,7 +99,7 @@ fn reaches(columns: &[Column]) -> Vec<Reach> {
     reaches
 }
 
-/// The select list that `write_row` reads: first, for each narrower reach, whether the row is in
+/// The select list that `Layout` reads: first, for each narrower reach, whether the row is in
 /// it; then the columns. `alias` names the table where the statement gives it another name.
 fn select_list(
     columns: &[Column],
@@ -123,12 +123,6 @@ fn select_list(
     list.join(", ")
 }
 
-/// Columns of a `select_list`.
-fn columns_taken(columns: &[Column]) -> usize {
-    let pairs = columns.iter().filter(|one| second_column(one.kind, one.name).is_some()).count();
-    reaches(columns).len() + columns.len() + pairs
-}
-
 /// Amounts have a currency beside them and are comparable within it only.
 pub(crate) fn is_amount(kind: Kind) -> bool {
     matches!(kind, Kind::Money | Kind::Price)
@@ -145,38 +139,6 @@ pub(crate) fn is_number(kind: Kind) -> bool {
             | Kind::Quantity { .. }
             | Kind::Duration
     )
-}
-
-/// One row as a JSON object.
-fn write_row(row: &Row, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
-    out.push(b'{');
-    write_members(row, 0, columns, out)?;
-    out.push(b'}');
-    Ok(())
-}
-
-/// The members of a row whose `select_list` begins at this column of the statement.
-fn write_members(row: &Row, start: usize, columns: &[Column], out: &mut Vec<u8>) -> Result<()> {
-    let reaches = reaches(columns);
-    let mut index = start + reaches.len();
-    let mut first = true;
-    for Column { name, kind, only, .. } in columns {
-        let place = only.and_then(|only| reaches.iter().position(|reach| *reach == only));
-        if let Some(place) = place
-            && !row.try_get::<_, bool>(start + place)?
-        {
-            index += 1 + usize::from(second_column(*kind, name).is_some());
-            continue;
-        }
-        if !first {
-            out.push(b',');
-        }
-        first = false;
-        kind::write_text(out, name)?;
-        out.push(b':');
-        index += kind::encode(row, index, *kind, out)?;
-    }
-    Ok(())
 }
 
 fn as_map(json: &[u8]) -> Result<Map<String, Value>> {

@@ -225,6 +225,8 @@ struct Linked {
 enum Check {
     Null,
     Empty,
+    /// A list with something in it.
+    Filled,
     /// SQL operator.
     Compare(&'static str, Bound),
     Between(Bound, Bound),
@@ -342,6 +344,7 @@ impl Check {
         let text = match self {
             Self::Null => format!("{name} is null"),
             Self::Empty => format!("cardinality({name}) = 0"),
+            Self::Filled => format!("cardinality({name}) > 0"),
             Self::Compare(operator, value) => format!("{name} {operator} ${}", bind(value)),
             Self::Between(from, until) => {
                 format!("{name} between ${} and ${}", bind(from), bind(until))

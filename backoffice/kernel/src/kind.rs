@@ -7,6 +7,7 @@ mod form;
 mod pair;
 mod rrule;
 mod span;
+mod wire;
 
 use data_encoding::BASE64;
 use jiff::Timestamp;
@@ -294,6 +295,7 @@ pub(crate) fn bytes_json(bytes: &[u8]) -> Value {
     Value::String(data_encoding::BASE64.encode(bytes))
 }
 
+/// The members of an object; `None` for every other value.
 pub(crate) fn object(value: Value) -> Option<Map<String, Value>> {
     match value {
         Value::Object(map) => Some(map),

@@ -54,6 +54,22 @@ pub fn show(amount: Decimal, currency: &str) -> String {
     shown.to_string()
 }
 
+/// The sum of so many amounts shared out evenly, to so many digits, half to even: rounded once, from
+/// the exact quotient. `sum` is a plain decimal text; `None` when it is none, or is too long for 128
+/// bits.
+pub fn mean(sum: &str, count: i64, digits: u32) -> Option<String> {
+    let (whole, part) = sum.split_once('.').unwrap_or((sum, ""));
+    let units: i128 = format!("{whole}{part}").parse().ok()?;
+    let scale = u32::try_from(part.len()).ok()?;
+    let divisor = i128::from(count).checked_mul(10_i128.checked_pow(scale)?)?;
+    let dividend = units.checked_mul(10_i128.checked_pow(digits)?)?;
+    let (quotient, rest) = (dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?);
+    let twice = rest.abs().checked_mul(2)?;
+    let up = divisor < twice || divisor == twice && quotient % 2 != 0;
+    let rounded = quotient.checked_add(if up { units.signum() } else { 0 })?;
+    Decimal::try_from_i128_with_scale(rounded, digits).ok().map(|mean| mean.to_string())
+}
+
 /// To the currency's minor unit, half to even.
 pub fn round(amount: Decimal, currency: &str) -> Decimal {
     amount.round_dp_with_strategy(exponent(currency), RoundingStrategy::MidpointNearestEven)

@@ -154,17 +154,14 @@ pub(crate) struct Include {
     pub(crate) member: &'static str,
 }
 
-/// Parameters of every list, beside `filter[…]`.
-const PARAMETERS: &[&str] = &[
-    "where",
-    "zone",
-    "q",
-    "deleted",
-    "sort",
+/// Parameters that say which rows a list has, in which order, and what of them is shown; `filter[…]`
+/// is another.
+const OF_ROWS: &[&str] = &["where", "zone", "q", "deleted", "sort", "fields"];
+/// What says how a list is cut and drawn: a file has plain rows, all of them.
+pub(crate) const CUT_AND_DRAWN: &[&str] = &[
     "limit",
     "cursor",
     "count",
-    "fields",
     "include",
     "view",
     "root",
@@ -180,6 +177,11 @@ const OF_TREES: &[&str] = &["root", "shape", "depth"];
 const OF_GROUPS: &[&str] = &["aggregate", "per_group"];
 /// What changes neither the rows of a list nor their order.
 const NOT_HASHED: &[&str] = &["limit", "cursor", "count", "fields", "include"];
+
+/// Parameters of every list, beside `filter[…]`.
+fn parameters() -> impl Iterator<Item = &'static str> {
+    OF_ROWS.iter().chain(CUT_AND_DRAWN).copied()
+}
 
 type Given<'a> = BTreeMap<&'static str, &'a str>;
 
@@ -246,11 +248,12 @@ fn gather(query: &[(String, String)]) -> Result<(Given<'_>, Vec<(&str, &str)>)> 
             filters.push((name.as_str(), value.as_str()));
             continue;
         }
-        let Some(known) = PARAMETERS.iter().find(|known| *known == name) else {
-            return Err(unknown_parameter(name, &format!("filter[…], {}", PARAMETERS.join(", "))));
+        let Some(known) = parameters().find(|known| *known == name) else {
+            let known: Vec<&str> = parameters().collect();
+            return Err(unknown_parameter(name, &format!("filter[…], {}", known.join(", "))));
         };
         if given.insert(known, value).is_some() {
-            return Err(repeated_parameter(*known));
+            return Err(repeated_parameter(known));
         }
     }
     Ok((given, filters))

@@ -1,15 +1,17 @@
-//! One transaction on one pooled connection. BEGIN, the settings that row-level security reads and
-//! the first statement leave in one pipeline. Dropped without an end, the connection is closed, so
-//! the server rolls back and no half-used session returns to the pool. Knows no entity.
+//! One transaction on one pooled connection. BEGIN and the settings that row-level security reads
+//! leave with the first statement in one pipeline, and COMMIT with the last one of a reader. Dropped
+//! without an end, the connection is closed, so the server rolls back and no half-used session
+//! returns to the pool. Knows no entity.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 
 use crate::db::{Pooled, Row, ToSql, Type};
 use crate::error::{Code, Error, Result, from_database};
+use crate::kind_sql::literal;
 use crate::param::Bound;
 use crate::registry::Registry;
 
@@ -18,17 +20,11 @@ type PgResult<T> = std::result::Result<T, tokio_postgres::Error>;
 const BEGIN_WRITE: &str = "begin isolation level read committed";
 const BEGIN_READ: &str = "begin isolation level read committed read only";
 
-const SETTINGS: &str = "select set_config('app.org_id', $1, true), \
-     set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
-     set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
-     set_config('app.causation', $6, true), set_config('app.user_id', $7, true)";
-
-/// The same, and whose rows a portal shows.
-const PORTAL_SETTINGS: &str = "select set_config('app.org_id', $1, true), \
-     set_config('app.actor_kind', $2, true), set_config('app.actor_id', $3, true), \
-     set_config('app.request_id', $4, true), set_config('app.reason', $5, true), \
-     set_config('app.causation', $6, true), set_config('app.user_id', $7, true), \
-     set_config('app.portal_kind', $8, true), set_config('app.portal_party', $9, true)";
+/// Nothing is under way: the next statement begins.
+const CLOSED: u8 = 0;
+const OPEN: u8 = 1;
+/// The end was sent, its answer has not come.
+const ENDING: u8 = 2;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -37,7 +33,8 @@ pub enum Mode {
     Read,
 }
 
-/// Transaction-local settings, all as text; empty means absent.
+/// Transaction-local settings, all as text; empty means absent. Why something happens is set later,
+/// as a parameter (`Cx::because`): it is a caller's text, and these are not.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TxSettings {
     pub(crate) org_id: String,
@@ -46,7 +43,6 @@ pub(crate) struct TxSettings {
     /// The person behind the actor.
     pub(crate) user_id: String,
     pub(crate) request_id: String,
-    pub(crate) reason: String,
     /// Links of the outbox that led here, as a number.
     pub(crate) causation: String,
     /// A statement that takes longer is told to the log; zero tells none.
@@ -63,7 +59,8 @@ pub struct Tx {
     registry: &'static Registry,
     mode: Mode,
     settings: TxSettings,
-    opened: AtomicBool,
+    /// `CLOSED`, `OPEN` or `ENDING`.
+    state: AtomicU8,
     /// A statement failed: COMMIT would answer ROLLBACK without an error.
     failed: AtomicBool,
     /// Statements sent, beside those that begin and end.
@@ -77,10 +74,10 @@ impl Tx {
         mode: Mode,
         settings: TxSettings,
     ) -> Self {
-        let opened = AtomicBool::new(false);
+        let state = AtomicU8::new(CLOSED);
         let failed = AtomicBool::new(false);
         let statements = AtomicU32::new(0);
-        Self { client: Some(client), registry, mode, settings, opened, failed, statements }
+        Self { client: Some(client), registry, mode, settings, state, failed, statements }
     }
 
     fn client(&self) -> Result<&Pooled> {
@@ -144,42 +141,32 @@ impl Tx {
         statement: impl Future<Output = PgResult<T>>,
     ) -> Result<T> {
         self.statements.fetch_add(1, Ordering::Relaxed);
-        if self.opened.swap(true, Ordering::AcqRel) {
+        if self.state.swap(OPEN, Ordering::AcqRel) == OPEN {
             return self.noted(statement.await);
         }
-        let begin = match self.mode {
-            Mode::Write => BEGIN_WRITE,
-            Mode::Read => BEGIN_READ,
-        };
-        let set = &self.settings;
-        let (kind, party) = match &set.portal {
-            Some((kind, party)) => (*kind, party.as_str()),
-            None => ("", ""),
-        };
-        let values: [&str; 9] = [
-            &set.org_id,
-            &set.actor_kind,
-            &set.actor_id,
-            &set.request_id,
-            &set.reason,
-            &set.causation,
-            &set.user_id,
-            kind,
-            party,
-        ];
-        let (sql, values) = match set.portal {
-            Some(_) => (PORTAL_SETTINGS, &values[..]),
-            None => (SETTINGS, &values[..7]),
-        };
-        let settings: Vec<(&(dyn ToSql + Sync), Type)> =
-            values.iter().map(|text| (text as &(dyn ToSql + Sync), Type::TEXT)).collect();
-        let all = tokio::try_join!(
-            biased;
-            client.batch_execute(begin),
-            client.query_typed(sql, &settings),
-            statement,
-        );
-        self.noted(all.map(|((), _, answer)| answer))
+        let begin = self.settings.begin(self.mode);
+        let all = tokio::try_join!(biased; client.batch_execute(&begin), statement);
+        self.noted(all.map(|((), answer)| answer))
+    }
+
+    /// For the statement after which a reader asks nothing more: COMMIT leaves in the same pipeline
+    /// when this is joined behind it. Under READ COMMITTED each statement sees its own moment, so a
+    /// reader that does ask more begins again and sees no less. Writers end by `commit` alone.
+    pub(crate) async fn end_reading(&self) -> Result<()> {
+        let ends =
+            || self.state.compare_exchange(OPEN, ENDING, Ordering::AcqRel, Ordering::Acquire);
+        if self.mode == Mode::Write || ends().is_err() {
+            return Ok(());
+        }
+        let answer = self.client()?.batch_execute("commit").await;
+        self.noted(answer)?;
+        self.ended();
+        Ok(())
+    }
+
+    /// The answer to the end came; something may have begun meanwhile.
+    fn ended(&self) {
+        let _was = self.state.compare_exchange(ENDING, CLOSED, Ordering::AcqRel, Ordering::Acquire);
     }
 
     pub(crate) fn statements(&self) -> u32 {
@@ -228,10 +215,7 @@ impl Tx {
         Ok(())
     }
 
-    pub(crate) async fn commit(mut self) -> Result<()> {
-        if !self.opened.load(Ordering::Acquire) {
-            return Ok(());
-        }
+    pub(crate) async fn commit(self) -> Result<()> {
         if self.failed.load(Ordering::Acquire) {
             self.end("rollback").await?;
             return Err(Error::internal("commit after a statement had failed"));
@@ -239,25 +223,65 @@ impl Tx {
         self.end("commit").await
     }
 
-    pub(crate) async fn rollback(mut self) -> Result<()> {
-        if !self.opened.load(Ordering::Acquire) {
-            return Ok(());
-        }
+    pub(crate) async fn rollback(self) -> Result<()> {
         self.end("rollback").await
     }
 
-    async fn end(&mut self, word: &str) -> Result<()> {
-        let client = self.client()?;
-        let answer = client.batch_execute(word).await;
+    async fn end(&self, word: &str) -> Result<()> {
+        let word = match self.state.load(Ordering::Acquire) {
+            CLOSED => return Ok(()),
+            // The word was sent: an empty statement behind it waits for what is under way.
+            ENDING => "",
+            _ => word,
+        };
+        let answer = self.client()?.batch_execute(word).await;
         self.noted(answer)?;
-        self.opened.store(false, Ordering::Release);
+        self.state.store(CLOSED, Ordering::Release);
         Ok(())
+    }
+}
+
+impl TxSettings {
+    /// BEGIN and the settings as one message. They are ids and the kernel's own words, and stand as
+    /// literals: so one answer comes back, and nothing has to be prepared.
+    fn begin(&self, mode: Mode) -> String {
+        let begin = match mode {
+            Mode::Write => BEGIN_WRITE,
+            Mode::Read => BEGIN_READ,
+        };
+        let (kind, party) = match &self.portal {
+            Some((kind, party)) => (*kind, party.as_str()),
+            None => ("", ""),
+        };
+        let settings = [
+            ("app.org_id", self.org_id.as_str()),
+            ("app.actor_kind", &self.actor_kind),
+            ("app.actor_id", &self.actor_id),
+            ("app.request_id", &self.request_id),
+            ("app.reason", ""),
+            ("app.causation", &self.causation),
+            ("app.user_id", &self.user_id),
+            ("app.portal_kind", kind),
+            ("app.portal_party", party),
+        ];
+        let known = if self.portal.is_some() { settings.len() } else { settings.len() - 2 };
+        let mut sql = String::with_capacity(640);
+        sql.push_str(begin);
+        sql.push_str("; select length(concat(");
+        for (place, (name, value)) in settings.iter().take(known).enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            for part in [comma, "set_config(", &literal(name), ", ", &literal(value), ", true)"] {
+                sql.push_str(part);
+            }
+        }
+        sql.push_str("))");
+        sql
     }
 }
 
 impl Drop for Tx {
     fn drop(&mut self) {
-        if !self.opened.load(Ordering::Acquire) {
+        if self.state.load(Ordering::Acquire) == CLOSED {
             return;
         }
         if let Some(client) = self.client.take() {

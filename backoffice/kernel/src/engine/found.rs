@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{as_map, reach, select_list, shown, write_row};
+use super::{Layout, as_map, reach, select_list, shown};
 use crate::cx::Cx;
 use crate::entity::Entity;
 use crate::error::Result;
@@ -52,9 +52,10 @@ pub(crate) async fn from_source(
     let rows = cx.query_typed(&format!("select {list} from {source}"), &params).await?;
     let mut found = Vec::with_capacity(rows.len());
     let mut out = Vec::with_capacity(512);
+    let layout = Layout::new(&columns)?;
     for row in &rows {
         out.clear();
-        write_row(row, &columns, &mut out)?;
+        layout.row(row, &mut out)?;
         let (id, version) = (row.try_get("id")?, row.try_get("version")?);
         found.push(Found { id, version, row: as_map(&out)? });
     }

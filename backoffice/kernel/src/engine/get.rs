@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Lock, as_map, no_such_row, one, reach, select_list, shown, told, write_row};
+use super::{Layout, Lock, as_map, no_such_row, one, reach, select_list, shown, told};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
@@ -47,7 +47,7 @@ pub(crate) async fn shown_row(
     let rows = cx.query_typed(&sql, &params).await?;
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
-    write_row(row, &columns, &mut out)?;
+    Layout::new(&columns)?.row(row, &mut out)?;
     told::tell(cx, entity, &[id], &columns, access).await?;
     let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
     Ok(Shown { json: out, version })
@@ -67,10 +67,11 @@ pub(crate) async fn shown_rows(
     params.push(uuids(ids));
     place.push_str(&format!(" and \"id\" = any(${})", params.len()));
     let sql = format!("select {list} from \"{}\"{place}", entity.name);
+    let layout = Layout::new(&columns)?;
     let mut found = BTreeMap::new();
     for row in cx.query_typed(&sql, &params).await? {
         let mut json = Vec::with_capacity(512);
-        write_row(&row, &columns, &mut json)?;
+        layout.row(&row, &mut json)?;
         let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
         found.insert(row.try_get("id")?, Shown { json, version });
     }

@@ -70,9 +70,9 @@ pub(crate) async fn one(
     let mut source = list.source(&mut params);
     params.push(Bound::uuid(id));
     push(&mut source.place, &format!(" and t.\"id\" = ${}", params.len()));
-    let rows = Rows::new(list, &[]);
+    let rows = Rows::new(list, &[])?;
     let sql = rows.sql(&source, "", &mut params);
-    let found = cx.query_typed(&sql, &params).await?;
+    let (found, ()) = tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
     let row = found.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
     rows.write(row, &mut out)?;
@@ -91,17 +91,41 @@ struct List<'a> {
 
 /// Where a list's rows come from.
 struct Source {
-    /// ` from …`.
-    from: String,
-    /// The call of the search function, for counting what it found.
+    /// The call of the search function, when words are searched.
     found: Option<String>,
+    /// The table, as `t`, and what else stands behind ` from ` after the search.
+    table: String,
     /// ` where …`.
     place: String,
 }
 
 impl Source {
+    /// ` from … where …`.
     fn text(&self) -> String {
-        format!("{}{}", self.from, self.place)
+        match &self.found {
+            Some(call) => self.joined(call),
+            None => format!("{}{}", self.table, self.place),
+        }
+    }
+
+    /// ` with …`, so that rows and count search once; `from_with` goes with it.
+    fn with(&self) -> String {
+        let call = self.found.as_ref();
+        call.map_or_else(String::new, |call| {
+            format!("with \"@s\" as materialized (select * from {call}) ")
+        })
+    }
+
+    fn from_with(&self) -> String {
+        match self.found {
+            Some(_) => self.joined("\"@s\""),
+            None => self.text(),
+        }
+    }
+
+    fn joined(&self, found: &str) -> String {
+        let table = self.table.strip_prefix(" from ").unwrap_or(&self.table);
+        format!(" from {found} s join {table} on t.\"id\" = s.found_id{}", self.place)
     }
 }
 
@@ -113,19 +137,21 @@ impl List<'_> {
         let org = params.len();
         let name = entity.name;
         let found = query.search.as_ref().map(|search| found(entity, search, params));
-        let from = match &found {
-            Some(call) => format!(" from {call} s join \"{name}\" t on t.\"id\" = s.found_id"),
-            None => format!(" from \"{name}\" t"),
-        };
+        let table = format!(" from \"{name}\" t");
         let mut place = format!(" where t.\"org_id\" = ${org}");
         self.living("t", &mut place, params);
         access.rows_sql(Some("t"), &mut place, params);
-        if let Some((field, id)) = query.parent {
-            params.push(Bound::uuid(id));
-            push(&mut place, &format!(" and t.\"{}\" = ${}", field.name, params.len()));
-        }
+        self.below("t", &mut place, params);
         self.tests("t", &mut place, params);
-        Source { from, found, place }
+        Source { found, table, place }
+    }
+
+    /// Rows of a child collection are those below one parent.
+    fn below(self, alias: &str, sql: &mut String, params: &mut Vec<Bound>) {
+        if let Some((field, id)) = self.query.parent {
+            params.push(Bound::uuid(id));
+            push(sql, &format!(" and {alias}.\"{}\" = ${}", field.name, params.len()));
+        }
     }
 
     fn tests(self, alias: &str, sql: &mut String, params: &mut Vec<Bound>) {
@@ -157,14 +183,17 @@ impl List<'_> {
         let Self { cx, query, .. } = self;
         let mut params = Vec::new();
         let mut source = self.source(&mut params);
-        let counted = Counted::new(&source, &params);
+        let counted = Counted::new(&source, &params, query.count);
+        let column = counted.column(&mut params);
         query.after_sql(&mut source.place, &mut params);
-        let rows = Rows::new(self, &query.sort);
+        let rows = Rows::new(self, &query.sort)?.counted(column);
         // One row more than asked tells whether there is a next page.
         params.push(page::limit_bound(i64::from(query.limit) + 1));
         let tail = format!(" order by {} limit ${}", query.order_sql(), params.len());
         let sql = rows.sql(&source, &tail, &mut params);
-        let (found, count) = tokio::try_join!(biased; cx.query_typed(&sql, &params), counted.count(cx, query.count))?;
+        let (found, ()) =
+            tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
+        let count = counted.count(cx, found.first(), query.after.is_none()).await?;
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let page = found.get(..found.len().min(most)).unwrap_or_default();
         rows.tell(page).await?;

@@ -65,6 +65,10 @@ fn by_state(state: &SqlState, column: Option<&str>) -> Error {
     if *state == SqlState::QUERY_CANCELED || *state == SqlState::LOCK_NOT_AVAILABLE {
         return Error::new(Code::TimedOut, "the database took too long");
     }
+    // Data exceptions: what was given does not fit where it is used. Never the server's fault.
+    if state.code().starts_with("22") {
+        return Error::new(Code::InvalidValue, "a value cannot be used as it was given");
+    }
     if state.code().starts_with("08") || state.code().starts_with("57P") {
         return Error::new(Code::Unavailable, "the database is not reachable");
     }

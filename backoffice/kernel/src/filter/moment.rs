@@ -97,41 +97,53 @@ impl Moment {
     /// Offsets count from where the base's period begins, so that `end_of_month-1m` is an end of a
     /// month and `start_of_week+2d` a Wednesday.
     fn at(&self, base: Base, offsets: Vec<Span>) -> Read<Zoned> {
-        let moved = begin(&self.now, base).and_then(|begin| {
-            offsets.into_iter().try_fold(begin, |at, offset| at.checked_add(offset))
-        });
-        moved.and_then(|at| end(at, base)).map_err(|_| too_far())
+        moved(&self.now, base, offsets).map_err(|_| too_far())
     }
+}
+
+/// Days are counted in the calendar and begin where the zone's day does: midnight, or later where
+/// the clocks go forward over it. Hours are added last, as they pass.
+fn moved(now: &Zoned, base: Base, offsets: Vec<Span>) -> Result<Zoned, jiff::Error> {
+    let (first, length) = match base {
+        Base::Now => return offsets.into_iter().try_fold(now.clone(), |at, by| at.checked_add(by)),
+        Base::Day(days) => (now.date().checked_add(days.days())?, None),
+        Base::Start(period) => (start(now.date(), period)?, None),
+        Base::End(period) => (start(now.date(), period)?, Some(length(period))),
+    };
+    let mut date = first;
+    let mut hours = Span::new();
+    for by in offsets {
+        if by.get_hours() == 0 {
+            date = date.checked_add(by)?;
+        } else {
+            hours = hours.checked_add(by)?;
+        }
+    }
+    let zone = now.time_zone().clone();
+    let edge = match length {
+        None => date.to_zoned(zone)?,
+        Some(length) => date.checked_add(length)?.to_zoned(zone)?.checked_sub(1.microsecond())?,
+    };
+    edge.checked_add(hours)
 }
 
 fn too_far() -> String {
     "is too far from now".to_owned()
 }
 
-fn begin(now: &Zoned, base: Base) -> Result<Zoned, jiff::Error> {
-    match base {
-        Base::Now => Ok(now.clone()),
-        Base::Day(days) => now.checked_add(days.days())?.start_of_day(),
-        Base::Start(period) | Base::End(period) => start(now, period),
-    }
-}
-
-fn end(at: Zoned, base: Base) -> Result<Zoned, jiff::Error> {
-    let Base::End(period) = base else { return Ok(at) };
-    let length = match period {
+fn length(period: Period) -> Span {
+    match period {
         Period::Day => 1.day(),
         Period::Week => 1.week(),
         Period::Month => 1.month(),
         Period::Quarter => 3.months(),
         Period::Year => 1.year(),
-    };
-    at.checked_add(length)?.checked_sub(1.microsecond())
+    }
 }
 
 /// Weeks begin on Monday (ISO 8601).
-fn start(at: &Zoned, period: Period) -> Result<Zoned, jiff::Error> {
-    let date = at.date();
-    let first = match period {
+fn start(date: Date, period: Period) -> Result<Date, jiff::Error> {
+    Ok(match period {
         Period::Day => date,
         Period::Week => {
             let days = i64::from(date.weekday().since(Weekday::Monday));
@@ -143,8 +155,7 @@ fn start(at: &Zoned, period: Period) -> Result<Zoned, jiff::Error> {
             Date::new(date.year(), month, 1)?
         }
         Period::Year => date.first_of_year(),
-    };
-    first.to_zoned(at.time_zone().clone())
+    })
 }
 
 fn parse(text: &str, units: &[&str], examples: &str) -> Read<(Option<Base>, Vec<Span>)> {

@@ -63,6 +63,36 @@ fn periods_are_those_of_the_calendar() {
 }
 
 #[test]
+fn days_without_a_midnight_begin_when_the_clocks_have_moved() {
+    // Cairo's clocks go from 00:00 to 01:00 at the beginning of 24 April 2026.
+    let at = |now: &str| Moment::new(now.parse().unwrap(), TimeZone::get("Africa/Cairo").unwrap());
+    let check = |now: &str, text: &str, expected: &str| {
+        let found = at(now).instant(text).unwrap().to_string();
+        assert_eq!(found, expected, "{text} at {now}");
+    };
+    let (short, before) = ("2026-04-24T10:00:00Z", "2026-04-23T10:00:00Z");
+    check(short, "today", "2026-04-23T22:00:00Z");
+    check(short, "end_of_day", "2026-04-24T20:59:59.999999Z");
+    check(short, "tomorrow", "2026-04-24T21:00:00Z");
+    check(short, "today+1d", "2026-04-24T21:00:00Z");
+    check(short, "start_of_day-1d", "2026-04-22T22:00:00Z");
+    check(short, "end_of_day-1d", "2026-04-23T21:59:59.999999Z");
+    check(short, "end_of_day+2h", "2026-04-24T22:59:59.999999Z");
+    check(before, "end_of_day", "2026-04-23T21:59:59.999999Z");
+    check(before, "end_of_day+1d", "2026-04-24T20:59:59.999999Z");
+    check(before, "start_of_week+4d", "2026-04-23T22:00:00Z");
+    // New York's days of 23 and 25 hours.
+    let york = |now: &str, text: &str, expected: &str| {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let found = Moment::new(now.parse().unwrap(), zone).instant(text).unwrap();
+        assert_eq!(found.to_string(), expected, "{text} at {now}");
+    };
+    york("2026-03-08T15:00:00Z", "end_of_day", "2026-03-09T03:59:59.999999Z");
+    york("2026-11-01T15:00:00Z", "end_of_day", "2026-11-02T04:59:59.999999Z");
+    york("2026-11-01T15:00:00Z", "start_of_day+24h", "2026-11-02T04:00:00Z");
+}
+
+#[test]
 fn what_is_no_moment_is_refused() {
     for text in [
         "",

@@ -96,7 +96,9 @@ impl Meaning<'_> {
             Operator::Ends => plain(pattern(given, "%", "")?),
             Operator::Any => plain(Check::HasAny(self.list(given)?)),
             Operator::All => plain(Check::HasAll(self.list(given)?)),
-            Operator::Empty => Ok((Check::Empty, !yes(given, "empty")?)),
+            // A list that is not there is neither empty nor filled.
+            Operator::Empty if yes(given, "empty")? => plain(Check::Empty),
+            Operator::Empty => plain(Check::Filled),
             Operator::Null => Ok((Check::Null, !yes(given, "null")?)),
         }
     }

@@ -4,9 +4,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::is_kept;
-use crate::entity::Entity;
+use crate::entity::{Entity, Kind};
 use crate::error::{Code, Error, Result};
+use crate::kind;
 use crate::page::{repeated_parameter, unknown_parameter};
+use crate::param::Param;
 use crate::registry::Registry;
 
 pub(crate) const LIMIT_DEFAULT: i64 = 50;
@@ -83,17 +85,21 @@ impl ActivityQuery {
                     }
                     asked.actor = Some(value.clone());
                 }
-                "since" => {
-                    asked.since = Some(value.parse().map_err(|_| {
-                        let text = "must be an instant like 2026-11-21T19:05:00Z";
-                        Error::field(Code::InvalidRequest, "since", text)
-                    })?);
-                }
+                "since" => asked.since = Some(since(value)?),
                 _ if asked.page.take(name, value)? => {}
                 _ => return Err(unknown_parameter(name, "entity, actor, since, limit, cursor")),
             }
         }
         Ok(asked)
+    }
+}
+
+/// The ids of entries begin with the milliseconds since 1970: nothing is older.
+fn since(text: &str) -> Result<Timestamp> {
+    match kind::read(Kind::Instant, text) {
+        Ok(Param::Instant(at)) => Ok(at.max(Timestamp::UNIX_EPOCH)),
+        Ok(_) => Err(Error::internal("an instant was read as something else")),
+        Err(refusal) => Err(Error::field(Code::InvalidRequest, "since", refusal.message)),
     }
 }
 

@@ -30,3 +30,24 @@ fn what_the_column_cannot_hold_is_known() {
     assert!(fits(Decimal::from(WHOLE_MAX)));
     assert!(!fits(Decimal::from(WHOLE_MAX) + Decimal::ONE));
 }
+
+#[test]
+fn a_mean_is_rounded_once() {
+    #[track_caller]
+    fn check(sum: &str, count: i64, digits: u32, expected: &str) {
+        assert_eq!(mean(sum, count, digits).as_deref(), Some(expected));
+    }
+    check("15.5000", 2, 2, "7.75");
+    check("0.0500", 10, 2, "0.00");
+    check("0.1500", 10, 2, "0.02");
+    check("-0.1500", 10, 2, "-0.02");
+    // 0.00500001 to four digits first would be a tie, and down.
+    check("500.0010", 100_000, 2, "0.01");
+    check("-500.0010", 100_000, 2, "-0.01");
+    check("1", 3, 4, "0.3333");
+    check("2", 3, 4, "0.6667");
+    check("100", 1, 0, "100");
+    check("999999999999999.9999", 1, 4, "999999999999999.9999");
+    assert_eq!(mean("1", 0, 2), None);
+    assert_eq!(mean("NaN", 1, 2), None);
+}

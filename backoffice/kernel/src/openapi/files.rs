@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::lists;
 use super::operations::{described, id_parameter, put, reference, responses, set, spoken};
 use crate::csv::IMPORT;
+use crate::page::CUT_AND_DRAWN;
 use crate::registry::{Member, Registry};
 
 type Paths = Map<String, Value>;
@@ -33,20 +34,6 @@ fn flag(default: bool) -> Value {
     json!({"type": "boolean", "default": default})
 }
 
-/// What says how a list is cut and drawn; a file has plain rows, all of them.
-const PAGED: &[&str] = &[
-    "limit",
-    "cursor",
-    "count",
-    "include",
-    "view",
-    "root",
-    "shape",
-    "depth",
-    "group",
-    "aggregate",
-    "per_group",
-];
 const SEPARATORS: &[&str] = &["comma", "semicolon", "tab"];
 
 fn export(member: &Member, paths: &mut Paths) {
@@ -54,7 +41,7 @@ fn export(member: &Member, paths: &mut Paths) {
     let about =
         format!("Every one of {} that the list would show, as a file.", spoken(member.entity));
     let mut parameters = lists::of(member.entity);
-    let paged = |one: &Value| PAGED.iter().any(|name| *one == lists::shared(name));
+    let paged = |one: &Value| CUT_AND_DRAWN.iter().any(|name| *one == lists::shared(name));
     parameters.retain(|one| !paged(one));
     parameters.extend([
         parameter("separator", "Between cells.", &one_of(SEPARATORS, "comma")),

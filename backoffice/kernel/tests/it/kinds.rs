@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::hall::House;
 
-const FIELDS: &[Field] = &[
+pub(crate) const FIELDS: &[Field] = &[
     text("text"),
     long_text("long_text"),
     slug("slug"),

@@ -22,6 +22,7 @@ mod lists;
 mod machinery;
 mod mailing;
 mod meta;
+mod odd;
 mod outside;
 mod pages;
 mod people;

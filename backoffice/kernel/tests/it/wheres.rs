@@ -242,7 +242,7 @@ impl Test {
                 };
                 null == *yes
             }
-            Self::Empty(yes) => place.tags.as_ref().is_some_and(Vec::is_empty) == *yes,
+            Self::Empty(yes) => place.tags.as_ref().is_some_and(|tags| tags.is_empty() == *yes),
         }
     }
 }

@@ -1,6 +1,8 @@
-//! How many rows a list has: exact up to a bound, then as the planner guesses.
+//! How many rows a list has: exact up to a bound, then as the planner guesses. The exact number comes
+//! beside the rows of a page; only where a page has none is it asked for by itself.
 
 use serde_json::{Value, json};
+use tokio_postgres::Row;
 
 use super::{CANDIDATES_MAX, Source};
 use crate::cx::Cx;
@@ -9,44 +11,67 @@ use crate::page::{self, Count};
 use crate::param::Bound;
 
 pub(super) struct Counted {
+    count: Count,
+    /// ` from … where …`, and the same behind `with`.
     source: String,
-    found: Option<String>,
+    with: String,
+    from_with: String,
     params: Vec<Bound>,
 }
 
 impl Counted {
-    pub(super) fn new(source: &Source, params: &[Bound]) -> Self {
-        Self { source: source.text(), found: source.found.clone(), params: params.to_vec() }
+    pub(super) fn new(source: &Source, params: &[Bound], count: Count) -> Self {
+        let (with, from_with) = (source.with(), source.from_with());
+        Self { count, source: source.text(), with, from_with, params: params.to_vec() }
     }
 
-    /// `{"value", "exact"}`, or null when it was not asked for.
-    pub(super) async fn count(&self, cx: &Cx, count: Count) -> Result<Value> {
-        let (value, exact) = match count {
-            Count::None => return Ok(Value::Null),
-            Count::Estimate => (self.estimate(cx).await?, false),
-            Count::UpTo(most) => self.up_to(cx, most).await?,
-        };
-        Ok(json!({"value": value, "exact": exact}))
-    }
-
-    async fn up_to(&self, cx: &Cx, most: i64) -> Result<(i64, bool)> {
-        let mut params = self.params.clone();
+    /// A sub-select for the statement of the rows: the number of rows, up to one more than is
+    /// counted. A search that found all the candidates it may does not know how many there are: it
+    /// says `-1 - n`.
+    pub(super) fn column(&self, params: &mut Vec<Bound>) -> Option<String> {
+        let Count::UpTo(most) = self.count else { return None };
         params.push(page::limit_bound(most.saturating_add(1)));
-        // A search that looked at all the candidates it may does not know how many there are.
-        let found = self.found.as_ref().map(|call| format!("(select count(*) from {call})"));
-        let sql = format!(
-            "select count(*), {} from (select 1{} limit ${}) as counted",
-            found.unwrap_or_else(|| "0::bigint".to_owned()),
-            self.source,
-            params.len()
-        );
-        let rows = cx.query_typed(&sql, &params).await?;
-        let row = rows.first().ok_or_else(|| Error::internal("a count gave no row"))?;
-        let (value, candidates): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-        if value <= most {
-            return Ok((value, candidates < CANDIDATES_MAX));
+        let limit = params.len();
+        let rows = format!("(select count(*) from (select 1{} limit ${limit}) c)", self.from_with);
+        if self.with.is_empty() {
+            return Some(rows);
         }
-        Ok((self.estimate(cx).await?.max(value), false))
+        Some(format!(
+            "(select case when count(*) < {CANDIDATES_MAX} then {rows} else -1 - {rows} end from \"@s\")"
+        ))
+    }
+
+    /// `{"value", "exact"}`, or null when it was not asked for. `first` is a row of the statement
+    /// that `column` stands in; `whole` says that nothing was left out before it.
+    pub(super) async fn count(&self, cx: &Cx, first: Option<&Row>, whole: bool) -> Result<Value> {
+        let most = match self.count {
+            Count::None => return Ok(Value::Null),
+            Count::Estimate => {
+                return Ok(json!({"value": self.estimate(cx).await?, "exact": false}));
+            }
+            Count::UpTo(most) => most,
+        };
+        let found: i64 = match first {
+            Some(row) => row.try_get("@n")?,
+            None if whole && self.with.is_empty() => 0,
+            None => self.alone(cx).await?,
+        };
+        if most < found {
+            let guess = self.estimate(cx).await?.max(found);
+            return Ok(json!({"value": guess, "exact": false}));
+        }
+        Ok(match found {
+            0.. => json!({"value": found, "exact": true}),
+            _ => json!({"value": -1 - found, "exact": false}),
+        })
+    }
+
+    async fn alone(&self, cx: &Cx) -> Result<i64> {
+        let mut params = self.params.clone();
+        let column = self.column(&mut params).unwrap_or_else(|| "0::bigint".to_owned());
+        let rows = cx.query_typed(&format!("{}select {column}", self.with), &params).await?;
+        let row = rows.first().ok_or_else(|| Error::internal("a count gave no row"))?;
+        Ok(row.try_get(0)?)
     }
 
     /// The planner's guess, at no cost.

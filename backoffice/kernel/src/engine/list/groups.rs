@@ -194,9 +194,13 @@ fn by_currency(figure: &Figure, n: usize) -> Option<String> {
     }
     let function = match figure.function {
         Function::Count | Function::CountDistinct => return None,
+        // The quotient is ours to round.
+        Function::Avg => {
+            return Some(format!("sum(\"@c{n}\")::text || ' ' || count(\"@c{n}\")::text"));
+        }
         other => other.name(),
     };
-    Some(format!("round({function}(\"@c{n}\"), {})::text", money::SCALE_MAX))
+    Some(format!("{function}(\"@c{n}\")::text"))
 }
 
 /// Columns of the figures.
@@ -240,7 +244,7 @@ fn figures(row: &Row, first: usize, groups: &Groups) -> Result<Map<String, Value
 fn figure_value(row: &Row, index: usize, figure: &Figure) -> Result<Value> {
     let Some(column) = &figure.column else { return Ok(json!(row.try_get::<_, i64>(index)?)) };
     if is_amount(column.kind) && figure.function != Function::CountDistinct {
-        return Ok(amounts(row.try_get(index)?, figure.function));
+        return amounts(row.try_get(index)?, figure.function, column.kind);
     }
     match figure.function {
         Function::Count | Function::CountDistinct => Ok(json!(row.try_get::<_, i64>(index)?)),
@@ -261,19 +265,27 @@ fn figure_value(row: &Row, index: usize, figure: &Figure) -> Result<Value> {
     }
 }
 
-/// One amount a currency, in the currencies' order.
-fn amounts(found: Option<Value>, function: Function) -> Value {
-    let Some(Value::Object(found)) = found else { return json!([]) };
+/// One amount a currency, in the currencies' order. Averages of money are money, those of prices as
+/// fine as prices are.
+fn amounts(found: Option<Value>, function: Function, kind: Kind) -> Result<Value> {
+    let Some(Value::Object(found)) = found else { return Ok(json!([])) };
     let shown = |(currency, value): (String, Value)| {
         let text = value.as_str().unwrap_or_default();
-        let amount = text.parse::<Decimal>().map_or_else(
-            |_| text.to_owned(),
-            |amount| match function {
-                Function::Avg => money::show(money::round(amount, &currency), &currency),
-                _ => money::show(amount, &currency),
-            },
-        );
-        json!({"amount": amount, "currency": currency})
+        let digits =
+            if kind == Kind::Price { money::SCALE_MAX } else { money::exponent(&currency) };
+        let amount = match text.split_once(' ').filter(|_| function == Function::Avg) {
+            Some((sum, count)) => {
+                count.parse().ok().and_then(|count| money::mean(sum, count, digits))
+            }
+            None => Some(text.to_owned()),
+        };
+        // A sum that no decimal holds is shown as the database has it.
+        let amount = amount.ok_or_else(|| Error::internal("an average is no number"))?;
+        let amount = match amount.parse::<Decimal>() {
+            Ok(number) => money::show(number, &currency),
+            Err(_) => amount,
+        };
+        Ok(json!({"amount": amount, "currency": currency}))
     };
     found.into_iter().map(shown).collect()
 }
@@ -288,7 +300,7 @@ async fn add_rows(
 ) -> Result<()> {
     let mut params = Vec::new();
     let source = list.source(&mut params);
-    let rows = Rows::new(list, &list.query.row_sort);
+    let rows = Rows::new(list, &list.query.row_sort)?;
     let select = rows.select(&mut params);
     let keys: Vec<String> =
         groups.keys.iter().map(|key| key_sql(key, groups, &mut params)).collect();

@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{List, Source, key_values};
-use crate::engine::{Column, columns_taken, select_list, shown, told, write_members};
+use crate::engine::{Column, Layout, select_list, shown, told};
 use crate::entity::Kind;
 use crate::error::Result;
 use crate::filter::push;
@@ -22,17 +22,19 @@ pub(super) struct Rows<'a> {
     columns: Vec<Column>,
     sort: &'a [SortKey],
     includes: Vec<Included<'a>>,
-    /// Columns that the row's own members take.
-    taken: usize,
+    layout: Layout,
+    /// SQL of the number of rows that the whole list has; beside every row, as `@n`.
+    counted: Option<String>,
 }
 
 struct Included<'a> {
     include: &'a Include,
     columns: Vec<Column>,
+    layout: Layout,
 }
 
 impl<'a> Rows<'a> {
-    pub(super) fn new(list: List<'a>, sort: &'a [SortKey]) -> Self {
+    pub(super) fn new(list: List<'a>, sort: &'a [SortKey]) -> Result<Self> {
         let mut columns = shown(list.entity, list.access);
         if let Some(names) = &list.query.fields {
             let always = ["id", "version"];
@@ -43,10 +45,16 @@ impl<'a> Rows<'a> {
         }
         let includes = list.query.includes.iter().map(|include| {
             let columns = shown(include.target, &include.access);
-            Included { include, columns }
+            let layout = Layout::new(&columns)?;
+            Ok(Included { include, columns, layout })
         });
-        let taken = columns_taken(&columns);
-        Self { list, includes: includes.collect(), columns, sort, taken }
+        let layout = Layout::new(&columns)?;
+        let includes = includes.collect::<Result<_>>()?;
+        Ok(Self { list, includes, columns, sort, layout, counted: None })
+    }
+
+    pub(super) fn counted(self, counted: Option<String>) -> Self {
+        Self { counted, ..self }
     }
 
     /// ` and …` in the source and ` order by … limit …` in `tail` decide the rows; the linked ones
@@ -60,9 +68,13 @@ impl<'a> Rows<'a> {
         for (n, one) in self.includes.iter().enumerate() {
             push(&mut inner, &format!(", t.\"{}\" as \"@l{n}\"", one.include.link.name));
         }
-        push(&mut inner, &format!("{}{tail}", source.text()));
+        if let Some(count) = &self.counted {
+            push(&mut inner, &format!(", {count} as \"@n\""));
+        }
+        push(&mut inner, &format!("{}{tail}", source.from_with()));
+        let with = source.with();
         if self.includes.is_empty() {
-            return inner;
+            return format!("{with}{inner}");
         }
         let mut list = String::from("select p.*");
         let mut joins = String::new();
@@ -86,7 +98,7 @@ impl<'a> Rows<'a> {
             }
             access.rows_sql(Some(&alias), &mut joins, params);
         }
-        let mut sql = format!("{list} from ({inner}) p{joins}");
+        let mut sql = format!("{with}{list} from ({inner}) p{joins}");
         if !self.sort.is_empty() {
             push(&mut sql, &format!(" order by {}", outer_order_sql(self.sort, "p")));
         }
@@ -102,9 +114,12 @@ impl<'a> Rows<'a> {
 
     /// Without the braces, for rows that get members of their view beside these.
     pub(super) fn write_members(&self, row: &Row, out: &mut Vec<u8>) -> Result<()> {
-        write_members(row, 0, &self.columns, out)?;
-        let links = self.taken + self.sort.len();
-        let mut index = links + self.includes.len();
+        self.layout.members(row, 0, out)?;
+        if self.includes.is_empty() {
+            return Ok(());
+        }
+        let links = self.width();
+        let mut index = self.behind();
         for (n, one) in self.includes.iter().enumerate() {
             let link: Option<Uuid> = row.try_get(links + n)?;
             let there: Option<Uuid> = row.try_get(index)?;
@@ -119,12 +134,12 @@ impl<'a> Rows<'a> {
                 (None, _) => out.extend_from_slice(b"null"),
                 (Some(_), Some(_)) => {
                     out.push(b'{');
-                    write_members(row, index, &one.columns, out)?;
+                    one.layout.members(row, index, out)?;
                     out.push(b'}');
                 }
                 (Some(_), None) => {}
             }
-            index += columns_taken(&one.columns);
+            index += one.layout.width();
         }
         Ok(())
     }
@@ -137,7 +152,7 @@ impl<'a> Rows<'a> {
                 rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
             told::tell(cx, entity, &ids, &self.columns, access).await?;
         }
-        let mut index = self.width() + self.includes.len();
+        let mut index = self.behind();
         for one in &self.includes {
             let Include { target, access, .. } = one.include;
             if access.is_logged() {
@@ -148,19 +163,24 @@ impl<'a> Rows<'a> {
                 let ids: Vec<Uuid> = ids.into_iter().collect();
                 told::tell(cx, target, &ids, &one.columns, access).await?;
             }
-            index += 1 + columns_taken(&one.columns);
+            index += 1 + one.layout.width();
         }
         Ok(())
     }
 
     /// The row's values of the order.
     pub(super) fn keys(&self, row: &Row) -> Result<Vec<Value>> {
-        key_values(row, self.taken, self.sort)
+        key_values(row, self.layout.width(), self.sort)
     }
 
     /// Columns before those that a caller's statement adds behind the list of a plain one.
     pub(super) fn width(&self) -> usize {
-        self.taken + self.sort.len()
+        self.layout.width() + self.sort.len()
+    }
+
+    /// Columns before those of the linked rows.
+    fn behind(&self) -> usize {
+        self.width() + self.includes.len() + usize::from(self.counted.is_some())
     }
 
     /// The select list without linked rows, for statements around it.

@@ -1,6 +1,6 @@
 //! `view=tree`: rows below one another by the link to the row above. Rows that a filter finds keep
-//! the rows above them; a row whose parent is out of reach stands as a root. Levels and rows are
-//! bounded, so that even a circle ends.
+//! the rows above them; a row whose parent is out of reach, or in another collection, stands as a
+//! root. Levels and rows are bounded, so that even a circle ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -25,9 +25,10 @@ struct Node {
 
 pub(super) async fn page(list: List<'_>, branch: &Branch) -> Result<Vec<u8>> {
     let mut params = Vec::new();
-    let rows = Rows::new(list, &[]);
+    let rows = Rows::new(list, &[])?;
     let sql = sql(list, branch, &rows, &mut params);
-    let found = list.cx.query_typed(&sql, &params).await?;
+    let cx = list.cx;
+    let (found, ()) = tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
     if i64::try_from(found.len()).is_ok_and(|count| count > TREE_NODES_MAX) {
         let text =
             format!("the tree has more than {TREE_NODES_MAX} rows: say a root, a depth or filters");
@@ -60,6 +61,7 @@ fn sql(list: List<'_>, branch: &Branch, rows: &Rows<'_>, params: &mut Vec<Bound>
         let mut sql = format!("{alias}.\"org_id\" = ${org}");
         list.living(alias, &mut sql, params);
         list.access.rows_sql(Some(alias), &mut sql, params);
+        list.below(alias, &mut sql, params);
         sql
     };
     let roots = match branch.root {
@@ -86,8 +88,8 @@ fn sql(list: List<'_>, branch: &Branch, rows: &Rows<'_>, params: &mut Vec<Bound>
         format!("select distinct id from up limit ${most}")
     };
     let source = Source {
-        from: format!(", t.\"{parent}\", t.\"id\" in (select id from hit) from \"{table}\" t"),
         found: None,
+        table: format!(", t.\"{parent}\", t.\"id\" in (select id from hit) from \"{table}\" t"),
         place: format!(" where t.\"org_id\" = ${org} and t.\"id\" in (select id from pick)"),
     };
     let order = format!(" order by {}", list.query.order_sql());
