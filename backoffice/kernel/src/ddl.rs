@@ -69,7 +69,7 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
             sections.push(section(&format!("{}/{file}", domain.name), (*sql).to_owned()));
         }
     }
-    let searches = registry.entities().map(search::functions).collect();
+    let searches = registry.entities().map(|entity| search::functions(registry, entity)).collect();
     sections.push(section("Search functions", searches));
     let sweeps = registry.entities().map(sweep::functions).collect();
     sections.push(section("Sweep functions", sweeps));

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use uuid::Uuid;
 
 use crate::actor::Actor;
-use crate::custom::CustomField;
+use crate::custom::{CustomField, Model};
 use crate::entity::{Entity, Field, Kind};
 use crate::error::{Code, Error, Result};
 use crate::kind_sql::currency_column;
@@ -120,7 +120,7 @@ pub(crate) fn operators(kind: Kind) -> &'static [Operator] {
 }
 
 /// A column that lists can filter, sort and group by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Column {
     /// In the table; a custom field's key.
     pub(crate) name: String,
@@ -134,15 +134,29 @@ impl Column {
         Self { name: name.to_owned(), kind, custom: None }
     }
 
-    /// Keys of custom fields are the organization's own words: parameters.
-    fn sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
+    /// One that the organization added; of an amount, `currency` names the currency.
+    fn custom(field: &CustomField, part: Option<&str>) -> Option<Self> {
+        let kind = match (field.kind, part) {
+            (kind, None) => kind,
+            (Kind::Money, Some(CURRENCY)) => Kind::Currency,
+            _ => return None,
+        };
+        Some(Self { name: field.key.clone(), kind, custom: Some(field.clone()) })
+    }
+
+    /// The value, of an amount its number. Keys of custom fields are the organization's own words:
+    /// parameters.
+    pub(crate) fn sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
         let Some(custom) = &self.custom else { return format!("{alias}.\"{}\"", self.name) };
+        if custom.kind == Kind::Money && self.kind == Kind::Currency {
+            return self.currency_sql(alias, params);
+        }
         params.push(Bound::text(&custom.key));
         custom.value_sql(&format!("{alias}."), params.len())
     }
 
     /// The currency of an amount.
-    fn currency_sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
+    pub(crate) fn currency_sql(&self, alias: &str, params: &mut Vec<Bound>) -> String {
         let Some(custom) = &self.custom else {
             return format!("{alias}.\"{}\"", currency_column(&self.name));
         };
@@ -177,15 +191,26 @@ pub(crate) fn column(entity: &Entity, name: &str) -> Option<(Column, Option<&'st
     }
 }
 
-/// Like `column`, for a caller: 403 when it is not readable on every row in reach. `refuse` says
-/// that there is none.
+/// Like `column`, for a caller, with the organization's own fields as `custom.<key>`: 403 when it is
+/// not readable on every row in reach. `refuse` says that there is none.
 pub(crate) fn readable(
     entity: &Entity,
     access: &Access,
+    custom: &Model,
     name: &str,
     parameter: &str,
     refuse: impl FnOnce() -> Error,
 ) -> Result<Column> {
+    if let Some(key) = name.strip_prefix(CUSTOM) {
+        let (key, part) = key.split_once('.').map_or((key, None), |(key, part)| (key, Some(part)));
+        let found = custom.find(key).and_then(|field| Some((field, Column::custom(field, part)?)));
+        let (field, column) = found.ok_or_else(refuse)?;
+        if !access.shows_level(field.level) {
+            let text = format!("{CUSTOM}{key} may not be read on every row");
+            return Err(Error::field(Code::FieldNotPermitted, parameter, text));
+        }
+        return Ok(column);
+    }
     let (column, field) = column(entity, name).ok_or_else(refuse)?;
     if let Some(field) = field {
         access.readable_everywhere(field).map_err(|error| error.at(parameter))?;

@@ -81,7 +81,9 @@ pub(crate) async fn read(
 ) -> Result<ListQuery> {
     let names = |text: &str| text.contains(filter::CUSTOM);
     let needed = ddl::has_custom_fields(entity)
-        && query.iter().any(|(name, value)| names(name) || name == "where" && names(value));
+        && query.iter().any(|(name, value)| {
+            names(name) || NAMING_FIELDS.contains(&name.as_str()) && names(value)
+        });
     let model = if needed { custom::load(cx, entity).await? } else { Arc::default() };
     parse(Asking::of(cx, entity, access, parent, &model), query)
 }
@@ -175,6 +177,8 @@ pub(crate) const CUT_AND_DRAWN: &[&str] = &[
 const NOT_OF_TREES: &[&str] = &["limit", "cursor", "count", "include", "group", "q", "deleted"];
 const OF_TREES: &[&str] = &["root", "shape", "depth"];
 const OF_GROUPS: &[&str] = &["aggregate", "per_group"];
+/// Parameters whose values name fields that the organization may have added.
+const NAMING_FIELDS: &[&str] = &["where", "sort", "group", "aggregate"];
 /// What changes neither the rows of a list nor their order.
 const NOT_HASHED: &[&str] = &["limit", "cursor", "count", "fields", "include"];
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kernel::accounts::{NewMember, NewToken, add_member, issue_token};
 use kernel::action::{Action, Answers, On, Reply};
 use kernel::ddl;
-use kernel::entity::{Domain, Entity, integer, link, text};
+use kernel::entity::{Domain, Entity, Weight, integer, link, text};
 use kernel::registry::Registry;
 use kernel::testkit::{Client, TestDb, TestOrg, TestServer};
 use proptest::prelude::*;
@@ -30,7 +30,7 @@ static PROJECTS: Entity = Entity::new("crew_projects")
         link("lead_id", "accounts.users"),
         link("team_id", "accounts.teams"),
         link("unit_id", "identity.units"),
-        text("name").required(),
+        text("name").required().search(Weight::A),
         text("note").personal(),
         integer("pay", 0, 1_000_000).confidential(),
     ]);
@@ -42,7 +42,7 @@ static TASKS: Entity = Entity::new("crew_tasks")
     .fields(&[
         link("project_id", "crew.crew_projects").required(),
         link("assignee_id", "accounts.users"),
-        text("name").required(),
+        text("name").required().search(Weight::A),
         text("note").personal(),
         integer("pay", 0, 1_000_000).confidential(),
     ]);
@@ -53,14 +53,14 @@ static REMARKS: Entity = Entity::new("crew_remarks")
     .within("task_id")
     .fields(&[
         link("task_id", "crew.crew_tasks").required(),
-        text("name").required(),
+        text("name").required().search(Weight::A),
         text("note").personal(),
         integer("pay", 0, 1_000_000).confidential(),
     ]);
 
 static THINGS: Entity =
     Entity::new("crew_things").grant("crew.things").about("Nobody's at all.").fields(&[
-        text("name").required(),
+        text("name").required().search(Weight::A),
         text("note").personal(),
         integer("pay", 0, 1_000_000).confidential(),
     ]);
@@ -340,6 +340,8 @@ async fn reads(world: &World, client: &Client, layers: &[Vec<Line>], kind: Kind,
             note(seen, if expected { "field shown" } else { "field masked" });
         }
     }
+    let may_search = may && model.everywhere(layers, kind, "name", 0);
+    searched(&format!("{path}?q=name&limit=200"), client, may_search, &expected, &told()).await;
     for (field, level) in model::FIELDS {
         let everywhere = model.everywhere(layers, kind, field, *level);
         for query in [format!("filter[{field}][null]=false"), format!("sort={field}")] {
@@ -352,6 +354,18 @@ async fn reads(world: &World, client: &Client, layers: &[Vec<Line>], kind: Kind,
             assert_eq!((reply.status, reply.code()), expected, "{query}: {}", told());
             note(seen, if expected.0 == 200 { "filter allowed" } else { "filter refused" });
         }
+    }
+}
+
+/// A word that every row has finds the rows in reach: the search judges reach by itself.
+async fn searched(path: &str, client: &Client, may: bool, expected: &BTreeSet<Uuid>, told: &str) {
+    let list = client.get(path).await.unwrap();
+    assert_eq!(list.status, if may { 200 } else { 403 }, "{told} {}", list.body);
+    let data = list.body["data"].as_array().cloned().unwrap_or_default();
+    let found: BTreeSet<Uuid> =
+        data.iter().map(|row| row["id"].as_str().unwrap().parse().unwrap()).collect();
+    if may {
+        assert_eq!(&found, expected, "{told}");
     }
 }
 

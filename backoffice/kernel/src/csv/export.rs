@@ -186,11 +186,9 @@ async fn statement(
     let mut shown = shown(cx, entity, access, form, &columns, &mut params);
     shown.extend(customs(entity, &custom, access, query.fields.as_deref(), &mut params));
     let list: Vec<&str> = shown.iter().map(|one| one.sql.as_str()).collect();
-    let sql = format!(
-        "declare export no scroll cursor for select {}{source} order by {}",
-        list.join(", "),
-        query.order_sql()
-    );
+    let order = query.order_sql(&mut params);
+    let list = list.join(", ");
+    let sql = format!("declare export no scroll cursor for select {list}{source} order by {order}");
     Ok(Statement { sql, params, source, source_params, columns, shown })
 }
 

@@ -9,6 +9,8 @@ use super::{ACTIVE_ORG, column};
 use crate::entity::{Entity, Field, Weight};
 use crate::kind_sql::Column;
 use crate::registry::Registry;
+use crate::rights::Reach;
+use crate::rights::compile::{self, Names, Predicate};
 
 /// Kilobytes of new words that an index keeps unsorted: a search reads them all.
 const PENDING_KB: u32 = 512;
@@ -86,16 +88,19 @@ pub(super) fn function_names(registry: &Registry) -> Vec<String> {
     registry.entities().flat_map(of).collect()
 }
 
-/// Each is planned with the words at hand, whose frequency decides between indexes. The organization
-/// is the transaction's setting; what the caller may see of what is found, the caller's query says.
-pub(super) fn functions(entity: &Entity) -> String {
+/// Each is planned with the words and the reach at hand, which decide between indexes. The
+/// organization is the transaction's setting. The caller's reach is judged here, before rows are
+/// ranked: the best of all rows would hold few of somebody's own. The caller's query judges again.
+pub(super) fn functions(registry: &Registry, entity: &'static Entity) -> String {
     let table = entity.name;
     let living = if entity.soft_deletes() { " and t.deleted_at is null" } else { "" };
+    let reach = reach(registry, entity);
     let function = |column: &'static str| {
         format!(
-            "create or replace function {}(p_words text, p_limit bigint)\n\
+            "create or replace function {}(p_words text, p_limit bigint, p_reach text, p_user uuid, \
+                 p_units uuid[])\n\
              returns table (found_id uuid, found_rank bigint)\n\
-             language plpgsql stable security definer\n\
+             language plpgsql stable security definer rows {ROWS_GUESSED}\n\
              set search_path = pg_catalog, public, pg_temp\n\
              set plan_cache_mode = force_custom_plan\n\
              as $$\n\
@@ -107,12 +112,33 @@ pub(super) fn functions(entity: &Entity) -> String {
                  return query\n    \
                  select c.id, (ts_rank(c.{column}, v_words) * 1000000)::bigint\n      \
                    from (select t.id, t.{column} from {table} t\n             \
-                          where t.{column} @@ v_query and t.org_id = v_tenant{living}\n             \
-                          limit p_limit) c\n     \
-                  order by 2 desc, 1 desc;\n\
+                          where t.{column} @@ v_query and t.org_id = v_tenant{living}\n               \
+                          and ({reach})\n             \
+                          limit {RANKED_MAX}) c\n     \
+                  order by 2 desc, 1 desc\n     \
+                  limit p_limit;\n\
              end\n$$;\n",
             name(entity, column)
         )
     };
     column_names(entity).into_iter().map(function).collect()
+}
+
+/// Rows in reach that are ranked; of more, any so many. Words that more rows have tell none apart.
+const RANKED_MAX: u32 = 20_000;
+/// What the planner is told to expect: few enough for it to look rows up by their keys.
+const ROWS_GUESSED: u32 = 100;
+
+/// The plan is made when `p_reach` is known: one of the alternatives remains.
+fn reach(registry: &Registry, entity: &'static Entity) -> String {
+    let names = Names { org: "v_tenant", user: "p_user", units: "p_units" };
+    let narrower = Reach::EVERY.iter().filter(|reach| **reach != Reach::All);
+    let mut parts = vec!["p_reach = 'all'".to_owned()];
+    parts.extend(narrower.filter(|reach| compile::carries(registry, entity, **reach)).map(
+        |reach| {
+            let rows = Predicate::named(registry, names).rows(entity, *reach, Some("t"));
+            format!("p_reach = '{}' and {rows}", reach.name())
+        },
+    ));
+    parts.join("\n                  or ")
 }

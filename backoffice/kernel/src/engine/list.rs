@@ -16,7 +16,7 @@ use crate::filter::{Scope, push};
 use crate::kind;
 use crate::page::order::SortKey;
 use crate::page::{self, Deleted, ListQuery, Search, Shape};
-use crate::param::{Bound, Param};
+use crate::param::Bound;
 use crate::rights::Access;
 
 mod count;
@@ -27,7 +27,7 @@ mod tree;
 use count::Counted;
 use rows::Rows;
 
-/// Rows that a search looks at, the best of which are listed.
+/// The best rows of a search: what a list of what was found has at most.
 pub(crate) const CANDIDATES_MAX: i64 = 1_000;
 
 /// `{"data":[…],"page":{"next":…,"count":{"value":n,"exact":true}}}`.
@@ -136,7 +136,7 @@ impl List<'_> {
         params.push(Bound::uuid(cx.org));
         let org = params.len();
         let name = entity.name;
-        let found = query.search.as_ref().map(|search| found(entity, search, params));
+        let found = query.search.as_ref().map(|search| found(entity, search, access, params));
         let table = format!(" from \"{name}\" t");
         let mut place = format!(" where t.\"org_id\" = ${org}");
         self.living("t", &mut place, params);
@@ -189,7 +189,8 @@ impl List<'_> {
         let rows = Rows::new(self, &query.sort)?.counted(column);
         // One row more than asked tells whether there is a next page.
         params.push(page::limit_bound(i64::from(query.limit) + 1));
-        let tail = format!(" order by {} limit ${}", query.order_sql(), params.len());
+        let limit = params.len();
+        let tail = format!(" order by {} limit ${limit}", query.order_sql(&mut params));
         let sql = rows.sql(&source, &tail, &mut params);
         let (found, ()) =
             tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
@@ -219,14 +220,20 @@ fn write_end(out: &mut Vec<u8>, next: Option<String>, count: &Value) -> Result<(
         .map_err(|cause| Error::internal(cause.to_string()))
 }
 
-/// The call that finds candidates by words.
-fn found(entity: &Entity, search: &Search, params: &mut Vec<Bound>) -> String {
-    let ty = tokio_postgres::types::Type::TEXT;
-    params.push(Bound { value: Param::Text(search.words.clone()), ty });
-    let words = params.len();
-    params.push(page::limit_bound(CANDIDATES_MAX));
+/// The call that finds the best rows by words, of those in reach.
+fn found(entity: &Entity, search: &Search, access: &Access, params: &mut Vec<Bound>) -> String {
     let function = ddl::search::function(entity, search.personal);
-    format!("{function}(${words}, ${})", params.len())
+    let (reach, user, units) = access.caller();
+    let first = params.len() + 1;
+    params.extend([
+        Bound::text(&search.words),
+        page::limit_bound(CANDIDATES_MAX),
+        Bound::text(reach.name()),
+        Bound::uuid(user),
+        units,
+    ]);
+    let places: Vec<String> = (first..=params.len()).map(|n| format!("${n}")).collect();
+    format!("{function}({})", places.join(", "))
 }
 
 /// The values of sort keys from columns that begin at `index`, as JSON.

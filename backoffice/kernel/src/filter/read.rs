@@ -11,7 +11,7 @@ use super::{
 use crate::actor::Actor;
 use crate::custom::Model;
 use crate::entity::{Entity, Kind};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::registry::Registry;
 use crate::rights::{self, Access};
 use crate::strict_json;
@@ -172,28 +172,20 @@ impl Asked<'_> {
 
     fn path(self, name: &str, place: &str) -> Result<(Path, Column)> {
         let nothing = || refuse(place, "there is no such field");
-        if let Some(key) = name.strip_prefix(CUSTOM) {
-            let field = self.custom.find(key).ok_or_else(nothing)?;
-            if !self.access.shows_level(field.level) {
-                let text = format!("{name} may not be read on every row");
-                return Err(Error::field(Code::FieldNotPermitted, place, text));
-            }
-            let column = Column { custom: Some(field.clone()), ..Column::own(key, field.kind) };
-            return Ok((Path::Own(column.clone()), column));
-        }
         let link = name.split_once('.').and_then(|(link, rest)| {
             let field = self.entity.field(link)?;
             matches!(field.kind, Kind::Link { .. }).then_some((field, rest))
         });
         let Some((link, rest)) = link else {
-            let column = readable(self.entity, self.access, name, place, nothing)?;
+            let Self { entity, access, custom, .. } = self;
+            let column = readable(entity, access, custom, name, place, nothing)?;
             return Ok((Path::Own(column.clone()), column));
         };
         self.access.readable_everywhere(link).map_err(|error| error.at(place))?;
         let target = followed(self.registry, self.entity, link)
             .ok_or_else(|| refuse(place, format!("{} cannot be followed", link.name)))?;
         let access = rights::may(self.actor, target, "read").map_err(|error| error.at(place))?;
-        let column = readable(target, &access, rest, place, nothing)?;
+        let column = readable(target, &access, &Model::default(), rest, place, nothing)?;
         let linked = Linked { link, target, access, column: column.clone() };
         Ok((Path::Linked(Box::new(linked)), column))
     }

@@ -88,6 +88,7 @@ pub(super) fn custom(entity: &Entity, model: &Model, sight: &Sight) -> Value {
         }
         put("limits", limits(field.kind));
         put("options", Value::Array(field.options.iter().map(option).collect()));
+        lists(&mut all, &format!("{}{}", filter::CUSTOM, field.key), field.kind, true);
         Value::Object(all)
     };
     let shown = model.fields.iter().filter(|field| sight.shows_level(field.level));

@@ -152,7 +152,8 @@ fn key(asking: Asking<'_>, text: &str) -> Result<GroupKey> {
     const NAME: &str = "group";
     let (name, period) = text.split_once(':').map_or((text, None), |(a, b)| (a, Some(b)));
     let nothing = || bad(NAME, "names a field that there is not");
-    let column = filter::readable(asking.entity, asking.access, name, NAME, nothing)?;
+    let Asking { entity, access, custom, .. } = asking;
+    let column = filter::readable(entity, access, custom, name, NAME, nothing)?;
     let period = period
         .map(|period| {
             let known = PERIODS.iter().find(|known| **known == period).copied();
@@ -191,7 +192,8 @@ fn figure(asking: Asking<'_>, text: &str) -> Result<Figure> {
         return Err(bad(NAME, format!("{name} needs a field, as {name}:field")));
     };
     let nothing = || bad(NAME, "names a field that there is not");
-    let column = filter::readable(asking.entity, asking.access, field, NAME, nothing)?;
+    let Asking { entity, access, custom, .. } = asking;
+    let column = filter::readable(entity, access, custom, field, NAME, nothing)?;
     if !function.takes(column.kind) {
         return Err(bad(NAME, format!("{} cannot be taken of {field}", function.name())));
     }
@@ -214,14 +216,15 @@ impl Groups {
                 }
                 None => return Err(order::refuse("groups are sorted by their keys and by count")),
             };
-            if order.iter().any(|other| other.sql == one.sql) {
+            if order.iter().any(|other| other.is_like(&one)) {
                 return Err(order::refuse(format!("{name} stands there twice")));
             }
             order.push(one);
         }
         for (n, key) in self.keys.iter().enumerate() {
-            if !order.iter().any(|other| other.sql == sql(n)) {
-                order.push(order::key(&sql(n), key.kind(), false));
+            let one = order::key(&sql(n), key.kind(), false);
+            if !order.iter().any(|other| other.is_like(&one)) {
+                order.push(one);
             }
         }
         Ok(order)

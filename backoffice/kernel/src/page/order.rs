@@ -12,7 +12,6 @@ use crate::entity::Kind;
 use crate::error::{Code, Error, Result};
 use crate::filter::{self, Column, push};
 use crate::kind;
-use crate::kind_sql::currency_column;
 use crate::param::Bound;
 
 /// Sort keys in one list, the final `id` not counted.
@@ -28,10 +27,33 @@ const WHOLE: Kind = Kind::Integer { min: i64::MIN, max: i64::MAX };
 /// Nulls come last when ascending, first when descending.
 #[derive(Debug, Clone)]
 pub(crate) struct SortKey {
-    /// SQL of its value.
-    pub(crate) sql: String,
+    value: KeyValue,
     pub(crate) kind: Kind,
     pub(crate) descending: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum KeyValue {
+    /// SQL of the kernel's own.
+    Plain(String),
+    /// Of the table `t`.
+    Column(Column),
+    Currency(Column),
+}
+
+impl SortKey {
+    fn sql(&self, params: &mut Vec<Bound>) -> String {
+        match &self.value {
+            KeyValue::Plain(sql) => sql.clone(),
+            KeyValue::Column(column) => column.sql("t", params),
+            KeyValue::Currency(column) => column.currency_sql("t", params),
+        }
+    }
+
+    /// Whether both order by the same value.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
 }
 
 /// `-created_at,name`; `id` comes last, so that the order is total.
@@ -43,8 +65,7 @@ pub(super) fn keys(
 ) -> Result<Vec<SortKey>> {
     let fallback = match shape {
         _ if ranked && text.is_none() => {
-            let rank = key("s.found_rank", WHOLE, true);
-            return Ok(vec![rank, key("t.\"id\"", Kind::Id, true)]);
+            return Ok(vec![key("s.found_rank", WHOLE, true), by_id(true)]);
         }
         Shape::Tree(_) => asking.entity.label.unwrap_or("id"),
         _ => "-id",
@@ -59,7 +80,8 @@ pub(super) fn keys(
         }
         names.push(name);
         let nothing = || refuse("names a field that there is not");
-        let column = filter::readable(asking.entity, asking.access, name, "sort", nothing);
+        let Asking { entity, access, custom, .. } = asking;
+        let column = filter::readable(entity, access, custom, name, "sort", nothing);
         // Nobody asked for the label: one that has no order or is not readable everywhere is none.
         let column = match (column, fallback) {
             (Ok(column), _) if has_order(column.kind) => column,
@@ -70,24 +92,29 @@ pub(super) fn keys(
         };
         // Amounts stand in order within their currency.
         if is_amount(column.kind) {
-            let currency = format!("t.\"{}\"", currency_column(&column.name));
-            keys.push(key(&currency, Kind::Currency, descending));
+            let value = KeyValue::Currency(column.clone());
+            keys.push(SortKey { value, kind: Kind::Currency, descending });
         }
         let kind = if is_amount(column.kind) { AMOUNT } else { column.kind };
-        keys.push(key(&format!("t.\"{}\"", column.name), kind, descending));
+        keys.push(SortKey { value: KeyValue::Column(column), kind, descending });
     }
     if names.len() > SORT_KEYS_MAX {
         return Err(refuse(format!("a list is sorted by at most {SORT_KEYS_MAX} fields")));
     }
-    if !keys.iter().any(|key| key.sql == "t.\"id\"") {
-        let descending = keys.last().is_some_and(|key| key.descending);
-        keys.push(key("t.\"id\"", Kind::Id, descending));
+    let last = by_id(keys.last().is_some_and(|key| key.descending));
+    if !keys.iter().any(|key| key.is_like(&last)) {
+        keys.push(last);
     }
     Ok(keys)
 }
 
 pub(super) fn key(sql: &str, kind: Kind, descending: bool) -> SortKey {
-    SortKey { sql: sql.to_owned(), kind, descending }
+    SortKey { value: KeyValue::Plain(sql.to_owned()), kind, descending }
+}
+
+fn by_id(descending: bool) -> SortKey {
+    let value = KeyValue::Column(Column::own("id", Kind::Id));
+    SortKey { value, kind: Kind::Id, descending }
 }
 
 pub(super) fn direction(part: &str) -> (&str, bool) {
@@ -207,7 +234,7 @@ impl ListQuery {
         let mut alternatives = Vec::new();
         let mut equal = String::new();
         for (key, value) in self.sort.iter().zip(after) {
-            let column = &key.sql;
+            let column = key.sql(params);
             let (beyond, same) = match value {
                 Some(value) => {
                     params.push(value.clone());
@@ -230,8 +257,8 @@ impl ListQuery {
         push(sql, &format!(" and ({})", alternatives.join(" or ")));
     }
 
-    pub(crate) fn order_sql(&self) -> String {
-        order_sql(&self.sort)
+    pub(crate) fn order_sql(&self, params: &mut Vec<Bound>) -> String {
+        order_sql(&self.sort, params)
     }
 
     /// Continues behind a row, given its keys as JSON.
@@ -247,8 +274,8 @@ impl ListQuery {
     }
 }
 
-pub(crate) fn order_sql(sort: &[SortKey]) -> String {
-    let keys: Vec<String> = sort.iter().map(|key| ordered(&key.sql, key)).collect();
+pub(crate) fn order_sql(sort: &[SortKey], params: &mut Vec<Bound>) -> String {
+    let keys: Vec<String> = sort.iter().map(|key| ordered(&key.sql(params), key)).collect();
     keys.join(", ")
 }
 
@@ -261,9 +288,9 @@ pub(crate) fn outer_order_sql(sort: &[SortKey], alias: &str) -> String {
 }
 
 /// `, …` for the select list: the keys as `@k0`, `@k1`, ….
-pub(crate) fn keys_sql(sort: &[SortKey]) -> String {
+pub(crate) fn keys_sql(sort: &[SortKey], params: &mut Vec<Bound>) -> String {
     let keys = sort.iter().enumerate();
-    keys.map(|(n, key)| format!(", {} as \"@k{n}\"", key.sql)).collect()
+    keys.map(|(n, key)| format!(", {} as \"@k{n}\"", key.sql(params))).collect()
 }
 
 fn ordered(sql: &str, key: &SortKey) -> String {

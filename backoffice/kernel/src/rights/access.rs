@@ -185,6 +185,16 @@ impl Access {
         }
     }
 
+    /// Who asks and how far they reach, for functions of the database that judge by themselves.
+    pub(crate) fn caller(&self) -> (Reach, Uuid, Bound) {
+        match &self.0 {
+            Some(Limits { person, reach, .. }) => {
+                (*reach, person.user, compile::uuids(&person.units))
+            }
+            None => (Reach::All, Uuid::nil(), compile::uuids(&[])),
+        }
+    }
+
     pub(crate) fn shows(&self, field: &Field) -> Shows {
         let narrower = self.0.as_ref().map(|limits| limits.narrower.as_slice()).unwrap_or_default();
         match narrower.iter().find(|(name, _)| *name == field.name) {

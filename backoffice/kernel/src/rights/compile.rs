@@ -78,15 +78,32 @@ fn alternatives(registry: &Registry, entity: &'static Entity, reach: Reach) -> V
     ways
 }
 
-/// A condition on rows, with its parameters.
-pub(super) struct Predicate<'a> {
-    registry: &'static Registry,
-    person: &'a Person,
-    params: &'a mut Vec<Bound>,
-    org: Option<usize>,
-    user: Option<usize>,
-    units: Option<usize>,
+/// A condition on rows, and where it finds the caller.
+pub(crate) struct Predicate<'a> {
+    registry: &'a Registry,
+    caller: Caller<'a>,
     depth: usize,
+}
+
+enum Caller<'a> {
+    /// In the statement's parameters, each put there when it is first needed.
+    Bound {
+        person: &'a Person,
+        params: &'a mut Vec<Bound>,
+        org: Option<usize>,
+        user: Option<usize>,
+        units: Option<usize>,
+    },
+    /// In the names of a function of the database.
+    Named(Names),
+}
+
+/// What a function of the database calls the organization, the person and the person's units.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Names {
+    pub(crate) org: &'static str,
+    pub(crate) user: &'static str,
+    pub(crate) units: &'static str,
 }
 
 impl<'a> Predicate<'a> {
@@ -95,11 +112,16 @@ impl<'a> Predicate<'a> {
         person: &'a Person,
         params: &'a mut Vec<Bound>,
     ) -> Self {
-        Self { registry, person, params, org: None, user: None, units: None, depth: 0 }
+        let caller = Caller::Bound { person, params, org: None, user: None, units: None };
+        Self { registry, caller, depth: 0 }
+    }
+
+    pub(crate) fn named(registry: &'a Registry, names: Names) -> Self {
+        Self { registry, caller: Caller::Named(names), depth: 0 }
     }
 
     /// True for rows in reach, false or null for others.
-    pub(super) fn rows(
+    pub(crate) fn rows(
         &mut self,
         entity: &'static Entity,
         reach: Reach,
@@ -119,10 +141,10 @@ impl<'a> Predicate<'a> {
 
     fn way(&mut self, way: &Way, reach: Reach, table: &str) -> String {
         match way {
-            Way::Owner(field) => format!("{table}\"{}\" = ${}", field.name, self.user()),
+            Way::Owner(field) => format!("{table}\"{}\" = {}", field.name, self.user()),
             Way::Team(column) => format!(
                 "{table}\"{column}\" in (select mine.team_id from public.team_members as mine \
-                 where mine.org_id = ${} and mine.user_id = ${} and mine.deleted_at is null)",
+                 where mine.org_id = {} and mine.user_id = {} and mine.deleted_at is null)",
                 self.org(),
                 self.user()
             ),
@@ -130,19 +152,19 @@ impl<'a> Predicate<'a> {
                 "{table}\"{}\" in (select mate.user_id from public.team_members as mine \
                  join public.team_members as mate on mate.org_id = mine.org_id \
                  and mate.team_id = mine.team_id and mate.deleted_at is null \
-                 where mine.org_id = ${} and mine.user_id = ${} and mine.deleted_at is null)",
+                 where mine.org_id = {} and mine.user_id = {} and mine.deleted_at is null)",
                 field.name,
                 self.org(),
                 self.user()
             ),
-            Way::Unit(column) => format!("{table}\"{column}\" = any(${})", self.units()),
+            Way::Unit(column) => format!("{table}\"{column}\" = any({})", self.units()),
             Way::Within(column, parent) => {
                 self.depth += 1;
                 let above = format!("above{}", self.depth);
                 let rows = self.rows(parent, reach, Some(&above));
                 format!(
                     "{table}\"{column}\" in (select {above}.\"id\" from public.\"{}\" as {above} \
-                     where {above}.\"org_id\" = ${} and {rows})",
+                     where {above}.\"org_id\" = {} and {rows})",
                     parent.name,
                     self.org()
                 )
@@ -150,19 +172,34 @@ impl<'a> Predicate<'a> {
         }
     }
 
-    fn org(&mut self) -> usize {
-        let org = self.person.org;
-        *self.org.get_or_insert_with(|| put(self.params, Bound::uuid(org)))
+    fn org(&mut self) -> String {
+        match &mut self.caller {
+            Caller::Named(names) => names.org.to_owned(),
+            Caller::Bound { person, params, org, .. } => {
+                let place = *org.get_or_insert_with(|| put(params, Bound::uuid(person.org)));
+                format!("${place}")
+            }
+        }
     }
 
-    fn user(&mut self) -> usize {
-        let user = self.person.user;
-        *self.user.get_or_insert_with(|| put(self.params, Bound::uuid(user)))
+    fn user(&mut self) -> String {
+        match &mut self.caller {
+            Caller::Named(names) => names.user.to_owned(),
+            Caller::Bound { person, params, user, .. } => {
+                let place = *user.get_or_insert_with(|| put(params, Bound::uuid(person.user)));
+                format!("${place}")
+            }
+        }
     }
 
-    fn units(&mut self) -> usize {
-        let units = &self.person.units;
-        *self.units.get_or_insert_with(|| put(self.params, uuids(units)))
+    fn units(&mut self) -> String {
+        match &mut self.caller {
+            Caller::Named(names) => names.units.to_owned(),
+            Caller::Bound { person, params, units, .. } => {
+                let place = *units.get_or_insert_with(|| put(params, uuids(&person.units)));
+                format!("${place}")
+            }
+        }
     }
 }
 

@@ -122,6 +122,12 @@ pub(crate) static SEASON: Entity = Entity::new("seasons")
     .about("What only some plans hold.")
     .fields(&[text("name").required()]);
 
+pub(crate) static NOTICE: Entity = Entity::new("notices")
+    .grant("hall.notices")
+    .about("Words on a wall, somebody's.")
+    .fields(&[text("words").required().search(Weight::A), link("keeper_id", "accounts.users")])
+    .indexes(&[&["keeper_id"]]);
+
 pub(crate) static VISIT: Entity = Entity::new("hall_visits")
     .path("visits")
     .grant("hall.visits")
@@ -330,7 +336,7 @@ async fn touch(cx: &mut Cx, args: Args) -> Result<Reply> {
 
 pub(crate) static DOMAIN: Domain = Domain {
     name: "hall",
-    entities: &[&PLACE, &HALL, &BOOKING, &SEASON, &VISIT, &crate::kinds::SPECIMEN],
+    entities: &[&PLACE, &HALL, &BOOKING, &SEASON, &NOTICE, &VISIT, &crate::kinds::SPECIMEN],
     actions: ACTIONS,
     internal: &[InternalRoute {
         method: "POST",

@@ -31,6 +31,7 @@ mod programs;
 mod reads;
 mod saved_views;
 mod sealing;
+mod totals;
 mod views;
 mod wheres;
 mod words;

@@ -10,19 +10,19 @@ use serde_json::{Map, Value, json};
 
 use crate::hall::{House, PLACE, Seen, object};
 
-const ROWS: usize = 40;
+pub(crate) const ROWS: usize = 40;
 const CASES: u32 = 150;
 
 /// Values of few fields, so that tests meet rows; `None` is null.
 #[derive(Debug, Clone)]
-struct Place {
-    name: String,
-    seats: Option<i64>,
-    kind: Option<&'static str>,
-    rent: Option<(i64, &'static str)>,
-    opened_on: Option<u8>,
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) seats: Option<i64>,
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) rent: Option<(i64, &'static str)>,
+    pub(crate) opened_on: Option<u8>,
     tags: Option<Vec<&'static str>>,
-    open: bool,
+    pub(crate) open: bool,
 }
 
 const NAMES: [&str; 4] = ["Alpha", "beta", "al%ha", "GAMMA"];
@@ -30,7 +30,7 @@ const KINDS: [&str; 3] = ["theatre", "arena", "club"];
 const TAGS: [&str; 3] = ["x", "y", "z"];
 const CURRENCIES: [&str; 2] = ["EUR", "USD"];
 
-fn place() -> impl Strategy<Value = Place> {
+pub(crate) fn place() -> impl Strategy<Value = Place> {
     (
         prop::sample::select(NAMES.to_vec()),
         prop::option::of(0..5_i64),
@@ -51,7 +51,7 @@ fn place() -> impl Strategy<Value = Place> {
         })
 }
 
-fn body(place: &Place, number: usize) -> Map<String, Value> {
+pub(crate) fn body(place: &Place, number: usize) -> Map<String, Value> {
     object(json!({
         "name": place.name,
         "key": format!("p{number}"),
@@ -65,7 +65,7 @@ fn body(place: &Place, number: usize) -> Map<String, Value> {
 }
 
 #[derive(Debug, Clone)]
-enum Where {
+pub(crate) enum Where {
     And(Vec<Where>),
     Or(Vec<Where>),
     Not(Box<Where>),
@@ -73,7 +73,7 @@ enum Where {
 }
 
 #[derive(Debug, Clone)]
-enum Test {
+pub(crate) enum Test {
     Name(&'static str, &'static str),
     Seats(&'static str, Vec<i64>),
     Kind(&'static str, Vec<&'static str>),
@@ -126,7 +126,7 @@ fn test() -> impl Strategy<Value = Test> {
     ]
 }
 
-fn wheres() -> impl Strategy<Value = Where> {
+pub(crate) fn wheres() -> impl Strategy<Value = Where> {
     test().prop_map(Where::Test).prop_recursive(4, 16, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 1..4).prop_map(Where::And),
@@ -137,7 +137,7 @@ fn wheres() -> impl Strategy<Value = Where> {
 }
 
 impl Where {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         match self {
             Self::And(parts) => json!({"and": parts.iter().map(Self::json).collect::<Vec<_>>()}),
             Self::Or(parts) => json!({"or": parts.iter().map(Self::json).collect::<Vec<_>>()}),
@@ -146,7 +146,7 @@ impl Where {
         }
     }
 
-    fn holds(&self, place: &Place) -> bool {
+    pub(crate) fn holds(&self, place: &Place) -> bool {
         match self {
             Self::And(parts) => parts.iter().all(|part| part.holds(place)),
             Self::Or(parts) => parts.iter().any(|part| part.holds(place)),

@@ -122,3 +122,50 @@ async fn no_words_are_an_error() {
     let seen = Seen::of(house.asks("/places", &[("q", "x".repeat(201).as_str())])).await;
     seen.refuses(Code::InvalidRequest, &["q"]);
 }
+
+/// More rows have the word than a search lists, and few of them are the caller's.
+#[tokio::test]
+async fn the_best_are_those_of_the_rows_in_reach() {
+    const OWN: usize = 30;
+    let house = House::open().await;
+    let cx = house.org.begin().await.unwrap();
+    // The more often a word stands there, the better.
+    let sql = "insert into notices (words, keeper_id)
+               select repeat('lamp ', n) || 'post', $1 from generate_series(1, $2::int) n";
+    let others = "insert into notices (words) select repeat('lamp ', 1 + n % 40) || 'post'
+                    from generate_series(1, 1500) n";
+    cx.execute(others, &[]).await.unwrap();
+    cx.execute(sql, &[&house.org.owner, &i32::try_from(OWN).unwrap()]).await.unwrap();
+    cx.commit().await.unwrap();
+    let token = async |scope: &str| {
+        let grants = json!([{"grant": "hall.notices", "rights": ["read"], "scope": scope}]);
+        house.org.issue(grants).await.unwrap()
+    };
+    let lamps = |page: &serde_json::Value| -> Vec<usize> {
+        let rows = page["data"].as_array().unwrap();
+        rows.iter().map(|row| row["words"].as_str().unwrap().matches("lamp").count()).collect()
+    };
+    let own = token("own").await;
+    let query = [("q", "lamp"), ("limit", "20")];
+    let first = crate::reads::ask_as(&house, &own, "/notices", &query).await.is(200).body;
+    assert_eq!(lamps(&first), (11..=OWN).rev().collect::<Vec<_>>());
+    assert_eq!(first["page"]["count"], json!({"value": OWN, "exact": true}));
+    let next = first["page"]["next"].as_str().unwrap();
+    let query = [query[0], query[1], ("cursor", next)];
+    let second = crate::reads::ask_as(&house, &own, "/notices", &query).await.is(200).body;
+    assert_eq!(lamps(&second), (1..=10).rev().collect::<Vec<_>>());
+    assert_eq!(second["page"]["count"], json!({"value": OWN, "exact": true}));
+    let query = [("q", "lamp"), ("limit", "20"), ("include", "keeper_id")];
+    crate::reads::ask_as(&house, &own, "/notices", &query)
+        .await
+        .refuses(Code::InvalidRequest, &["include"]);
+    let all = token("all").await;
+    let query = [("q", "lamp"), ("limit", "30")];
+    let page = crate::reads::ask_as(&house, &all, "/notices", &query).await.is(200).body;
+    assert_eq!(lamps(&page), vec![40; 30]);
+    assert_eq!(page["page"]["count"], json!({"value": 1_000, "exact": false}));
+    // A filter that leaves nothing of what was found: there may be more.
+    let query = [("q", "lamp"), ("filter[words][contains]", "chair")];
+    let page = crate::reads::ask_as(&house, &all, "/notices", &query).await.is(200).body;
+    assert_eq!(page["page"]["count"], json!({"value": 0, "exact": false}));
+}

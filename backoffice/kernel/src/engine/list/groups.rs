@@ -14,7 +14,6 @@ use crate::entity::Kind;
 use crate::error::{Error, Result};
 use crate::filter::push;
 use crate::kind;
-use crate::kind_sql::currency_column;
 use crate::money;
 use crate::page::group::{Figure, Function, GroupKey, Groups};
 use crate::page::order::{keys_sql, order_sql};
@@ -78,16 +77,16 @@ fn base(list: List<'_>, groups: &Groups, params: &mut Vec<Bound>) -> String {
         .collect();
     for (n, figure) in groups.figures.iter().enumerate() {
         let Some(column) = &figure.column else { continue };
-        columns.push(format!("t.\"{}\" as \"@c{n}\"", column.name));
+        columns.push(format!("{} as \"@c{n}\"", column.sql("t", params)));
         if is_amount(column.kind) {
-            columns.push(format!("t.\"{}\" as \"@u{n}\"", currency_column(&column.name)));
+            columns.push(format!("{} as \"@u{n}\"", column.currency_sql("t", params)));
         }
     }
     format!("select {}{}", columns.join(", "), source.text())
 }
 
 fn key_sql(key: &GroupKey, groups: &Groups, params: &mut Vec<Bound>) -> String {
-    let column = format!("t.\"{}\"", key.column.name);
+    let column = key.column.sql("t", params);
     let Some(period) = key.period else { return column };
     let at = if key.column.kind == Kind::Instant {
         params.push(Bound { value: Param::Text(groups.zone.clone()), ty: Type::TEXT });
@@ -141,8 +140,8 @@ fn groups_sql(list: List<'_>, groups: &Groups, base: &str, params: &mut Vec<Boun
          row({names})::text as \"@key\"{inside} from b group by {names}) \
          select {}{outside}, g.\"@key\"{} from g{joins} where true{after} order by {} limit ${limit}",
         keys.join(", "),
-        keys_sql(&query.sort),
-        query.order_sql()
+        keys_sql(&query.sort, params),
+        query.order_sql(params)
     )
 }
 
@@ -305,10 +304,10 @@ async fn add_rows(
     let keys: Vec<String> =
         groups.keys.iter().map(|key| key_sql(key, groups, &mut params)).collect();
     let keys = keys.join(", ");
+    let order = order_sql(&list.query.row_sort, &mut params);
     params.push(Bound { value: Param::List(names.clone()), ty: Type::TEXT_ARRAY });
     let wanted = params.len();
     params.push(limit_bound(i64::from(most)));
-    let order = order_sql(&list.query.row_sort);
     let sql = format!(
         "select * from (select {select}, row({keys})::text as \"@key\", \
          row_number() over (partition by {keys} order by {order}) as \"@r\"{}) r \

@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
         let mut inner = format!(
             "select {}{}",
             select_list(&self.columns, self.list.access, Some("t"), params),
-            keys_sql(self.sort)
+            keys_sql(self.sort, params)
         );
         for (n, one) in self.includes.iter().enumerate() {
             push(&mut inner, &format!(", t.\"{}\" as \"@l{n}\"", one.include.link.name));
@@ -186,6 +186,6 @@ impl<'a> Rows<'a> {
     /// The select list without linked rows, for statements around it.
     pub(super) fn select(&self, params: &mut Vec<Bound>) -> String {
         let list = select_list(&self.columns, self.list.access, Some("t"), params);
-        format!("{list}{}", keys_sql(self.sort))
+        format!("{list}{}", keys_sql(self.sort, params))
     }
 }

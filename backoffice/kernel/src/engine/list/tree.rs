@@ -92,7 +92,7 @@ fn sql(list: List<'_>, branch: &Branch, rows: &Rows<'_>, params: &mut Vec<Bound>
         table: format!(", t.\"{parent}\", t.\"id\" in (select id from hit) from \"{table}\" t"),
         place: format!(" where t.\"org_id\" = ${org} and t.\"id\" in (select id from pick)"),
     };
-    let order = format!(" order by {}", list.query.order_sql());
+    let order = format!(" order by {}", list.query.order_sql(params));
     let select = rows.sql(&source, &order, params);
     format!(
         "with recursive down as (

@@ -243,3 +243,49 @@ async fn values_are_kept_as_lists_can_read_them() {
         assert_eq!(is(found, 200).body["data"][0]["id"], made.body["id"], "{kind} {kept}");
     }
 }
+
+#[tokio::test]
+async fn lists_ask_by_added_fields_as_far_as_they_may_be_read() {
+    let desk = Desk::open().await;
+    define(&desk, "plain", "integer", json!({})).await;
+    define(&desk, "pay", "money", json!({"level": "confidential"})).await;
+    for (code, plain, pay) in [("a", 2, "10"), ("b", 10, "9"), ("c", 1, "1")] {
+        let pay = json!({"amount": pay, "currency": "EUR"});
+        let body = json!({"name": code, "code": code, "custom": {"plain": plain, "pay": pay}});
+        is(desk.send("POST", "/labels", body).await, 201);
+    }
+    let grants = json!([{"grant": "desk.labels", "rights": ["read"], "levels": ["open"]}]);
+    let token = desk.org.issue(grants).await.unwrap();
+    let other = desk.server.client.with_bearer(token.expose());
+    let codes = |reply: &kernel::testkit::Reply| -> String {
+        let rows = reply.body["data"].as_array().unwrap();
+        rows.iter().map(|row| row["code"].as_str().unwrap()).collect()
+    };
+    // Numbers are ordered as numbers, amounts as amounts.
+    let list = is(other.get("/api/v1/labels?sort=custom.plain").await.unwrap(), 200);
+    assert_eq!(codes(&list), "cab");
+    assert_eq!(codes(&is(desk.get("/labels?sort=-custom.pay").await, 200)), "abc");
+    let sum = is(desk.get("/labels?group=custom.pay.currency&aggregate=sum:custom.pay").await, 200);
+    let euros = json!([{"amount": "20.00", "currency": "EUR"}]);
+    assert_eq!(sum.body["data"][0]["sum"]["custom.pay"], euros);
+    for (query, parameter) in [
+        ("sort=custom.pay", "sort"),
+        ("sort=-custom.plain,custom.pay.currency", "sort"),
+        ("group=custom.pay.currency", "group"),
+        ("group=custom.plain&aggregate=sum:custom.pay", "aggregate"),
+        ("filter[custom.pay][gt]=1,EUR", "filter[custom.pay][gt]"),
+        ("filter[custom.pay.currency]=EUR", "filter[custom.pay.currency]"),
+    ] {
+        let reply = other.get(&format!("/api/v1/labels?{query}")).await.unwrap();
+        refused(&reply, Code::FieldNotPermitted, &[parameter]);
+    }
+    for (query, code, parameter) in [
+        ("sort=custom.nope", Code::InvalidSort, "sort"),
+        ("sort=custom.plain.currency", Code::InvalidSort, "sort"),
+        ("group=custom.", Code::InvalidRequest, "group"),
+        ("group=custom.pay", Code::InvalidRequest, "group"),
+        ("group=custom.plain&aggregate=avg:custom.nope", Code::InvalidRequest, "aggregate"),
+    ] {
+        refused(&desk.get(&format!("/labels?{query}")).await, code, &[parameter]);
+    }
+}
