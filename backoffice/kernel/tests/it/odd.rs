@@ -190,14 +190,17 @@ async fn nothing_odd_in_a_filter_makes_the_database_fail() {
     let house = furnished().await;
     let mut queries = Vec::new();
     let names = FIELDS.iter().map(|field: &Field| field.name);
-    for field in names.clone().chain(["id", "version", "created_at", "money.currency"]) {
-        for operator in OPERATORS {
+    let names = names.chain(["id", "version", "created_at", "money.currency"]).enumerate();
+    for (turn, field) in names {
+        for (other, operator) in OPERATORS.iter().enumerate() {
             let place = match *operator {
                 "" => format!("filter[{field}]"),
                 operator => format!("filter[{field}][{operator}]"),
             };
             let one = |value: &&str| vec![(place.clone(), (*value).to_owned())];
-            queries.extend(VALUES.iter().map(one));
+            // Every value meets every field and every operator, a third of their pairs.
+            let third = VALUES.iter().enumerate().filter(|(n, _)| (n + turn + other) % 3 == 0);
+            queries.extend(third.map(|(_, value)| one(value)));
             let told = if operator.is_empty() { "eq" } else { operator };
             let trees =
                 [json!(null), json!([]), json!([1, "2", null]), json!(0.5), json!(u64::MAX)];
@@ -209,7 +212,7 @@ async fn nothing_odd_in_a_filter_makes_the_database_fail() {
         queries.extend(shapes(field));
     }
     let (answered, refused) = try_all(&house, &SPECIMEN, &queries).await;
-    assert!(answered > 3_000 && refused > answered, "{answered} answered, {refused} refused");
+    assert!(answered > 1_000 && refused > answered, "{answered} answered, {refused} refused");
 }
 
 #[tokio::test]
