@@ -4249,9 +4249,9 @@ create or replace trigger gate_cursors_forward
 
 -- === Search functions ===
 
-create or replace function search_parties(p_words text, p_limit bigint)
+create or replace function search_parties(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4264,13 +4264,15 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from parties t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all')
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_parties_personal(p_words text, p_limit bigint)
+create or replace function search_parties_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4283,13 +4285,15 @@ begin
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from parties t
              where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all')
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_party_emails_personal(p_words text, p_limit bigint)
+create or replace function search_party_emails_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4302,13 +4306,15 @@ begin
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from party_emails t
              where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all')
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_units(p_words text, p_limit bigint)
+create or replace function search_units(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4321,13 +4327,16 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from units t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'unit' and (t."id" = any(p_units)))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_locations(p_words text, p_limit bigint)
+create or replace function search_locations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4340,13 +4349,15 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from locations t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all')
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_legal_entities(p_words text, p_limit bigint)
+create or replace function search_legal_entities(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4359,13 +4370,16 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from legal_entities t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'unit' and (t."unit_id" = any(p_units)))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_events(p_words text, p_limit bigint)
+create or replace function search_events(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4378,13 +4392,18 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from events t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."owner_id" = p_user)
+                  or p_reach = 'team' and (t."owner_id" = p_user or t."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))
+                  or p_reach = 'unit' and (t."owner_id" = p_user or t."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or t."unit_id" = any(p_units)))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_ticket_types(p_words text, p_limit bigint)
+create or replace function search_ticket_types(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4397,13 +4416,18 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from ticket_types t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
+                  or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
+                  or p_reach = 'unit' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or above1."unit_id" = any(p_units)))))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_ticket_orders(p_words text, p_limit bigint)
+create or replace function search_ticket_orders(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4416,13 +4440,18 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from ticket_orders t
              where t.search @@ v_query and t.org_id = v_tenant
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
+                  or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
+                  or p_reach = 'unit' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or above1."unit_id" = any(p_units)))))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_ticket_orders_personal(p_words text, p_limit bigint)
+create or replace function search_ticket_orders_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4435,13 +4464,18 @@ begin
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from ticket_orders t
              where t.search_personal @@ v_query and t.org_id = v_tenant
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
+                  or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
+                  or p_reach = 'unit' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or above1."unit_id" = any(p_units)))))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_event_registrations(p_words text, p_limit bigint)
+create or replace function search_event_registrations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4454,13 +4488,18 @@ begin
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from event_registrations t
              where t.search @@ v_query and t.org_id = v_tenant
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
+                  or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
+                  or p_reach = 'unit' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or above1."unit_id" = any(p_units)))))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
-create or replace function search_event_registrations_personal(p_words text, p_limit bigint)
+create or replace function search_event_registrations_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
 returns table (found_id uuid, found_rank bigint)
-language plpgsql stable security definer
+language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
 set plan_cache_mode = force_custom_plan
 as $$
@@ -4473,8 +4512,13 @@ begin
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from event_registrations t
              where t.search_personal @@ v_query and t.org_id = v_tenant
-             limit p_limit) c
-     order by 2 desc, 1 desc;
+               and (p_reach = 'all'
+                  or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
+                  or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
+                  or p_reach = 'unit' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null) or above1."unit_id" = any(p_units)))))
+             limit 20000) c
+     order by 2 desc, 1 desc
+     limit p_limit;
 end
 $$;
 
