@@ -306,6 +306,22 @@ async fn an_import_whose_job_is_canceled_is_canceled() {
 }
 
 #[tokio::test]
+async fn an_import_whose_job_is_dead_has_failed() {
+    let house = House::open().await;
+    let sent = house.upload("/crates", "", "name,code\nA,a\n").await.is(202);
+    // Its workers died, as often as a job may be begun.
+    let admin = crate::hall::database().await.superuser().await.unwrap();
+    let sql = "update job_queue set attempts = 5 where org_id = $1 and name = 'csv.import'";
+    assert_eq!(admin.execute(sql, &[&house.org.id]).await.unwrap(), 1);
+    house.org.work().await.unwrap();
+    let import = house.import(&sent.id()).await;
+    assert_eq!(import["status"], "failed", "{import}");
+    assert_eq!(import["error"]["code"], "timed_out", "{import}");
+    assert_eq!(house.contents(&sent.id()).await, 0);
+    house.post(&format!("/imports/{}/commit", sent.id()), json!({})).await.is(409);
+}
+
+#[tokio::test]
 async fn faults_are_cut_and_counted_by_batch() {
     let house = House::open().await;
     let mut file = "name,code,grade,weight\n".to_owned();

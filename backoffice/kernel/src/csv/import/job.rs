@@ -14,14 +14,16 @@ use super::trial::{self, Ground};
 use super::{Import, May, Mode, stage, undo, write};
 use crate::cx::Cx;
 use crate::error::{Code, Error, Result};
-use crate::jobs::{Job, JobRun};
+use crate::jobs::{DeadJob, Job, JobRun};
 
 /// 200,000 rows of a wide table with rules, three times over.
 const JOB_TIME: SignedDuration = SignedDuration::from_mins(30);
 const ATTEMPTS_MAX: u32 = 5;
 
-pub(crate) const JOB: Job =
-    Job::new("csv.import", |job| Box::pin(run(job))).time(JOB_TIME).attempts(ATTEMPTS_MAX);
+pub(crate) const JOB: Job = Job::new("csv.import", |job| Box::pin(run(job)))
+    .time(JOB_TIME)
+    .attempts(ATTEMPTS_MAX)
+    .on_dead(|cx, dead| Box::pin(told(cx, dead)));
 
 #[derive(Deserialize)]
 struct Payload {
@@ -30,21 +32,24 @@ struct Payload {
 
 async fn run(job: JobRun) -> Result<Value> {
     let Payload { import_id } = job.parse()?;
-    let error = match work(&job, import_id).await {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    if error.code() == Code::Canceled {
-        ended(&job, import_id, "canceled", None).await?;
-        // Somebody canceled the job, or the import alone: then the job has done what was asked.
-        return if job.is_canceled() { Err(error) } else { Ok(json!({"status": "canceled"})) };
+    match work(&job, import_id).await {
+        // Somebody canceled the import and not its job: the job has done what was asked.
+        Err(error) if error.code() == Code::Canceled && !job.is_canceled() => {
+            let mut cx = job.begin().await?;
+            let ended = ended(&mut cx, import_id, "canceled", Value::Null).await;
+            cx.finish(ended).await?;
+            Ok(json!({"status": "canceled"}))
+        }
+        ended => ended,
     }
-    let lost = error.code() == Code::Conflict || error.is_retryable();
-    let again = error.code().status() >= 500 && job.attempt() < ATTEMPTS_MAX;
-    if !lost && !again {
-        ended(&job, import_id, "failed", Some(&error)).await?;
-    }
-    Err(error)
+}
+
+/// The job came to a bad end, and nobody else will say so.
+async fn told(cx: &mut Cx, dead: &DeadJob) -> Result<()> {
+    let payload = Payload::deserialize(&dead.payload);
+    let Payload { import_id } = payload.map_err(|cause| Error::internal(cause.to_string()))?;
+    let status = if dead.state == "canceled" { "canceled" } else { "failed" };
+    ended(cx, import_id, status, dead.error.clone()).await
 }
 
 async fn work(job: &JobRun, id: Uuid) -> Result<Value> {
@@ -66,22 +71,17 @@ async fn work(job: &JobRun, id: Uuid) -> Result<Value> {
 }
 
 /// The import has come to an end that is none: nobody works on it any more, and its contents go.
-async fn ended(job: &JobRun, id: Uuid, status: &str, error: Option<&Error>) -> Result<()> {
-    let mut cx = job.begin().await?;
-    let ended = async {
-        let import = Import::lock(&cx, id).await?;
-        if ["checking", "importing", "undoing"].contains(&import.status.as_str()) {
-            let fields = [
-                ("status", json!(status)),
-                ("error", error.map_or(Value::Null, |error| error.problem(cx.request_id))),
-                ("finished_at", json!(cx.now.to_string())),
-            ];
-            cx.set(&IMPORT, id, &fields).await?;
-        }
-        stage::empty(&cx, id).await
-    };
-    let ended = ended.await;
-    cx.finish(ended).await
+async fn ended(cx: &mut Cx, id: Uuid, status: &str, error: Value) -> Result<()> {
+    let import = Import::lock(cx, id).await?;
+    if ["checking", "importing", "undoing"].contains(&import.status.as_str()) {
+        let fields = [
+            ("status", json!(status)),
+            ("error", error),
+            ("finished_at", json!(cx.now.to_string())),
+        ];
+        cx.set(&IMPORT, id, &fields).await?;
+    }
+    stage::empty(cx, id).await
 }
 
 fn canceled() -> Error {

@@ -146,8 +146,9 @@ async fn taken(cx: &Cx, entity: &Entity, unique: &Unique, ids: &[Uuid]) -> Resul
     let sql = format!(
         "select distinct x.id from pg_temp.\"{name}\" x join public.\"{name}\" p \
          on p.org_id = x.org_id and {} and p.id <> x.id{living} \
-         where x.org_id = $1 and x.id = any($2) and not exists \
-         (select from pg_temp.\"{name}\" moved where moved.org_id = p.org_id and moved.id = p.id)",
+         where x.org_id = $1 and x.id = any($2) and \
+         (select true from pg_temp.\"{name}\" moved \
+          where moved.org_id = p.org_id and moved.id = p.id) is null",
         same.join(" and "),
         name = entity.name
     );

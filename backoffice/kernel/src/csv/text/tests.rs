@@ -87,6 +87,24 @@ fn what_is_no_csv_is_refused_at_its_place() {
     assert_eq!(refuse(&vec![b'a'; RECORD_BYTES_MAX + 1]).2, "a record is longer than 1 MiB");
 }
 
+#[test]
+fn what_was_written_is_not_too_long_to_be_read() {
+    // Quotes are doubled on the way out: twice the bytes, and still one cell of 1 MiB.
+    let quotes = Cell::text("\"".repeat(RECORD_BYTES_MAX - 1));
+    for separator in [Some(b','), None] {
+        let mut out = Vec::new();
+        write_record([&quotes].into_iter(), b',', &mut out);
+        assert_eq!(read(&out, separator).unwrap(), [[quotes.clone()]]);
+    }
+    // A record with as many cells as there may be, and the number of its row.
+    let cells = vec![Cell::text("x"); CELLS_MAX + 1];
+    let mut out = Vec::new();
+    write_record(cells.iter(), b',', &mut out);
+    let mut records = Vec::new();
+    Reader::numbered().push(&out, &mut records).unwrap();
+    assert_eq!(records[0].cells, cells);
+}
+
 fn cell() -> impl Strategy<Value = Cell> {
     let text = prop_oneof![Just(String::new()), "[a-c\",;\t\r\n' =\u{feff}é]{0,12}", "\\PC{0,20}",];
     (text, any::<bool>()).prop_map(|(text, quoted)| Cell { text, quoted })
