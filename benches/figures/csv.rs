@@ -36,6 +36,7 @@ async fn main() -> ExitCode {
     let server = TestServer::start(registry, &house.db).await.expect("the service starts");
     let client = server.client.with_bearer(house.org.token.expose());
 
+    let before = server_cpu(&house).await;
     let (begun, cpu) = (Instant::now(), cpu_ns());
     let sent = client.file("POST", "/api/v1/goods/import", Some(&file)).await;
     let (status, answer) = sent.expect("the file is answered");
@@ -56,12 +57,14 @@ async fn main() -> ExitCode {
     assert_eq!((&done["status"], &done["rows_create"]), (&json!("done"), &json!(ROWS)), "{done}");
     let written = begun.elapsed();
     let own_cpu = Duration::from_nanos(cpu_ns() - cpu);
+    let after = server_cpu(&house).await;
 
     phase("floor: COPY of the same file", floor);
     phase("upload", uploaded);
     phase("check", tried - uploaded);
     phase("write", written - tried);
     phase("all, CPU of this process", own_cpu);
+    phase("all, CPU of the database's", after.saturating_sub(before));
     let times = written.as_millis() / floor.as_millis().max(1);
     say(&format!("the whole takes {times} times the floor"));
     server.end().await.expect("the service ends");
@@ -97,6 +100,22 @@ fn file() -> String {
         debug_assert!(written.is_ok(), "writing to a string cannot fail");
     }
     file
+}
+
+/// CPU time that the database's processes of this house have had so far: what a busy machine does
+/// not change.
+async fn server_cpu(house: &House) -> Duration {
+    let admin = house.db.superuser().await.expect("the superuser can connect");
+    let sql = "select pid from pg_stat_activity where datname = current_database()";
+    let rows = admin.query(sql, &[]).await.expect("sessions can be listed");
+    let of = |row: &kernel::db::Row| {
+        let pid: i32 = row.try_get(0).ok()?;
+        let text = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let spent = rows.iter().filter_map(of).sum();
+    admin.close().await;
+    Duration::from_nanos(spent)
 }
 
 /// How long the server alone takes for the bytes.

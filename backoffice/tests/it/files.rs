@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use kernel::action::On;
 use kernel::db::Admin;
 use kernel::entity::{Access, Entity, Field, Kind, Scope};
 use kernel::registry::Member;
-use kernel::testkit::{CATALOGUE_TOKEN, Client, JOURNAL_TOKEN, TestDb, TestOrg, python};
+use kernel::testkit::{CATALOGUE_TOKEN, JOURNAL_TOKEN, TestDb, TestOrg, python};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -285,7 +286,7 @@ fn parsed(file: &str) -> Vec<Vec<String>> {
 async fn every_importable_table_goes_out_and_in_unchanged() {
     let db: &TestDb = database().await;
     let mut broken = Broken::default();
-    assert_eq!(formulas("a;=1,b"), ["=1", "=1,b"], "the judge finds what there is");
+    assert_eq!(formulas("a;=1,b"), ["=1,b"], "the judge finds what there is");
     let (mut covered, mut alone) = (0, 0);
     let seed: u64 = 20_261_121;
     for (place, member) in importable().into_iter().enumerate() {
@@ -334,7 +335,9 @@ async fn every_importable_table_goes_out_and_in_unchanged() {
 #[tokio::test]
 async fn files_of_another_writer_are_read() {
     let stage = Stage::open(registry(), database().await).await;
-    let texts: Vec<&str> = NASTY.iter().copied().filter(|text| !text.starts_with('\'')).collect();
+    // An apostrophe where our own marker would stand is read as it.
+    let marked = |text: &&str| text.starts_with('\'') || text.contains("'=");
+    let texts: Vec<&str> = NASTY.iter().copied().filter(|text| !marked(text)).collect();
     let script = "import csv, io, json, sys\n\
         texts = json.load(sys.stdin)\n\
         files = []\n\
@@ -411,6 +414,28 @@ impl Server {
         server
     }
 
+    /// Names and bytes in what an export of parties answers, to its end.
+    async fn export(&self, query: &str, token: &str) -> (u64, u64) {
+        let address = self.url.strip_prefix("http://").unwrap().to_owned();
+        let ask = format!(
+            "GET /api/v1/parties/export?{query} HTTP/1.1\r\nHost: {address}\r\n\
+             Authorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        let read = move || {
+            let mut stream = TcpStream::connect(&address).unwrap();
+            stream.write_all(ask.as_bytes()).unwrap();
+            let mut all = Vec::new();
+            stream.read_to_end(&mut all).unwrap();
+            all
+        };
+        let all = tokio::task::spawn_blocking(read).await.unwrap();
+        assert!(all.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&all[..200]));
+        // The last piece of a transfer that was not cut off (RFC 9112, 7.1).
+        assert!(all.ends_with(b"\r\n0\r\n\r\n"), "the file was cut off");
+        let names = all.windows(4).filter(|four| four == b"Name").count();
+        (names as u64, all.len() as u64)
+    }
+
     /// The most memory that the process has had, in bytes (proc(5), `VmHWM`).
     fn peak_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
@@ -438,19 +463,13 @@ async fn a_long_export_takes_no_more_memory_than_a_short_one() {
     stage.admin.execute(fill, &[&stage.ours.id, &MANY_ROWS, &NAME_CHARS]).await.unwrap();
     stage.admin.batch("commit").await.unwrap();
     let server = Server::start(db).await;
-    let client = Client::new(&server.url).unwrap().with_bearer(stage.ours.token.expose());
-    let export = async |path: &str| {
-        let (status, file) = client.file("GET", path, None).await.unwrap();
-        assert_eq!(status, 200, "{file}");
-        file
-    };
-    let few = export("/api/v1/parties/export?filter[name][starts]=Name%2099999").await;
-    assert!(few.lines().count() < 20, "{few}");
+    let token = stage.ours.token.expose();
+    let (few, _) = server.export("sort=id&filter[name][starts]=Name%2099999", token).await;
+    assert!(few < 20, "{few} names");
     let before = server.peak_bytes();
-    let many = export("/api/v1/parties/export").await;
-    let lines = i64::try_from(many.lines().count()).unwrap();
-    assert!(MANY_ROWS < lines, "{lines} lines");
+    let (names, bytes) = server.export("sort=id", token).await;
+    assert_eq!(i64::try_from(names).unwrap(), MANY_ROWS);
     let growth = server.peak_bytes() - before;
-    assert!(growth < GROWTH_BYTES_MAX, "{growth} bytes more for a file of {}", many.len());
-    assert!(GROWTH_BYTES_MAX < many.len() as u64 / 4, "the file is too short to tell");
+    assert!(growth < GROWTH_BYTES_MAX, "{growth} bytes more for a file of {bytes}");
+    assert!(GROWTH_BYTES_MAX < bytes / 4, "the file is too short to tell");
 }

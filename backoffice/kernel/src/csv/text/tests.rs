@@ -94,7 +94,9 @@ fn what_was_written_is_not_too_long_to_be_read() {
     for separator in [Some(b','), None] {
         let mut out = Vec::new();
         write_record([&quotes].into_iter(), b',', &mut out);
-        assert_eq!(read(&out, separator).unwrap(), [[quotes.clone()]]);
+        let records = read(&out, separator).unwrap();
+        // Not compared by a macro that would print it.
+        assert!(records.len() == 1 && records[0].len() == 1 && records[0][0].text == quotes.text);
     }
     // A record with as many cells as there may be, and the number of its row.
     let cells = vec![Cell::text("x"); CELLS_MAX + 1];
