@@ -256,7 +256,7 @@ fn writable(entity: &Entity, file: &str) -> BTreeMap<String, Vec<(String, String
 }
 
 /// Cells that begin like a formula to Python's reader, whatever separator it is told and whether or
-/// not it knows quotes: programs guess both. Numbers and telephone numbers are none.
+/// not it knows quotes: programs guess both. Amounts and telephone numbers are none.
 fn formulas(file: &str) -> Vec<String> {
     let script = "import csv, io, json, re, sys\n\
         text = sys.stdin.buffer.read().decode('utf-8')\n\
@@ -266,7 +266,7 @@ fn formulas(file: &str) -> Vec<String> {
         \x20       for row in csv.reader(io.StringIO(text, newline=''), delimiter=separator, quoting=quoting):\n\
         \x20           for cell in row:\n\
         \x20               bare = cell.strip(' \"')\n\
-        \x20               if re.match(r'[=+@-]', bare) and not re.fullmatch(r'[+-][0-9 ./()-]+', bare):\n\
+        \x20               if re.match(r'[=+@-]', bare) and not re.fullmatch(r'[+-][0-9 ./()-]+( [A-Z]{3})?', bare):\n\
         \x20                   found.add(cell)\n\
         print(json.dumps(sorted(found)))";
     serde_json::from_str(&python(script, file).unwrap()).unwrap()
