@@ -430,7 +430,7 @@ fn retention(entity: &Entity, report: &mut dyn FnMut(String)) {
             report(format!("rows cannot leave so long after {}", rule.after));
         }
         for name in rule.empties {
-            if !entity.field(name).is_some_and(|field| !field.required) {
+            if entity.field(name).is_none_or(|field| field.required) {
                 report(format!("{name} cannot be emptied"));
             }
         }
