@@ -100,28 +100,59 @@ fn tell_covered(chosen: &[Operation], seen: &Value) {
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlmap() {
     let door = Door::open();
-    let control = inject(&door.url("/?name=Ada"), "name", None, "SQLite").await;
+    let control = Attempt { url: door.url("/?name=Ada"), ..Attempt::default() };
+    let control = inject(&control, "name", "SQLite").await;
     assert!(control.contains("is vulnerable") || control.contains("injectable"), "{control}");
     assert!(control.contains("identified the following injection point"), "{control}");
 
     let stage = Stage::open(registry(), database().await).await;
     plant(&stage).await;
-    let token = stage.ours.token.expose();
-    for (parameter, value) in probes() {
-        let url = format!("{}/api/v1/parties?{parameter}={value}", stage.server.url);
-        let text = inject(&url, parameter, Some(token), "PostgreSQL").await;
-        println!("sqlmap: {parameter}: {}", text.lines().count());
-        assert!(text.contains("do not appear to be injectable"), "{parameter}:\n{text}");
-        assert!(!text.contains("identified the following injection point"), "{text}");
+    let client = stage.client(&stage.ours);
+    let first = client.get("/api/v1/parties?limit=1&sort=name").await.unwrap().body;
+    let cursor = first["page"]["next"].as_str().unwrap().to_owned();
+    let token = Some(stage.ours.token.expose());
+    let mut tried = 0;
+    for (parameter, query) in probes(&cursor) {
+        let url = format!("{}/api/v1/parties?{query}", stage.server.url);
+        let attempt = Attempt { url, token, ..Attempt::default() };
+        holds(parameter, &inject(&attempt, parameter, "PostgreSQL").await);
+        tried += 1;
     }
+    let url = format!("{}/api/v1/parties", stage.server.url);
+    let body = Some(r#"{"kind": "person", "name": "Ada*"}"#);
+    holds("body", &inject(&Attempt { url, token, body }, "", "PostgreSQL").await);
+    println!("sqlmap: {tried} parameters and a body");
 }
 
-/// A filter, and the search where the API has one.
-fn probes() -> Vec<(&'static str, &'static str)> {
-    vec![("filter[name][contains]", "name"), ("sort", "name")]
+/// The judge tried and found nothing.
+#[track_caller]
+fn holds(parameter: &str, text: &str) {
+    println!("sqlmap: {parameter}: {} lines", text.lines().count());
+    assert!(text.contains("do not appear to be injectable"), "{parameter}:\n{text}");
+    assert!(!text.contains("identified the following injection point"), "{parameter}:\n{text}");
 }
 
-async fn inject(url: &str, parameter: &str, token: Option<&str>, dbms: &str) -> String {
+/// Every parameter of a list whose value comes near SQL, with a whole query around it.
+fn probes(cursor: &str) -> Vec<(&'static str, String)> {
+    vec![
+        ("filter[name][contains]", "filter[name][contains]=name".to_owned()),
+        ("where", "where=%7B%22name%22%3A%7B%22contains%22%3A%22name%22%7D%7D".to_owned()),
+        ("q", "q=name".to_owned()),
+        ("sort", "sort=name".to_owned()),
+        ("fields", "fields=name".to_owned()),
+        ("cursor", format!("limit=1&sort=name&cursor={cursor}")),
+    ]
+}
+
+#[derive(Default)]
+struct Attempt<'a> {
+    url: String,
+    token: Option<&'a str>,
+    /// JSON with a star where to try.
+    body: Option<&'a str>,
+}
+
+async fn inject(attempt: &Attempt<'_>, parameter: &str, dbms: &str) -> String {
     let run = Scratch::new("sqlmap");
     let mut judge = Command::new("timeout");
     judge
@@ -129,11 +160,20 @@ async fn inject(url: &str, parameter: &str, token: Option<&str>, dbms: &str) -> 
         .arg(SECONDS_MAX)
         .arg(beside_python("sqlmap"))
         .args(["--batch", "--flush-session", "--disable-coloring", "--level", "2", "--risk", "1"])
-        .args(["--threads", "2", "--time-sec", "2", "--dbms", dbms, "-u", url, "-p", parameter])
+        .args(["--threads", "2", "--time-sec", "2", "--dbms", dbms, "-u", &attempt.url])
         .args(["--output-dir", &run.0.display().to_string()]);
-    if let Some(token) = token {
-        judge.args(["--headers", &format!("Authorization: Bearer {token}")]);
-        judge.args(["--ignore-code", "400"]);
+    match attempt.body {
+        Some(body) => {
+            judge.args(["--data", body, "--method", "POST"]);
+        }
+        None => {
+            judge.args(["-p", parameter]);
+        }
+    }
+    if let Some(token) = attempt.token {
+        let media = attempt.body.map_or("", |_| "\nContent-Type: application/json");
+        judge.args(["--headers", &format!("Authorization: Bearer {token}{media}")]);
+        judge.args(["--ignore-code", "400,422"]);
     }
     words(&wait(judge).await)
 }
