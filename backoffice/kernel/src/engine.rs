@@ -107,20 +107,26 @@ fn select_list(
     alias: Option<&str>,
     params: &mut Vec<Bound>,
 ) -> String {
-    let within = |reach| access.within_sql(reach, alias, params);
-    let mut list: Vec<String> = reaches(columns).into_iter().map(within).collect();
-    let of = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
+    let mut list = String::with_capacity(columns.len() * 24);
+    let put = |list: &mut String, parts: &[&str]| {
+        list.push_str(if list.is_empty() { "" } else { ", " });
+        parts.iter().for_each(|part| list.push_str(part));
+    };
+    for reach in reaches(columns) {
+        put(&mut list, &[&access.within_sql(reach, alias, params)]);
+    }
+    let (of, dot) = alias.map_or(("", ""), |alias| (alias, "."));
     for Column { name, kind, custom_of, .. } in columns {
         if let Some(table) = custom_of {
-            list.push(crate::custom::shown_sql(table, access, alias, params));
+            put(&mut list, &[&crate::custom::shown_sql(table, access, alias, params)]);
             continue;
         }
-        list.push(format!("{of}\"{name}\""));
+        put(&mut list, &[of, dot, "\"", name, "\""]);
         if let Some(second) = second_column(*kind, name) {
-            list.push(format!("{of}\"{second}\""));
+            put(&mut list, &[of, dot, "\"", &second, "\""]);
         }
     }
-    list.join(", ")
+    list
 }
 
 /// Amounts have a currency beside them and are comparable within it only.

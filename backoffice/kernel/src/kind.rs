@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::entity::Kind;
 use crate::error::Code;
-use crate::kind_sql::{JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX, RATE_SCALE};
+use crate::kind_sql::{self, JSON_BYTES_MAX, LIST_TEXT_CHARS_MAX, RATE_SCALE, Stored};
 use crate::param::Param;
 
 pub(crate) use canonical::canonical;
@@ -49,33 +49,17 @@ fn below(mut refusal: Refusal, path: &str) -> Refusal {
 
 /// Type of the kind's (first) column.
 pub(crate) fn pg_type(kind: Kind) -> Type {
-    match kind {
-        Kind::Text { .. }
-        | Kind::Slug
-        | Kind::Email
-        | Kind::Phone
-        | Kind::Url
-        | Kind::Currency
-        | Kind::Country
-        | Kind::Language
-        | Kind::TimeZone
-        | Kind::Rrule
-        | Kind::Choice(_) => Type::TEXT,
-        Kind::Bool => Type::BOOL,
-        Kind::Integer { .. } | Kind::Duration => Type::INT8,
-        Kind::Money
-        | Kind::Price
-        | Kind::Decimal { .. }
-        | Kind::Percent { .. }
-        | Kind::Rate
-        | Kind::Quantity { .. }
-        | Kind::Geo => Type::NUMERIC,
-        Kind::Date => Type::DATE,
-        Kind::Instant => Type::TIMESTAMPTZ,
-        Kind::Link { .. } | Kind::Id | Kind::File => Type::UUID,
-        Kind::Json => Type::JSONB,
-        Kind::Bytes { .. } => Type::BYTEA,
-        Kind::TextList { .. } => Type::TEXT_ARRAY,
+    match kind_sql::stored(kind) {
+        Stored::Text => Type::TEXT,
+        Stored::Bool => Type::BOOL,
+        Stored::Whole => Type::INT8,
+        Stored::Number { .. } => Type::NUMERIC,
+        Stored::Date => Type::DATE,
+        Stored::Instant => Type::TIMESTAMPTZ,
+        Stored::Uuid => Type::UUID,
+        Stored::Json => Type::JSONB,
+        Stored::Bytes => Type::BYTEA,
+        Stored::Texts => Type::TEXT_ARRAY,
     }
 }
 

@@ -66,7 +66,24 @@ pub fn columns(field: &Field) -> Vec<Column> {
     vec![main, second]
 }
 
-pub fn sql_type(kind: Kind) -> String {
+/// How the kind's (first) column stores a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Text,
+    Bool,
+    Whole,
+    Number { digits: u32, scale: u32 },
+    Date,
+    Instant,
+    Uuid,
+    Json,
+    Bytes,
+    Texts,
+}
+
+/// The one place that says so; SQL's and the wire's names of types follow from it.
+pub(crate) fn stored(kind: Kind) -> Stored {
+    let number = |digits: u32, scale: u8| Stored::Number { digits, scale: u32::from(scale) };
     match kind {
         Kind::Text { .. }
         | Kind::Slug
@@ -78,21 +95,37 @@ pub fn sql_type(kind: Kind) -> String {
         | Kind::Language
         | Kind::TimeZone
         | Kind::Rrule
-        | Kind::Choice(_) => "text".to_owned(),
-        Kind::Bool => "boolean".to_owned(),
-        Kind::Integer { .. } | Kind::Duration => "bigint".to_owned(),
-        Kind::Money | Kind::Price => "numeric(19,4)".to_owned(),
-        Kind::Decimal { scale } | Kind::Quantity { scale } => format!("numeric(28,{scale})"),
-        Kind::Percent { scale } => format!("numeric({},{scale})", u32::from(scale) + 3),
-        Kind::Rate => format!("numeric(28,{RATE_SCALE})"),
-        Kind::Geo => format!("numeric({},{GEO_SCALE})", GEO_SCALE + 3),
-        Kind::Date => "date".to_owned(),
-        Kind::Instant => "timestamp with time zone".to_owned(),
-        Kind::Link { .. } | Kind::Id | Kind::File => "uuid".to_owned(),
-        Kind::Json => "jsonb".to_owned(),
-        Kind::Bytes { .. } => "bytea".to_owned(),
-        Kind::TextList { .. } => "text[]".to_owned(),
+        | Kind::Choice(_) => Stored::Text,
+        Kind::Bool => Stored::Bool,
+        Kind::Integer { .. } | Kind::Duration => Stored::Whole,
+        Kind::Money | Kind::Price => number(19, 4),
+        Kind::Decimal { scale } | Kind::Quantity { scale } => number(28, scale),
+        Kind::Percent { scale } => number(u32::from(scale) + 3, scale),
+        Kind::Rate => number(28, RATE_SCALE),
+        Kind::Geo => number(u32::from(GEO_SCALE) + 3, GEO_SCALE),
+        Kind::Date => Stored::Date,
+        Kind::Instant => Stored::Instant,
+        Kind::Link { .. } | Kind::Id | Kind::File => Stored::Uuid,
+        Kind::Json => Stored::Json,
+        Kind::Bytes { .. } => Stored::Bytes,
+        Kind::TextList { .. } => Stored::Texts,
     }
+}
+
+pub fn sql_type(kind: Kind) -> String {
+    match stored(kind) {
+        Stored::Text => "text",
+        Stored::Bool => "boolean",
+        Stored::Whole => "bigint",
+        Stored::Number { digits, scale } => return format!("numeric({digits},{scale})"),
+        Stored::Date => "date",
+        Stored::Instant => "timestamp with time zone",
+        Stored::Uuid => "uuid",
+        Stored::Json => "jsonb",
+        Stored::Bytes => "bytea",
+        Stored::Texts => "text[]",
+    }
+    .to_owned()
 }
 
 /// CHECK expression of a field, if its type says too little.

@@ -149,24 +149,33 @@ impl Tx {
         self.noted(all.map(|((), answer)| answer))
     }
 
-    /// For the statement after which a reader asks nothing more: COMMIT leaves in the same pipeline
-    /// when this is joined behind it. Under READ COMMITTED each statement sees its own moment, so a
-    /// reader that does ask more begins again and sees no less. Writers end by `commit` alone.
-    pub(crate) async fn end_reading(&self) -> Result<()> {
-        let ends =
-            || self.state.compare_exchange(OPEN, ENDING, Ordering::AcqRel, Ordering::Acquire);
-        if self.mode == Mode::Write || ends().is_err() {
-            return Ok(());
-        }
-        let answer = self.client()?.batch_execute("commit").await;
-        self.noted(answer)?;
-        self.ended();
-        Ok(())
+    /// Like `query_typed`, for the statement after which a reader asks nothing more: COMMIT leaves
+    /// behind it in the same pipeline, and nobody waits for its answer, since a reader has nothing to
+    /// lose. Under READ COMMITTED each statement sees its own moment, so a reader that does ask more
+    /// begins again and sees no less. Writers end by `commit` alone.
+    pub(crate) async fn query_last(&self, sql: &str, params: &[Bound]) -> Result<Vec<Row>> {
+        let found = tokio::select! {
+            biased;
+            found = self.query_typed(sql, params) => found?,
+            () = self.end_reading() => return Err(Error::internal("waiting has no end")),
+        };
+        // What was sent behind the answer needs no waiting for; something may have begun since.
+        let _was = self.state.compare_exchange(ENDING, CLOSED, Ordering::AcqRel, Ordering::Acquire);
+        Ok(found)
     }
 
-    /// The answer to the end came; something may have begun meanwhile.
-    fn ended(&self) {
-        let _was = self.state.compare_exchange(ENDING, CLOSED, Ordering::AcqRel, Ordering::Acquire);
+    /// Sends COMMIT at the first poll, and never ends.
+    async fn end_reading(&self) {
+        let ends =
+            || self.state.compare_exchange(OPEN, ENDING, Ordering::AcqRel, Ordering::Acquire);
+        if self.mode == Mode::Read
+            && let Ok(client) = self.client()
+            && ends().is_ok()
+            && let Err(cause) = client.batch_execute("commit").await
+        {
+            tracing::debug!(%cause, "a reader's end was not answered");
+        }
+        std::future::pending().await
     }
 
     pub(crate) fn statements(&self) -> u32 {

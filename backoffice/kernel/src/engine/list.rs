@@ -72,7 +72,7 @@ pub(crate) async fn one(
     push(&mut source.place, &format!(" and t.\"id\" = ${}", params.len()));
     let rows = Rows::new(list, &[])?;
     let sql = rows.sql(&source, "", &mut params);
-    let (found, ()) = tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
+    let found = cx.query_last(&sql, &params).await?;
     let row = found.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
     rows.write(row, &mut out)?;
@@ -108,7 +108,7 @@ impl Source {
         }
     }
 
-    /// ` with …`, so that rows and count search once; `from_with` goes with it.
+    /// ` with …`, so that rows and count search once; `behind_with` goes with it.
     fn with(&self) -> String {
         let call = self.found.as_ref();
         call.map_or_else(String::new, |call| {
@@ -116,7 +116,7 @@ impl Source {
         })
     }
 
-    fn from_with(&self) -> String {
+    fn behind_with(&self) -> String {
         match self.found {
             Some(_) => self.joined("\"@s\""),
             None => self.text(),
@@ -192,8 +192,7 @@ impl List<'_> {
         let limit = params.len();
         let tail = format!(" order by {} limit ${limit}", query.order_sql(&mut params));
         let sql = rows.sql(&source, &tail, &mut params);
-        let (found, ()) =
-            tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
+        let found = cx.query_last(&sql, &params).await?;
         let count = counted.count(cx, found.first(), query.after.is_none()).await?;
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let page = found.get(..found.len().min(most)).unwrap_or_default();
@@ -207,7 +206,7 @@ impl List<'_> {
             rows.write(row, &mut out)?;
         }
         let last = if found.len() > most { page.last() } else { None };
-        let next = last.map(|row| query.cursor(rows.keys(row)?)).transpose()?;
+        let next = last.map(|row| query.cursor(&rows.keys(row)?)).transpose()?;
         write_end(&mut out, next, &count)?;
         Ok(out)
     }
@@ -236,15 +235,23 @@ fn found(entity: &Entity, search: &Search, access: &Access, params: &mut Vec<Bou
     format!("{function}({})", places.join(", "))
 }
 
-/// The values of sort keys from columns that begin at `index`, as JSON.
-fn key_values(row: &tokio_postgres::Row, index: usize, sort: &[SortKey]) -> Result<Vec<Value>> {
-    let mut values = Vec::with_capacity(sort.len());
+/// The values of sort keys from columns that begin at `index`, as a JSON array of texts and nulls.
+fn key_values(row: &tokio_postgres::Row, index: usize, sort: &[SortKey]) -> Result<Vec<u8>> {
+    let mut values = Vec::with_capacity(64);
     for (n, key) in sort.iter().enumerate() {
-        let mut text = Vec::new();
-        kind::encode(row, index + n, key.kind, &mut text)?;
-        let value = serde_json::from_slice(&text)
-            .map_err(|cause| Error::internal(format!("the engine wrote broken JSON: {cause}")))?;
-        values.push(value);
+        values.push(if n == 0 { b'[' } else { b',' });
+        let start = values.len();
+        kind::encode(row, index + n, key.kind, &mut values)?;
+        match values.get(start) {
+            Some(b'"' | b'n') => {}
+            // A number or a truth.
+            Some(b'-' | b'0'..=b'9' | b't' | b'f') => {
+                values.insert(start, b'"');
+                values.push(b'"');
+            }
+            _ => return Err(Error::internal("a sort key is no plain value")),
+        }
     }
+    values.push(b']');
     Ok(values)
 }

@@ -63,7 +63,7 @@ pub(super) fn integer(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
 }
 
 /// Text of a jsonb value: one version byte, then the text.
-pub(super) fn json<'a>(raw: &'a [u8]) -> Result<&'a [u8], Broken> {
+pub(super) fn json(raw: &[u8]) -> Result<&[u8], Broken> {
     match raw.split_first() {
         Some((1, text)) => Ok(text),
         _ => Err("unknown version of jsonb".into()),

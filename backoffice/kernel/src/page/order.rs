@@ -1,9 +1,11 @@
 //! The order of a list and the cursor that continues it. A cursor holds the last row's keys, the
 //! moment at which the list began, and a hash of what the list is, so it fits one list only.
 
+use std::io::Write;
+
 use data_encoding::BASE64URL_NOPAD;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Asking, ListQuery, Shape};
@@ -261,16 +263,14 @@ impl ListQuery {
         order_sql(&self.sort, params)
     }
 
-    /// Continues behind a row, given its keys as JSON.
-    pub(crate) fn cursor(&self, keys: Vec<Value>) -> Result<String> {
-        let text = |value| match value {
-            Value::Null | Value::String(_) => Ok(value),
-            Value::Bool(_) | Value::Number(_) => Ok(Value::String(value.to_string())),
-            _ => Err(Error::internal("a sort key is no plain value")),
-        };
-        let keys: Vec<Value> = keys.into_iter().map(text).collect::<Result<_>>()?;
-        let cursor = json!({"h": self.hash, "k": keys, "t": self.at.as_microsecond()});
-        Ok(BASE64URL_NOPAD.encode(cursor.to_string().as_bytes()))
+    /// Continues behind a row, given its keys as a JSON array of texts and nulls.
+    pub(crate) fn cursor(&self, keys: &[u8]) -> Result<String> {
+        let mut text = Vec::with_capacity(keys.len() + 64);
+        write!(text, "{{\"h\":\"{}\",\"t\":{},\"k\":", self.hash, self.at.as_microsecond())
+            .map_err(|cause| Error::internal(cause.to_string()))?;
+        text.extend_from_slice(keys);
+        text.push(b'}');
+        Ok(BASE64URL_NOPAD.encode(&text))
     }
 }
 

@@ -61,6 +61,9 @@ async fn trees_nest_and_keep_what_is_above_a_match() {
     }
 }
 
+/// Place, query, shape of its tree.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 #[tokio::test]
 async fn the_tree_of_a_child_collection_holds_that_collection() {
     let house = House::open().await;
@@ -72,7 +75,7 @@ async fn the_tree_of_a_child_collection_holds_that_collection() {
     hall(&house, "z", &other, json!({"inside_id": c})).await;
     let here = house.get(&format!("/halls/{a}")).await.is(200).body["place_id"].clone();
     let here = here.as_str().unwrap();
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case<'_>] = &[
         (here, &[], "a(b(c)d)e"),
         (&other, &[], "x(y)z"),
         (&other, &[("filter[name]", "y")], "x'(y)"),

@@ -15,14 +15,14 @@ pub(super) struct Counted {
     /// ` from … where …`, and the same behind `with`.
     source: String,
     with: String,
-    from_with: String,
+    behind_with: String,
     params: Vec<Bound>,
 }
 
 impl Counted {
     pub(super) fn new(source: &Source, params: &[Bound], count: Count) -> Self {
-        let (with, from_with) = (source.with(), source.from_with());
-        Self { count, source: source.text(), with, from_with, params: params.to_vec() }
+        let (with, behind_with) = (source.with(), source.behind_with());
+        Self { count, source: source.text(), with, behind_with, params: params.to_vec() }
     }
 
     /// A sub-select for the statement of the rows: the number of rows, up to one more than is
@@ -32,7 +32,8 @@ impl Counted {
         let Count::UpTo(most) = self.count else { return None };
         params.push(page::limit_bound(most.saturating_add(1)));
         let limit = params.len();
-        let rows = format!("(select count(*) from (select 1{} limit ${limit}) c)", self.from_with);
+        let rows =
+            format!("(select count(*) from (select 1{} limit ${limit}) c)", self.behind_with);
         if self.with.is_empty() {
             return Some(rows);
         }

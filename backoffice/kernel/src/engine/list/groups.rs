@@ -52,7 +52,7 @@ pub(super) async fn page(list: List<'_>, groups: &Groups) -> Result<Vec<u8>> {
     let last = if found.len() > most { shown.last() } else { None };
     let key_place = first + width(groups) + 1;
     let next =
-        last.map(|row| query.cursor(key_values(row, key_place, &query.sort)?)).transpose()?;
+        last.map(|row| query.cursor(&key_values(row, key_place, &query.sort)?)).transpose()?;
     let total = total.first().ok_or_else(|| Error::internal("totals gave no row"))?;
     let count = match query.count {
         Count::None => Value::Null,

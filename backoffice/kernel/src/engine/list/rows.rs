@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -71,7 +70,7 @@ impl<'a> Rows<'a> {
         if let Some(count) = &self.counted {
             push(&mut inner, &format!(", {count} as \"@n\""));
         }
-        push(&mut inner, &format!("{}{tail}", source.from_with()));
+        push(&mut inner, &format!("{}{tail}", source.behind_with()));
         let with = source.with();
         if self.includes.is_empty() {
             return format!("{with}{inner}");
@@ -168,8 +167,8 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// The row's values of the order.
-    pub(super) fn keys(&self, row: &Row) -> Result<Vec<Value>> {
+    /// The row's values of the order, as `ListQuery::cursor` takes them.
+    pub(super) fn keys(&self, row: &Row) -> Result<Vec<u8>> {
         key_values(row, self.layout.width(), self.sort)
     }
 

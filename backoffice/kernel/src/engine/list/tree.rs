@@ -27,8 +27,7 @@ pub(super) async fn page(list: List<'_>, branch: &Branch) -> Result<Vec<u8>> {
     let mut params = Vec::new();
     let rows = Rows::new(list, &[])?;
     let sql = sql(list, branch, &rows, &mut params);
-    let cx = list.cx;
-    let (found, ()) = tokio::try_join!(biased; cx.query_typed(&sql, &params), cx.end_reading())?;
+    let found = list.cx.query_last(&sql, &params).await?;
     if i64::try_from(found.len()).is_ok_and(|count| count > TREE_NODES_MAX) {
         let text =
             format!("the tree has more than {TREE_NODES_MAX} rows: say a root, a depth or filters");
