@@ -181,6 +181,10 @@ async fn migrate() -> Outcome {
     if report.applied.is_empty() {
         print("nothing to apply\n")?;
     }
+    let roles = kernel::accounts::refresh_built_in_roles(migrate_url(&settings)?).await?;
+    if 0 < roles {
+        print(&format!("{roles} built-in roles are as this release has them\n"))?;
+    }
     Ok(())
 }
 

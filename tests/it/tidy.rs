@@ -51,6 +51,65 @@ fn axum_is_named_in_http_modules_only() {
     demand_none(&faults);
 }
 
+/// Statements of actions that find a row by its id and may: file, the statement's beginning. Short by
+/// intent; each row was reached under the caller's rights before.
+const BY_ID: &[(&str, &str)] = &[
+    // A link of the input, which dispatch looks for, or the row of the path.
+    ("backoffice/domains/ticketing/src/actions/gate.rs", "select number from events where id = $1"),
+    // Among those that `cx.reached` found.
+    ("backoffice/domains/ticketing/src/actions/registrations.rs", "where t.event_id = $1 and t.id"),
+    // The invitation whose secret was shown, and the token that calls.
+    (
+        "backoffice/kernel/src/accounts/invitations.rs",
+        "where org_id = $1 and id = $2 and token_hash",
+    ),
+    ("backoffice/kernel/src/accounts/tokens.rs", "select expires_at from api_tokens where org_id"),
+];
+
+/// What a caller names is read under their rights, so an action does not look rows up by itself.
+#[test]
+fn actions_read_the_rows_that_callers_name_under_their_rights() {
+    const ACTION_FILES_MIN: usize = 10;
+    let acts = |file: &File| {
+        let source = file.name.starts_with("backoffice/") && file.name.contains("/src/");
+        source
+            && !file.name.ends_with("/tests.rs")
+            && (file.name.contains("/actions") || file.text.contains("run: |cx, args|"))
+    };
+    let files: Vec<File> = tracked(&[".rs"]).into_iter().filter(acts).collect();
+    assert!(files.len() >= ACTION_FILES_MIN, "only {} files have actions", files.len());
+    let mut faults = Vec::new();
+    let mut met = 0;
+    for File { name, text, .. } in &files {
+        for (number, line) in text.lines().enumerate().filter(|(_, line)| finds_by_id(line)) {
+            if BY_ID.iter().any(|(file, part)| file == name && line.contains(part)) {
+                met += 1;
+                continue;
+            }
+            faults.push(format!(
+                "{name}:{}: an action looks a row up by its id: use cx.load or cx.reached",
+                number + 1
+            ));
+        }
+    }
+    if met != BY_ID.len() {
+        faults.push("an exception is no longer needed: take it out of BY_ID".to_owned());
+    }
+    demand_none(&faults);
+    assert!(finds_by_id("where p.id = $1") && finds_by_id("id = any($2)"));
+    assert!(!finds_by_id("where event_id = $1") && !finds_by_id("set id = id"));
+}
+
+/// SQL that compares a row's own id with a parameter.
+fn finds_by_id(line: &str) -> bool {
+    ["id = $", "id = any($", "id in (select"].iter().any(|test| {
+        line.match_indices(test).any(|(at, _)| {
+            let before = line.get(..at).and_then(|head| head.chars().next_back());
+            before.is_none_or(|c| c != '_' && !c.is_ascii_alphanumeric())
+        })
+    })
+}
+
 #[test]
 fn nothing_is_left_over() {
     let mut faults = Vec::new();

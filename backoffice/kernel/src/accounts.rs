@@ -20,14 +20,16 @@ pub(crate) mod portals;
 mod programs;
 pub(crate) mod recover;
 pub(crate) mod sessions;
+mod teams;
 pub(crate) mod throttle;
 pub(crate) mod tokens;
 
 use crate::entity::Domain;
 use crate::error::Result;
 
+pub use builtin::refresh_built_in_roles;
 pub(crate) use entities::PERSONAL_READ;
-pub use entities::{MEMBERSHIP, OPERATION, ROLE, TEAM, TEAM_MEMBER};
+pub use entities::{MEMBERSHIP, OPERATION, REACH, ROLE};
 pub use external::{
     External, link_identity, operator_trust_issuer, sign_in_external, unlink_identity,
 };
@@ -40,6 +42,7 @@ pub use people::{
 pub use portals::PORTAL_ACCOUNT;
 pub use programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
 pub use sessions::Opened;
+pub use teams::{TEAM, TEAM_MEMBER, demand_reach};
 pub use tokens::{NewToken, issue_token};
 
 /// The kernel's own domain; every registry begins with it.
@@ -47,7 +50,7 @@ pub static DOMAIN: Domain = Domain {
     name: "accounts",
     entities: entities::ALL,
     actions: actions::ALL,
-    rules: crate::custom::RULES,
+    rules: &[crate::custom::RULE, actions::MEMBERSHIP_ENDS, teams::JOINING],
     sql: &[
         ("accounts.sql", include_str!("../sql/accounts.sql")),
         ("people.sql", include_str!("../sql/people.sql")),

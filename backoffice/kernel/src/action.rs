@@ -25,7 +25,8 @@ pub struct Action {
     pub name: &'static str,
     pub entity: &'static Entity,
     pub on: On,
-    /// Input fields, validated like those of a row; unknown ones are refused.
+    /// Input fields, validated like those of a row; unknown ones are refused. A link must lead to a
+    /// row that the caller may read.
     pub input: &'static [Field],
     pub answers: Answers,
     /// One sentence for the API reference.
@@ -189,6 +190,11 @@ impl Verb {
                 None
             }
         };
+        // What the input links to is the caller's word, too. Internal actions are called by others,
+        // which have asked.
+        if self.on() != On::Internal {
+            engine::links::reached(cx, self.input(), &input).await?;
+        }
         let reply = match (self, id) {
             (Self::Listed(action), _) => (action.run)(cx, Args { id, input }).await?,
             (Self::Move(_), Some(id)) => Reply::Row(id),

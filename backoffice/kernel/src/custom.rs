@@ -11,7 +11,7 @@ mod model;
 mod value;
 
 pub(crate) use entities::CUSTOM_FIELD;
-pub(crate) use entities::RULES;
+pub(crate) use entities::RULE;
 pub(crate) use model::{CustomField, Model, load, shown_sql};
 pub(crate) use value::{Custom, body, permitted};
 

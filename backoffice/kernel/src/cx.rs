@@ -1,7 +1,7 @@
 //! The unit of work: one transaction, who acts, for which organization, and `now`. Everything that
 //! a domain does to the database goes through here; nothing here knows HTTP.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -167,6 +167,17 @@ impl Cx {
             return engine::get::row(self, entity, id, engine::Lock::None, &access).await;
         }
         engine::get::row(self, entity, id, engine::Lock::Update, &access.whole_rows()).await
+    }
+
+    /// Of the rows that these ids name, those in the caller's reach under a right: for an action
+    /// whose input names many.
+    pub async fn reached(
+        &mut self,
+        entity: &'static Entity,
+        ids: &[Uuid],
+        right: &str,
+    ) -> Result<BTreeSet<Uuid>> {
+        engine::links::among(self, entity, ids, right).await
     }
 
     /// The row as the API shows it.

@@ -2,10 +2,12 @@
 //! again when the database asks for it. Knows no HTTP framework and no entity by name.
 
 mod account;
+mod answers;
 mod bulk;
 mod condition;
 pub(crate) mod idempotency;
 mod operation;
+mod outside;
 mod perform;
 mod route;
 mod run;
@@ -157,6 +159,7 @@ async fn meta(service: &Service, call: &Call) -> Result<Answer> {
     }
     let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
     charge(service, call, Some(org), Group::Organizations)?;
+    outside::admit_to_meta(&actor)?;
     let told = match call.path.get(1..).unwrap_or_default() {
         [] => meta::index(service.registry(), &actor),
         [route] => {
@@ -177,6 +180,7 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
     let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
     let group = target.entity().map_or(Group::Organizations, |entity| entity.group);
     charge(service, call, Some(org), group)?;
+    outside::admit(&actor, &target)?;
     // A file is read or written once: these do not run again.
     match target {
         route::Target::Export { entity } => {

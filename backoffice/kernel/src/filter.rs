@@ -134,6 +134,14 @@ impl Column {
         Self { name: name.to_owned(), kind, custom: None }
     }
 
+    /// As `engine::tell` names it.
+    pub(crate) fn told(&self) -> String {
+        match &self.custom {
+            Some(field) => format!("{CUSTOM}{}", field.key),
+            None => self.name.clone(),
+        }
+    }
+
     /// One that the organization added; of an amount, `currency` names the currency.
     fn custom(field: &CustomField, part: Option<&str>) -> Option<Self> {
         let kind = match (field.kind, part) {
@@ -298,6 +306,34 @@ impl Tree {
 
     pub(crate) fn is_empty(&self) -> bool {
         matches!(self, Self::All(parts) if parts.is_empty())
+    }
+
+    /// Fields of the rows themselves that are tested, as `engine::tell` names them.
+    pub(crate) fn own(&self) -> Vec<String> {
+        let leaves = self.leaves().into_iter();
+        let own = leaves.filter_map(|test| match &test.path {
+            Path::Own(column) => Some(column.told()),
+            Path::Linked(_) => None,
+        });
+        own.collect()
+    }
+
+    /// Fields of linked rows that are tested, each with what the caller reaches of them.
+    pub(crate) fn linked(&self) -> Vec<(&'static Entity, &Access, String)> {
+        let leaves = self.leaves().into_iter();
+        let linked = leaves.filter_map(|test| match &test.path {
+            Path::Linked(one) => Some((one.target, &one.access, one.column.told())),
+            Path::Own(_) => None,
+        });
+        linked.collect()
+    }
+
+    fn leaves(&self) -> Vec<&Test> {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().flat_map(Self::leaves).collect(),
+            Self::Not(part) => part.leaves(),
+            Self::Test(test) => vec![test],
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod feed;
 mod query;
 mod row;
+mod sight;
 mod values;
 
 pub(crate) use feed::activity;

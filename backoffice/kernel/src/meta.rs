@@ -184,8 +184,8 @@ fn children(registry: &Registry, actor: &Actor, entity: &'static Entity) -> Valu
     }
     let told = |child: &crate::registry::Child| {
         let below = registry.member(child.entity.name)?;
-        let shown = dispatch::is_served(registry, below)
-            && Sight::of(registry, actor, child.entity).may("read");
+        let sight = Sight::of(registry, actor, child.entity);
+        let shown = dispatch::is_served(registry, below) && sight.field(child.field).queried;
         let title = labels::title(child.entity);
         shown.then(|| {
             json!({

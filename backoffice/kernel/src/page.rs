@@ -71,6 +71,13 @@ impl<'a> Asking<'a> {
     }
 }
 
+impl ListQuery {
+    /// Fields by which rows are found and ordered, where reads are told.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &str> {
+        self.touched.iter().map(String::as_str)
+    }
+}
+
 /// Reads the parameters of a list, with the organization's own fields where they are named.
 pub(crate) async fn read(
     cx: &Cx,
@@ -104,6 +111,9 @@ pub(crate) struct ListQuery {
     pub(crate) fields: Option<Vec<String>>,
     pub(crate) includes: Vec<Include>,
     pub(crate) shape: Shape,
+    /// Fields by which rows are found and ordered: an answer says something of these as well, in its
+    /// cursor and by which rows it has. Gathered where reads are told.
+    touched: Vec<String>,
     /// Of everything that decides which rows the list has, in which order.
     hash: String,
     /// Now, when the list began.
@@ -208,6 +218,10 @@ fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
     };
     let limit = number(&given, "limit", limit_max)?.unwrap_or(LIMIT_DEFAULT.min(limit_max));
     let includes = given.get("include").map_or(Ok(Vec::new()), |text| includes(asking, text))?;
+    let touched = match asking.access.is_logged() {
+        true => touched(asking, &given, &tests, search.as_ref()),
+        false => Vec::new(),
+    };
     Ok(ListQuery {
         parent: asking.parent,
         tests,
@@ -221,9 +235,32 @@ fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
         fields: given.get("fields").map(|text| fields(asking, text)).transpose()?,
         includes,
         shape,
+        touched,
         hash,
         at: moment.now(),
     })
+}
+
+/// Names of the fields that tests, words and order look at. Groups say their own.
+fn touched(
+    asking: Asking<'_>,
+    given: &Given<'_>,
+    tests: &Tree,
+    search: Option<&Search>,
+) -> Vec<String> {
+    let mut all = tests.own();
+    let sorted = given.get("sort").into_iter().flat_map(|text| text.split(','));
+    let plain = |name: &str| match name.strip_prefix(filter::CUSTOM) {
+        Some(_) => name.to_owned(),
+        None => name.split(['.', ':']).next().unwrap_or_default().to_owned(),
+    };
+    all.extend(sorted.map(|part| plain(order::direction(part).0)));
+    if let Some(search) = search {
+        let fields = asking.entity.fields.iter().filter(|field| field.search.is_some());
+        let fields = fields.filter(|field| search.personal || !field.personal);
+        all.extend(fields.map(|field| field.name.to_owned()));
+    }
+    all
 }
 
 /// Reads the parameters of one row: fields and linked rows.

@@ -132,9 +132,14 @@ fn holds(plan: Plan, entity: &Entity) -> Result<()> {
 }
 
 /// Like `may`, for what is not about a row: only a reach of all rows is an answer there.
-pub(crate) fn may_without_row(actor: &Actor, entity: &'static Entity, right: &str) -> Result<()> {
-    if may(actor, entity, right)?.is_everywhere() {
-        return Ok(());
+pub(crate) fn may_without_row(
+    actor: &Actor,
+    entity: &'static Entity,
+    right: &str,
+) -> Result<Access> {
+    let access = may(actor, entity, right)?;
+    if access.is_everywhere() {
+        return Ok(access);
     }
     let text = format!("the right {right} on {} does not reach every row", entity.grant);
     Err(Error::new(Code::Forbidden, text))

@@ -9,6 +9,7 @@
 )]
 
 mod adding;
+mod alike;
 mod backup;
 mod database;
 mod domains;

@@ -98,6 +98,56 @@ async fn every_door_opens_as_the_roles_data_says() {
     assert!(0 < opened && 0 < closed, "{opened} opened, {closed} closed");
 }
 
+/// Everybody who works keeps views of lists and uses what others share; who plans, shares; who enters
+/// data brings in files. An auditor reads.
+#[tokio::test]
+async fn each_role_has_the_lists_that_its_work_needs() {
+    let stage = Stage::open(registry(), database().await).await;
+    let callers = callers(&stage, &stage.ours).await;
+    let view = json!({"entity": "events", "name": "Soon", "query": {"sort": "-id"}});
+    let mut shared = Vec::new();
+    let mut seen = Vec::new();
+    for (key, _, client) in &callers {
+        let made = client.post("/api/v1/saved-views", &view).await.unwrap();
+        let id = made.body["id"].as_str().unwrap_or_default().to_owned();
+        let path = format!("/api/v1/saved-views/{id}/share");
+        let share = match made.status {
+            201 => client.post(&path, &json!({"visibility": "shared"})).await.unwrap().status,
+            _ => 403,
+        };
+        shared.extend((share == 200).then_some(id));
+        let files = client.get("/api/v1/imports").await.unwrap().status;
+        let ask = |status: u16, good: u16| match status {
+            _ if status == good => true,
+            403 => false,
+            _ => panic!("{key}: {status} {}", made.body),
+        };
+        seen.push((key.as_str(), ask(made.status, 201), ask(share, 200), ask(files, 200)));
+    }
+    seen.sort_unstable();
+    let expected = [
+        ("administrator", true, true, true),
+        // Whoever reads everything sees what was brought in.
+        ("auditor", false, false, true),
+        ("box_office", true, false, false),
+        ("crew_member", true, false, false),
+        ("executive", true, true, true),
+        ("finance", true, true, true),
+        ("gate_supervisor", true, false, false),
+        ("owner", true, true, true),
+        ("people", true, true, true),
+        ("production", true, true, true),
+        ("project", true, true, true),
+        ("sales_marketing", true, true, true),
+    ];
+    assert_eq!(seen, expected);
+    for (key, _, client) in &callers {
+        let path = format!("/api/v1/events?saved_view={}", shared[0]);
+        let list = client.get(&path).await.unwrap();
+        assert_eq!(list.status, 200, "{key}: {}", list.body);
+    }
+}
+
 /// What an auditor sees of people is told; what others see is not.
 #[tokio::test]
 async fn reads_of_personal_data_by_auditors_are_told() {

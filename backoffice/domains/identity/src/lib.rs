@@ -31,6 +31,7 @@ pub static DOMAIN: Domain = Domain {
         &references::EXTERNAL_REFS,
     ],
     actions: &[references::CREATE_EXTERNAL_REF, numbers::TAKE_NUMBER],
+    rules: structure::RULES,
     sql: &[
         ("identity_units.sql", include_str!("../sql/units.sql")),
         ("identity_trees.sql", include_str!("../sql/trees.sql")),

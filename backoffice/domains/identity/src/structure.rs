@@ -1,13 +1,15 @@
 //! How an organization is built: units as a tree, places as a tree, legal entities that keep books.
 
+use kernel::accounts::{REACH, demand_reach};
 use kernel::entity::{
     Check, Entity, Group, Unique, View, Weight, choice, country, currency, decimal, integer, link,
     slug, text, time_zone,
 };
 use kernel::error::Code;
+use kernel::rule::Rule;
 
 pub(crate) static UNITS: Entity = Entity::new("units")
-    .grant("identity.structure")
+    .grant(REACH)
     .group(Group::Organizations)
     .label("name")
     .about("A part of the organization; rights and reports may follow the tree.")
@@ -25,7 +27,7 @@ pub(crate) static UNITS: Entity = Entity::new("units")
     .views(&[View::Tree("parent_id")]);
 
 pub(crate) static UNIT_MEMBERS: Entity = Entity::new("unit_members")
-    .grant("identity.structure")
+    .grant(REACH)
     .group(Group::Organizations)
     .about("A person in a unit: the scope unit reaches what belongs to it and to the units below.")
     .fields(&[
@@ -38,6 +40,21 @@ pub(crate) static UNIT_MEMBERS: Entity = Entity::new("unit_members")
         fields: &["user_id", "unit_id"],
         code: Code::AlreadyExists,
     }]);
+
+/// Who is in a unit reaches what is below it, too: nobody moves a unit below one, or lets anybody
+/// into one, that they do not reach themselves.
+pub(crate) static RULES: &[Rule] = &[
+    Rule {
+        name: "units.reached",
+        on: "identity.units",
+        run: |cx, change| Box::pin(demand_reach(cx, &UNITS, "parent_id", change)),
+    },
+    Rule {
+        name: "unit_members.reached",
+        on: "identity.unit_members",
+        run: |cx, change| Box::pin(demand_reach(cx, &UNITS, "unit_id", change)),
+    },
+];
 
 pub(crate) static LOCATIONS: Entity = Entity::new("locations")
     .grant("identity.structure")

@@ -1,15 +1,17 @@
 //! Roles of an organization and who has them. Nobody gives rights that they do not have.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{MEMBERSHIP, ROLE, invitations, links, portals, tokens};
 use crate::action::{Action, Answers, Args, BoxFuture, On, Reply};
 use crate::cx::{Actor, Cx};
+use crate::engine::{self, Lock};
 use crate::entity::{Field, instant, json as json_field, link, slug, text};
 use crate::error::{Code, Error, Result};
-use crate::rights::{self, Rights};
+use crate::rights::{self, Access, Rights};
+use crate::rule::{Change, ChangeOp, Rule};
 
 pub(super) const ALL: &[Action] = &[
     invitations::INVITE,
@@ -107,8 +109,7 @@ async fn create_member(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = |name: &str| given(name).and_then(|id| Uuid::try_parse(id).ok());
     let role = id("role_id").ok_or_else(|| Error::internal("validated input lost its fields"))?;
     match (id("user_id"), id("service_account_id")) {
-        (Some(user), None) => demand_member(cx, user).await?,
-        (None, Some(_)) => {}
+        (Some(_), None) | (None, Some(_)) => {}
         _ => {
             let text = "name either a person or a service account";
             return Err(Error::field(Code::InvalidValue, "user_id", text));
@@ -119,16 +120,6 @@ async fn create_member(cx: &mut Cx, args: Args) -> Result<Reply> {
     Ok(Reply::Row(cx.insert(&MEMBERSHIP, args.input).await?))
 }
 
-/// A stranger's id and no id at all are one answer.
-async fn demand_member(cx: &Cx, user: Uuid) -> Result<()> {
-    let row = cx.query_one("select is_member($1, $2)", &[&user, &cx.now]).await?;
-    if row.try_get::<_, bool>(0)? {
-        return Ok(());
-    }
-    let title = Code::UnknownReference.title();
-    Err(Error::field(Code::UnknownReference, "user_id", title))
-}
-
 /// A role that ended before it began is a slip of the pen.
 pub(super) fn demand_future(cx: &Cx, ends_at: Option<Timestamp>) -> Result<()> {
     if ends_at.is_some_and(|at| at <= cx.now) {
@@ -137,20 +128,24 @@ pub(super) fn demand_future(cx: &Cx, ends_at: Option<Timestamp>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a role that gives more than the caller has, and one that is not there.
+/// Refuses a role that gives more than the caller has, and one that is not there. Whether the caller
+/// reaches it was asked before: of an action's input by dispatch, else it is the role of a row that
+/// they reach.
 pub(super) async fn covers_role(cx: &Cx, role: Uuid) -> Result<()> {
-    let row = cx
-        .query_opt(
-            "select grants from roles where org_id = $1 and id = $2 and deleted_at is null",
-            &[&cx.org, &role],
-        )
-        .await?;
-    let row = row.ok_or_else(|| {
-        Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title())
-    })?;
-    let grants: Value = row.try_get("grants")?;
+    let grants = grants_of(cx, role).await?;
     covered(cx, Some(&grants), Origin::Stored)?;
     covered_now(cx, &grants).await
+}
+
+async fn grants_of(cx: &Cx, role: Uuid) -> Result<Value> {
+    let found = engine::get::row(cx, &ROLE, role, Lock::None, &Access::all()).await;
+    let row = found.map_err(|error| match error.code() {
+        Code::NotFound => {
+            Error::field(Code::UnknownReference, "role_id", Code::UnknownReference.title())
+        }
+        _ => error,
+    })?;
+    Ok(row.get("grants").cloned().unwrap_or_default())
 }
 
 /// What the caller's rights were when the request came may be gone by now, and what is given here
@@ -191,12 +186,34 @@ fn not_held() -> Error {
     Error::field(Code::Forbidden, "grants", "nobody gives what they do not have")
 }
 
+/// Whoever takes a role from somebody has what it gives, as whoever gives it: else a lesser role
+/// removes a greater one. It holds for what goes along with a service account, too.
+pub(super) const MEMBERSHIP_ENDS: Rule = Rule {
+    name: "memberships.covered",
+    on: "accounts.memberships",
+    run: |cx, change| Box::pin(covers_end(cx, change)),
+};
+
+async fn covers_end(cx: &mut Cx, change: Change) -> Result<()> {
+    if change.op != ChangeOp::Delete {
+        return Ok(());
+    }
+    let row = change.before.ok_or_else(|| Error::internal("a deletion of nothing"))?;
+    // With the rights at the call: a role of one's own is gone by now, and may be.
+    let grants = grants_of(cx, role_of(&row)?).await?;
+    covered(cx, Some(&grants), Origin::Stored)
+}
+
+fn role_of(membership: &Map<String, Value>) -> Result<Uuid> {
+    let role = membership.get("role_id").and_then(Value::as_str);
+    let role = role.and_then(|id| Uuid::try_parse(id).ok());
+    role.ok_or_else(|| Error::internal("a membership without a role"))
+}
+
 async fn set_end(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
     let membership = cx.load(&MEMBERSHIP, id, "set-end").await?;
-    let role = membership.get("role_id").and_then(Value::as_str);
-    let role = role.and_then(|id| Uuid::try_parse(id).ok());
-    covers_role(cx, role.ok_or_else(|| Error::internal("a membership without a role"))?).await?;
+    covers_role(cx, role_of(&membership)?).await?;
     let ends_at = args.input.get("ends_at").cloned().unwrap_or_default();
     cx.set(&MEMBERSHIP, id, &[("ends_at", ends_at)]).await?;
     Ok(Reply::Row(id))

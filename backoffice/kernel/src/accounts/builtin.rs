@@ -3,6 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::entities::REACH;
+
+mod refresh;
+
+pub use refresh::refresh_built_in_roles;
+
 /// A role type.
 pub(crate) struct Role {
     pub(crate) key: &'static str,
@@ -74,8 +80,8 @@ const SUBMIT: &[&str] = &["read", "create", "update", "submit", "cancel"];
 const DECIDE: &[&str] = &["read", "approve", "reject"];
 /// What answers of 202 point at.
 const OPERATIONS: &str = "accounts.operations";
-/// Currencies, calendars, units, places: what forms choose from.
-const CHOICES: &[&str] = &[OPERATIONS, "identity.structure", "identity.currencies"];
+/// Currencies, calendars, teams, units, places: what forms choose from.
+const CHOICES: &[&str] = &[OPERATIONS, REACH, "identity.structure", "identity.currencies"];
 /// Lists as somebody likes to see them: what others share is used by all, one's own is kept.
 const VIEWS: &[&str] = &["lists.saved_views"];
 const USE: &[&str] = &["read", "check"];
@@ -135,6 +141,7 @@ pub(crate) const ROLES: &[Role] = &[
             line(
                 &[
                     OPERATIONS,
+                    REACH,
                     "identity.*",
                     "events.*",
                     "ticketing.sale",
@@ -156,7 +163,7 @@ pub(crate) const ROLES: &[Role] = &[
         lines: &[
             line(&["workforce.*"], EVERY).confidential(),
             line(&["identity.parties", "identity.structure"], EDIT),
-            line(&["accounts.teams", "compliance.*"], EDIT),
+            line(&[REACH, "compliance.*"], EDIT),
             line(&["accounts.roles", "accounts.memberships", "events.events", "projects.*"], READ),
             line(CHOICES, READ),
             line(VIEWS, USE),
@@ -187,7 +194,7 @@ pub(crate) const ROLES: &[Role] = &[
             line(&["procurement.*"], SUBMIT).scope("team"),
             line(&["workforce.time_entries", "workforce.leave"], DECIDE).scope("team"),
             line(&["workforce.*"], READ).scope("team"),
-            line(&["events.*", "assets.*", "crm.*", "partners.*", "accounts.teams"], READ).open(),
+            line(&["events.*", "assets.*", "crm.*", "partners.*"], READ).open(),
             line(&["identity.parties"], READ),
             line(CHOICES, READ),
             line(VIEWS, USE),

@@ -4,6 +4,7 @@ use super::invitations::INVITATION;
 use super::links::LINK;
 use super::portals::{PORTAL_ACCOUNT, PORTAL_SESSION};
 use super::programs::{API_TOKEN, DEVICE, SERVICE_ACCOUNT};
+use super::teams::{TEAM, TEAM_MEMBER};
 use crate::engine;
 use crate::entity::{
     Check, Entity, Group, Operations, Plan, Retention, Unique, boolean, bytes, choice, email, id,
@@ -37,6 +38,10 @@ pub(super) const ALL: &[&Entity] = &[
     &crate::idempotency::IDEMPOTENCY_KEY,
 ];
 
+/// Who is in which team and which unit, and which unit is below which: what the scopes `team` and
+/// `unit` reach follows from it, so it is given apart from everything else.
+pub const REACH: &str = "accounts.reach";
+
 static ORGANIZATION: Entity = Entity::new("organizations")
     .global()
     .about("A tenant: everything else belongs to one.")
@@ -60,7 +65,7 @@ static ORGANIZATION: Entity = Entity::new("organizations")
         code: Code::AlreadyExists,
     }]);
 
-static USER: Entity = Entity::new("users")
+pub(super) static USER: Entity = Entity::new("users")
     .global()
     .about("A person who signs in; belongs to organizations by memberships.")
     .kept("logs and rows name people; erasing one is an action")
@@ -187,30 +192,6 @@ pub static MEMBERSHIP: Entity = Entity::new("memberships")
         ("memberships_keep_owner", Code::LastOwner),
         ("memberships_auditor_ends", Code::Required),
     ]);
-
-pub static TEAM: Entity = Entity::new("teams")
-    .grant("accounts.teams")
-    .group(Group::Organizations)
-    .about("People who work on the same rows: the scope team reaches what belongs to one's teams.")
-    .label("name")
-    .fields(&[text("name").required()])
-    .natural(&["name"])
-    .uniques(&[Unique { name: "teams_name_key", fields: &["name"], code: Code::AlreadyExists }]);
-
-pub static TEAM_MEMBER: Entity = Entity::new("team_members")
-    .grant("accounts.teams")
-    .group(Group::Organizations)
-    .about("A person in a team.")
-    .fields(&[
-        link("team_id", "accounts.teams").required().once().cascade(),
-        link("user_id", "accounts.users").required().once(),
-    ])
-    .natural(&["user_id", "team_id"])
-    .uniques(&[Unique {
-        name: "team_members_user_key",
-        fields: &["user_id", "team_id"],
-        code: Code::AlreadyExists,
-    }]);
 
 pub(crate) static PERSONAL_READ: Entity = Entity::new("personal_reads")
     .grant("accounts.personal_reads")

@@ -9,7 +9,9 @@ use super::tokens::{draw, ends, made_by};
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
 use crate::engine::{self, Lock};
-use crate::entity::{Entity, Group, Operations, Retention, bytes, id, instant, link, slug, text};
+use crate::entity::{
+    Entity, Group, Level, Operations, Retention, bytes, id, instant, link, slug, text,
+};
 use crate::error::{Code, Error, Result};
 use crate::kind;
 use crate::rights;
@@ -85,6 +87,12 @@ async fn make(cx: &mut Cx, args: Args) -> Result<Reply> {
     let access = rights::may(&cx.actor, entity, &purpose)?;
     let found = engine::get::row(cx, entity, row, Lock::None, &access.whole_rows()).await;
     found.map_err(|_| Error::field(Code::UnknownReference, "row_id", "there is no such row"))?;
+    if purpose == "read" {
+        let shown = entity.fields.iter().filter(|field| field.level == Level::Open);
+        for field in shown.filter(|field| !field.secret) {
+            access.readable_everywhere(field).map_err(|error| error.at("entity"))?;
+        }
+    }
     let expires_at = ends(cx, Some(expires_at)).await?;
     let (token, hash) = draw(LINK_PREFIX)?;
     let mut body = object(json!({

@@ -15,7 +15,7 @@ use crate::actor::Actor;
 use crate::custom::{self, Model};
 use crate::cx::{Cx, Mode};
 use crate::dispatch::{Answer, Call};
-use crate::engine::{self, Column};
+use crate::engine::{self, Column, Told};
 use crate::entity::{Entity, Field, Kind, Scope};
 use crate::error::{Code, Error, Result};
 use crate::kind;
@@ -143,6 +143,9 @@ struct Statement {
     source: String,
     source_params: Vec<Bound>,
     columns: Vec<Column>,
+    query: ListQuery,
+    /// Fields of linked rows that stand for links.
+    keys: Vec<(&'static Entity, Access, &'static str)>,
     shown: Vec<Shown>,
 }
 
@@ -159,7 +162,19 @@ async fn told(
         let sql = format!("select count(*){}", statement.source);
         let rows = telling.query_typed(&sql, &statement.source_params).await?;
         let row = rows.first().ok_or_else(|| Error::internal("a count gave no row"))?;
-        engine::tell_file(&telling, entity, row.try_get(0)?, &statement.columns, access).await
+        let names = statement.columns.iter().map(|column| column.name);
+        let names = names.chain(statement.query.touched());
+        let count = Told::Count(row.try_get(0)?);
+        engine::tell(&telling, entity, access, count, names).await?;
+        for (target, access, name) in statement.query.tests.linked() {
+            let names = std::iter::once(name.as_str());
+            engine::tell(&telling, target, access, count, names).await?;
+        }
+        for (target, access, name) in &statement.keys {
+            let names = std::iter::once(*name);
+            engine::tell(&telling, target, access, count, names).await?;
+        }
+        Ok(())
     };
     let told = told.await;
     telling.finish(told).await
@@ -183,13 +198,14 @@ async fn statement(
         columns.retain(|column| fields.iter().any(|field| field == column.name));
     }
     let custom = custom::load(cx, entity).await?;
-    let mut shown = shown(cx, entity, access, form, &columns, &mut params);
+    let mut keys = Vec::new();
+    let mut shown = shown(cx, entity, access, form, &columns, &mut params, &mut keys);
     shown.extend(customs(entity, &custom, access, query.fields.as_deref(), &mut params));
     let list: Vec<&str> = shown.iter().map(|one| one.sql.as_str()).collect();
     let order = query.order_sql(&mut params);
     let list = list.join(", ");
     let sql = format!("declare export no scroll cursor for select {list}{source} order by {order}");
-    Ok(Statement { sql, params, source, source_params, columns, shown })
+    Ok(Statement { sql, params, source, source_params, columns, query, keys, shown })
 }
 
 /// A file has rows of one kind.
@@ -212,6 +228,7 @@ fn shown(
     form: Form,
     columns: &[Column],
     params: &mut Vec<Bound>,
+    told: &mut Vec<(&'static Entity, Access, &'static str)>,
 ) -> Vec<Shown> {
     let mut all = Vec::new();
     // Custom fields have columns of their own.
@@ -219,7 +236,8 @@ fn shown(
     {
         let field = entity.field(name);
         let keys = match (form.links, field) {
-            (Links::Key, Some(field)) => keys(cx, entity, field),
+            // A link that shows on some rows only stays an id, which is empty on the others.
+            (Links::Key, Some(field)) if only.is_none() => keys(cx, entity, field, told),
             _ => Vec::new(),
         };
         if !keys.is_empty() {
@@ -251,7 +269,12 @@ fn shown(
 
 /// The linked row's key in place of its id: one sub-select a part, none where the caller may not
 /// read it.
-fn keys(cx: &Cx, entity: &'static Entity, field: &'static Field) -> Vec<Shown> {
+fn keys(
+    cx: &Cx,
+    entity: &'static Entity,
+    field: &'static Field,
+    told: &mut Vec<(&'static Entity, Access, &'static str)>,
+) -> Vec<Shown> {
     let Some(target) = cx.registry().target(entity, field.name) else { return Vec::new() };
     let (Scope::Tenant, Some(unique)) = (target.scope, target.natural_key()) else {
         return Vec::new();
@@ -266,6 +289,7 @@ fn keys(cx: &Cx, entity: &'static Entity, field: &'static Field) -> Vec<Shown> {
     if parts.iter().any(|part| access.readable_everywhere(part).is_err()) {
         return Vec::new();
     }
+    told.extend(parts.iter().map(|part| (target, access.clone(), part.name)));
     let shown = parts.into_iter().map(|part| {
         let sql = format!(
             "(select linked.\"{}\" from \"{}\" linked where linked.org_id = t.org_id \

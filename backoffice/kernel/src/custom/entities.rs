@@ -52,11 +52,11 @@ pub(crate) static CUSTOM_FIELD: Entity = Entity::new("custom_fields")
     }])
     .indexes(&[&["entity"]]);
 
-pub(crate) static RULES: &[Rule] = &[Rule {
+pub(crate) const RULE: Rule = Rule {
     name: "custom_fields.fit",
     on: "accounts.custom_fields",
     run: |cx, change| Box::pin(fit(cx, change)),
-}];
+};
 
 async fn fit(cx: &mut Cx, change: Change) -> Result<()> {
     cx.forget_custom();

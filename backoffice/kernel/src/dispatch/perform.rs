@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::route;
+use super::{answers, route};
 use crate::action::{Answers, On, Reply, Verb};
 use crate::cx::Cx;
 use crate::engine::{self, upsert::Demand, upsert::Upserted};
@@ -112,10 +112,7 @@ async fn act(
     Ok(match verb.run(cx, entity, id, input, version).await? {
         Reply::Row(id) => Outcome::Row { id, status },
         Reply::Json(value) => {
-            let secret = match verb.answers() {
-                Answers::Object(fields) => fields.iter().any(|field| field.secret),
-                Answers::Row | Answers::Nothing => false,
-            };
+            let (value, secret) = answers::judged(cx, entity, verb, id, value).await?;
             Outcome::Json { status, value, secret }
         }
         Reply::Nothing => match (verb.answers(), id) {

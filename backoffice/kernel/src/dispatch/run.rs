@@ -146,6 +146,8 @@ async fn list(
     let (parent, query) = match above {
         Some(above) => {
             let (field, query) = via(cx, entity, above, &call.query)?;
+            // Which rows are below a row is what the link says of each.
+            access.readable_everywhere(field).map_err(|error| error.at("via"))?;
             (Some((field, above.id)), query)
         }
         None => (None, call.query.clone()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Layout, Lock, as_map, no_such_row, one, reach, select_list, shown, told};
+use super::{Layout, Lock, Told, as_map, no_such_row, one, reach, select_list, shown, told};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
@@ -48,7 +48,8 @@ pub(crate) async fn shown_row(
     let row = rows.first().ok_or_else(|| no_such_row(entity))?;
     let mut out = Vec::with_capacity(512);
     Layout::new(&columns)?.row(row, &mut out)?;
-    told::tell(cx, entity, &[id], &columns, access).await?;
+    let names = columns.iter().map(|column| column.name);
+    told::tell(cx, entity, access, Told::Rows(&[id]), names).await?;
     let version = if ddl::is_versioned(entity) { Some(row.try_get("version")?) } else { None };
     Ok(Shown { json: out, version })
 }
@@ -76,7 +77,8 @@ pub(crate) async fn shown_rows(
         found.insert(row.try_get("id")?, Shown { json, version });
     }
     let seen: Vec<Uuid> = found.keys().copied().collect();
-    told::tell(cx, entity, &seen, &columns, access).await?;
+    let names = columns.iter().map(|column| column.name);
+    told::tell(cx, entity, access, Told::Rows(&seen), names).await?;
     Ok(found)
 }
 

@@ -7,7 +7,7 @@ use std::io::Write;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::no_such_row;
+use super::{Told, no_such_row, told};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::Entity;
@@ -152,6 +152,15 @@ impl List<'_> {
             params.push(Bound::uuid(id));
             push(sql, &format!(" and {alias}.\"{}\" = ${}", field.name, params.len()));
         }
+    }
+
+    /// A test of linked rows says something of these, too: of no more than the list has.
+    async fn tell_linked(self, count: i64) -> Result<()> {
+        for (target, access, name) in self.query.tests.linked() {
+            let names = std::iter::once(name.as_str());
+            told::tell(self.cx, target, access, Told::Count(count), names).await?;
+        }
+        Ok(())
     }
 
     fn tests(self, alias: &str, sql: &mut String, params: &mut Vec<Bound>) {

@@ -153,12 +153,12 @@ async fn read(
     let model = if needed { custom::load(cx, entity).await? } else { Model::default().into() };
     let mut read: Vec<(Columns, Vec<Fault>)> =
         bodies.iter().map(|body| validate::read(entity, body, purpose, writer, &model)).collect();
-    let unknown = unknown_links(cx, entity, &read).await?;
+    let unknown = unknown_links(cx, entity, &read, writer).await?;
     let mut outcomes: Outcomes = Vec::with_capacity(bodies.len());
     let mut good = Vec::new();
     for (place, (columns, faults)) in read.drain(..).enumerate() {
         let lost = columns.links.iter().filter(|(field, id)| unknown.contains(&(field.name, *id)));
-        let lost = lost.map(|(field, _)| links::fault(field.name)).collect();
+        let lost = lost.map(|(field, _)| links::fault(field)).collect();
         match prepare::refuse(faults, lost) {
             Ok(()) => {
                 // Replaced when the row is written; until then there is no row.
@@ -176,6 +176,7 @@ async fn unknown_links(
     cx: &Cx,
     entity: &'static Entity,
     rows: &[(Columns, Vec<Fault>)],
+    writer: Writer,
 ) -> Result<BTreeSet<(&'static str, Uuid)>> {
     let mut asked: BTreeMap<&'static str, (&'static Field, BTreeSet<Uuid>)> = BTreeMap::new();
     for (field, id) in rows.iter().flat_map(|(columns, _)| &columns.links) {
@@ -183,7 +184,7 @@ async fn unknown_links(
     }
     let mut unknown = BTreeSet::new();
     for (name, (field, ids)) in asked {
-        let there = links::there(cx, entity, field, &ids).await?;
+        let there = links::there(cx, entity, field, &ids, writer).await?;
         unknown.extend(ids.difference(&there).map(|id| (name, *id)));
     }
     Ok(unknown)

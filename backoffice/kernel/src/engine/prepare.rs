@@ -27,7 +27,7 @@ pub(super) async fn columns(
     } else {
         validate::read(entity, body, purpose, writer, &Model::default())
     };
-    let unknown = links::unknown(cx, entity, &columns.links).await?;
+    let unknown = links::unknown(cx, entity, &columns.links, writer).await?;
     refuse(faults, unknown)?;
     Ok(columns)
 }

@@ -5,7 +5,7 @@
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{links, rules, standing};
+use super::{Writer, links, rules, standing};
 use crate::cx::Cx;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
@@ -35,7 +35,7 @@ pub(crate) async fn restore(
     for (index, field) in targets.into_iter().enumerate() {
         linked.extend(row.link(index)?.map(|to| (field, to)));
     }
-    let unknown = links::unknown(cx, entity, &linked).await?;
+    let unknown = links::unknown(cx, entity, &linked, Writer::Action).await?;
     if !unknown.is_empty() {
         return Err(Error::unknown_references(unknown));
     }

@@ -6,17 +6,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::sight::{self, Sight};
 use super::values::{self, Side};
 use super::{PageQuery, is_kept};
 use crate::custom;
 use crate::cx::Cx;
 use crate::db::Row;
 use crate::ddl;
-use crate::engine;
+use crate::engine::{self, Told};
 use crate::entity::{Entity, Field, Level};
 use crate::error::{Error, Result};
 use crate::param::Bound;
-use crate::rights::{self, Access, Reach, Shows};
+use crate::rights::{Reach, Shows};
 
 /// What an entry may show of an entity.
 #[derive(Debug, Default)]
@@ -42,8 +43,11 @@ pub(crate) async fn history(
     if !is_kept(entity) {
         return Err(Error::not_found("path"));
     }
-    let access = rights::may(&cx.actor, entity, "read")?;
-    let visible = of_row(cx, entity, id, &access).await?;
+    let sight = Sight::of(cx, entity)?;
+    let seen = sight::seen(cx, &[(&sight, vec![id])]).await?;
+    let within = seen.get(&(entity.name, id));
+    let within = within.ok_or_else(|| Error::not_found(&format!("row in {}", entity.route())))?;
+    let visible = visible(cx, &sight, within).await?;
     let mut params = vec![
         Bound::uuid(cx.org),
         Bound::text(entity.name),
@@ -61,11 +65,12 @@ pub(crate) async fn history(
     );
     let mut rows = cx.query_typed(&sql, &params).await?;
     let next = cut(&mut rows, page.limit)?;
-    let told: &[Uuid] = if rows.is_empty() { &[] } else { &[id] };
-    engine::tell_fields(cx, entity, told, &visible.fields, &access).await?;
     let names = names(cx, &rows).await?;
     let data: Result<Vec<Value>> = rows.iter().map(|row| entry(row, &visible, &names)).collect();
-    Ok(json!({"data": data?, "page": {"next": next}}))
+    let data = data?;
+    let told = data.iter().flat_map(fields);
+    engine::tell(cx, entity, &sight.access, Told::Rows(&[id]), told).await?;
+    Ok(json!({"data": data, "page": {"next": next}}))
 }
 
 /// Cuts what was read to see whether there is more; the cursor behind the rest.
@@ -78,44 +83,9 @@ pub(super) fn cut(rows: &mut Vec<Row>, limit: i64) -> Result<Option<Uuid>> {
     rows.last().map(|row| Ok(row.try_get("id")?)).transpose()
 }
 
-/// The row must be in reach; answers which of its fields are.
-async fn of_row(cx: &Cx, entity: &'static Entity, id: Uuid, access: &Access) -> Result<Visible> {
-    let mut reaches: Vec<Reach> = Vec::new();
-    for field in entity.fields {
-        if let Shows::Within(reach) = access.shows(field)
-            && !reaches.contains(&reach)
-        {
-            reaches.push(reach);
-        }
-    }
-    let mut params = vec![Bound::uuid(cx.org), Bound::uuid(id)];
-    let mut list = vec!["true".to_owned()];
-    list.extend(reaches.iter().map(|reach| access.within_sql(*reach, None, &mut params)));
-    let mut place = " where \"org_id\" = $1 and \"id\" = $2".to_owned();
-    if entity.soft_deletes() && rights::may(&cx.actor, entity, "delete").is_err() {
-        place.push_str(" and \"deleted_at\" is null");
-    }
-    access.rows_sql(None, &mut place, &mut params);
-    let sql = format!("select {} from \"{}\"{place}", list.join(", "), entity.name);
-    let rows = cx.query_typed(&sql, &params).await?;
-    let row =
-        rows.first().ok_or_else(|| Error::not_found(&format!("row in {}", entity.route())))?;
-    let mut within = Vec::new();
-    for (index, reach) in reaches.into_iter().enumerate() {
-        if row.try_get::<_, Option<bool>>(index.saturating_add(1))? == Some(true) {
-            within.push(reach);
-        }
-    }
-    visible(cx, entity, access, &within).await
-}
-
 /// Fields shown on every row in reach and on rows within these narrower reaches.
-pub(super) async fn visible(
-    cx: &Cx,
-    entity: &'static Entity,
-    access: &Access,
-    within: &[Reach],
-) -> Result<Visible> {
+pub(super) async fn visible(cx: &Cx, sight: &Sight, within: &[Reach]) -> Result<Visible> {
+    let Sight { entity, access, .. } = sight;
     let shown = |field: &&'static Field| {
         !field.secret
             && match access.shows(field) {
@@ -133,6 +103,12 @@ pub(super) async fn visible(
         custom.extend(of_level.map(|field| field.key.clone()));
     }
     Ok(Visible { fields, custom })
+}
+
+/// Names of the fields that an entry shows.
+pub(super) fn fields(entry: &Value) -> impl Iterator<Item = &str> {
+    let all = entry.get("fields").and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|one| one.get("field").and_then(Value::as_str))
 }
 
 /// Names of the people and tokens that acted.

@@ -123,9 +123,16 @@ fn grant() -> Value {
 }
 
 fn member() -> Value {
-    let user = whole(json!({
-        "id": id("The person."), "email": email("Theirs."), "name": text("Theirs."),
-    }));
+    // Address and name are for whom the right shows personal fields.
+    let user = json!({
+        "type": "object",
+        "required": ["id"],
+        "properties": {
+            "id": id("The person."),
+            "email": email("Theirs; absent where personal fields may not be read."),
+            "name": text("Theirs; absent where personal fields may not be read."),
+        },
+    });
     let role = whole(json!({
         "id": id("The role."), "key": text("Stable name: `owner`."), "name": text("For people."),
     }));

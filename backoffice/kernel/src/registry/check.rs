@@ -454,6 +454,12 @@ fn actions(registry: &Registry, faults: &mut Vec<String>) {
             if !taken.insert(name.clone()) {
                 faults.push(format!("action {name} exists twice"));
             }
+            if action.on == On::Create && action.entity.operations.create {
+                faults.push(format!(
+                    "action {name} makes the rows: with the engine's create beside it they could be \
+                     made by key, in bulk and from files without it; leave create out of .operations(…)"
+                ));
+            }
             if action.on != On::Internal && RESERVED.contains(&action.name) {
                 faults.push(format!("action {name} has a reserved name"));
             }

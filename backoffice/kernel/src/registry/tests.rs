@@ -251,3 +251,33 @@ fn rules_name_what_the_engine_writes() {
     assert_eq!(names, ["books.own", "guard.books"]);
     assert!(registry.is_ruled(&BOOKS) && !registry.is_ruled(&SHELVES));
 }
+
+/// What an action makes is made by it alone: no key, no file, no bulk goes around it.
+#[test]
+fn an_action_that_makes_rows_is_the_only_way_to_make_them() {
+    use crate::action::{Action, Answers, On, Reply};
+    const fn making(entity: &'static Entity) -> Action {
+        Action {
+            name: "create",
+            entity,
+            on: On::Create,
+            input: &[],
+            answers: Answers::Nothing,
+            about: "Makes a thing.",
+            run: |_, _| Box::pin(async { Ok(Reply::Nothing) }),
+        }
+    }
+    const NO_CREATE: Operations =
+        Operations { read: true, create: false, patch: true, delete: true };
+    static BOTH: Entity = sound("things").fields(&[text("name").required()]);
+    static ONE: Entity = sound("things").fields(&[text("name").required()]).operations(NO_CREATE);
+    static BESIDE: Domain =
+        Domain { name: "library", entities: &[&BOTH], actions: &[making(&BOTH)], ..Domain::EMPTY };
+    static ALONE: Domain =
+        Domain { name: "library", entities: &[&ONE], actions: &[making(&ONE)], ..Domain::EMPTY };
+    let faults = |domain| Registry::new(&[domain]).map_or_else(|faults| faults.0, |_| Vec::new());
+    let told = faults(&BESIDE);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("leave create out of .operations(…)"), "{told:?}");
+    assert_eq!(faults(&ALONE), Vec::<String>::new());
+}

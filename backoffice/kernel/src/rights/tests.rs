@@ -70,13 +70,13 @@ fn names_that_mean_nothing_here_are_refused() {
     let bad = |value, path| refused(value, Some(registry()), path);
     bad(json!([{"grant": "a.b", "rights": ["read"]}]), "grants[0]");
     bad(json!([{"grant": "accounts.roles", "rights": ["raed"]}]), "grants[0].rights[0]");
-    bad(json!([{"grant": "accounts.teams", "rights": ["set-grants"]}]), "grants[0].rights[0]");
+    bad(json!([{"grant": "accounts.reach", "rights": ["set-grants"]}]), "grants[0].rights[0]");
     bad(
         json!([{"grant": "accounts.roles", "rights": ["read"], "scope": "own"}]),
         "grants[0].scope",
     );
     bad(
-        json!([{"grant": "accounts.teams", "rights": ["read"], "hidden": ["name", "key"]}]),
+        json!([{"grant": "accounts.reach", "rights": ["read"], "hidden": ["name", "key"]}]),
         "grants[0].hidden[1]",
     );
     let good = json!([
@@ -151,8 +151,8 @@ mod held {
         let grant = prop::sample::select(vec![
             "*",
             "accounts.*",
-            "accounts.t*",
-            "accounts.teams",
+            "accounts.r*",
+            "accounts.reach",
             "accounts.memberships",
             "accounts.personal_reads",
         ]);

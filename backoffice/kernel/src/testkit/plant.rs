@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::sample;
+use crate::accounts::MEMBERSHIP;
 use crate::db::Admin;
 use crate::entity::{Access, Entity, Field, Scope};
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ use crate::registry::{Link, Registry};
 
 /// Longest chain of required links.
 const DEPTH_MAX: u32 = 12;
+/// People, who are made members where rows name them.
+const USERS: &str = "users";
 
 /// Plants rows of one organization, each with numbers of its own.
 pub struct Planter<'a> {
@@ -145,9 +148,25 @@ impl Planter<'_> {
         if let Some(id) = family.get(target.name) {
             return Ok(*id);
         }
-        let id = Box::pin(self.deep(target, Map::new(), family, depth + 1)).await?;
+        let person = target.name == USERS;
+        let mut given = Map::new();
+        if person {
+            given.insert("verified_at".to_owned(), json!("2026-01-01T00:00:00Z"));
+        }
+        let id = Box::pin(self.deep(target, given, family, depth + 1)).await?;
         family.insert(target.name, id);
+        if person {
+            self.join(id, depth).await?;
+        }
         Ok(id)
+    }
+
+    /// Rows name members of the organization only.
+    async fn join(&mut self, person: Uuid, depth: u32) -> Result<()> {
+        let given = Map::from_iter([("user_id".to_owned(), json!(person))]);
+        // A family of its own: the one that asked may need the same person with the same role.
+        let mut apart = Family::from([(USERS, person)]);
+        Box::pin(self.deep(&MEMBERSHIP, given, &mut apart, depth + 1)).await.map(drop)
     }
 
     async fn hinted(

@@ -172,7 +172,10 @@ async fn an_invitation_ends_by_time_by_revocation_and_by_a_newer_one() {
 async fn nobody_invites_to_more_than_they_have() {
     let house = House::open().await;
     let owner = role(&house, "owner").await;
-    let helper = json!([{"grant": "accounts.invitations", "rights": ["create", "send-again"]}]);
+    let helper = json!([
+        {"grant": "accounts.invitations", "rights": ["create", "send-again"]},
+        {"grant": "accounts.roles", "rights": ["read"]},
+    ]);
     let helper = house.org.issue(helper).await.unwrap();
     let auditor = role(&house, "auditor").await;
     let endless = json!({"email": address(), "role_id": auditor});
@@ -382,18 +385,26 @@ async fn a_known_browser_passes_where_others_wait() {
     from(&browser, &other).await.refuses(Code::TooManyRequests, &[]);
 }
 
-/// Rows that give access: who may take them away need not be one who may give them.
+/// Rows that give access: who may take them away need not be one who may give them. A role is taken by
+/// whoever has what it gives.
 #[tokio::test]
 async fn what_was_taken_away_is_not_restored_but_given_anew() {
     let house = House::open().await;
     let auditor = role(&house, "auditor").await;
     let joined = Joined::new(&house, &auditor).await;
-    let line = json!([{"grant": "accounts.memberships", "rights": ["read", "delete"]}]);
-    let taker = house.org.issue(line).await.unwrap();
+    let every = ["open", "personal", "confidential"];
+    let lines = json!([
+        {"grant": "accounts.memberships", "rights": ["read", "delete"]},
+        {"grant": "*", "rights": ["read"], "levels": every},
+    ]);
+    let lesser = house.org.issue(json!([lines[0]])).await.unwrap();
+    let taker = house.org.issue(lines).await.unwrap();
     let send = async |method: &str, path: &str, body: Value| {
         with(&house, taker.expose(), method, path, body).await
     };
     let path = format!("/memberships/{}", joined.membership);
+    let seen = with(&house, lesser.expose(), "DELETE", &path, Value::Null).await;
+    seen.refuses(Code::Forbidden, &["grants"]);
     send("DELETE", &path, Value::Null).await.is(204);
     send("POST", &format!("{path}/restore"), json!({})).await.refuses(Code::NotFound, &[]);
     let operation = json!({"op": "restore", "id": joined.membership});

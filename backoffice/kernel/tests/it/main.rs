@@ -4,6 +4,7 @@
 
 mod answers;
 mod background;
+mod bounds;
 mod changes;
 mod crud;
 mod database;

@@ -131,6 +131,15 @@ async fn a_portal_shows_own_rows_and_named_fields() {
     call("PATCH", &own, json!({"custom": {"size": 1}})).await.is(403);
     let seen = call("PATCH", &own, json!({"title": "Mine"})).await;
     seen.refuses(Code::FieldNotPermitted, &["title"]);
+    // The doors that a portal has answer with what it shows.
+    let meta = call("GET", "/meta/bookings", Value::Null).await.is(200);
+    assert_eq!(meta.body["operations"], json!(["read", "update"]));
+    let file = front.house.plain("GET", "/api/v1/bookings/export").bearer_auth(&token);
+    let file = file.send().await.unwrap();
+    assert_eq!(file.status(), 200);
+    let text = file.text().await.unwrap();
+    assert!(text.contains("Gala") && !text.contains("difficult"), "{text}");
+    assert_eq!(text.lines().count(), 2, "{text}");
     // What is not shown is not sorted or filtered by.
     for query in ["sort=remarks", "filter[remarks]=difficult"] {
         let seen = call("GET", &format!("/bookings?{query}"), Value::Null).await;
@@ -144,6 +153,8 @@ async fn a_portal_shows_own_rows_and_named_fields() {
         ("GET", "/members"),
         ("GET", &format!("{own}/history")),
         ("GET", "/activity"),
+        ("POST", "/bookings/import"),
+        ("POST", &format!("{own}/restore")),
         ("GET", "/portal-accounts"),
         ("GET", "/sessions"),
         ("POST", "/api-tokens"),
@@ -284,8 +295,26 @@ async fn a_link_does_one_thing_with_one_row() {
         let seen = with(house, who, method, &path, body).await;
         assert_eq!(seen.status, 403, "{method} {path}: {}", seen.body);
     }
-    let list = with(house, &token, "GET", "/bookings", Value::Null).await.is(200);
-    assert_eq!(list.body["data"].as_array().unwrap().len(), 1);
+    // Nothing that says more of the row, or of others.
+    for path in [
+        "/bookings".to_owned(),
+        "/bookings?group=status".to_owned(),
+        "/bookings/export".to_owned(),
+        format!("{own}/history"),
+        "/activity".to_owned(),
+        "/activity?entity=bookings".to_owned(),
+        "/meta".to_owned(),
+        "/meta/bookings".to_owned(),
+        "/members".to_owned(),
+    ] {
+        with(house, &token, "GET", &path, Value::Null).await.refuses(Code::Forbidden, &[]);
+    }
+    let bulk = json!({"mode": "all", "operations": [{"op": "action", "action": "confirm", "id": front.own}]});
+    for who in [&token, &act] {
+        with(house, who, "POST", "/bookings/bulk", bulk.clone())
+            .await
+            .refuses(Code::Forbidden, &[]);
+    }
     with(house, &act, "POST", &format!("{own}/confirm"), json!({})).await.is(204);
     assert_eq!(house.get(&own).await.body["status"], "confirmed");
     // Taken back, and too old.

@@ -338,7 +338,7 @@ async fn members_have_what_their_roles_give_and_no_more() {
     with(&house, &token, "POST", "/places", place.clone()).await.refuses(Code::Forbidden, &[]);
     let helper = json!([
         {"grant": "accounts.memberships", "rights": ["create"]},
-        {"grant": "accounts.roles", "rights": ["create", "set-grants"]},
+        {"grant": "accounts.roles", "rights": ["read", "create", "set-grants"]},
     ]);
     let helper = house.org.issue(helper).await.unwrap();
     let raise = json!({"user_id": ada.user, "role_id": owner});
@@ -435,18 +435,23 @@ async fn own_makes_and_keeps_own_rows_only() {
     let rights = ["read", "create", "update"];
     let own = json!([{"grant": "hall.halls", "rights": rights, "scope": "own"}]);
     let own = house.org.issue(own).await.unwrap();
-    let stranger = house.stranger().await;
+    let (stranger, auditor) = (house.stranger().await, role(&house, "auditor").await);
+    let other = Joined::new(&house, &auditor).await;
     let body = json!({"name": "Hall", "place_id": place});
     let made = with(&house, own.expose(), "POST", "/halls", body.clone()).await.is(201);
     assert_eq!(made.body["keeper_id"], house.org.owner.to_string());
     let path = format!("/halls/{}", made.id());
-    for keeper in [json!(stranger.owner), Value::Null] {
+    for (keeper, code) in [
+        (json!(other.user), Code::Forbidden),
+        (Value::Null, Code::Forbidden),
+        (json!(stranger.owner), Code::UnknownReference),
+    ] {
         let mut body = body.clone();
         body["keeper_id"] = keeper.clone();
         let seen = with(&house, own.expose(), "POST", "/halls", body).await;
-        seen.refuses(Code::Forbidden, &["keeper_id"]);
+        seen.refuses(code, &["keeper_id"]);
         let seen = with(&house, own.expose(), "PATCH", &path, json!({"keeper_id": keeper})).await;
-        seen.refuses(Code::Forbidden, &["keeper_id"]);
+        seen.refuses(code, &["keeper_id"]);
     }
     let same = json!({"keeper_id": house.org.owner, "name": "New"});
     with(&house, own.expose(), "PATCH", &path, same).await.is(200);
@@ -457,7 +462,10 @@ async fn an_action_makes_own_rows_only() {
     let house = House::open().await;
     let auditor = role(&house, "auditor").await;
     let ada = Joined::new(&house, &auditor).await;
-    let joins = json!([{"grant": "accounts.memberships", "rights": ["create"], "scope": "own"}]);
+    let joins = json!([
+        {"grant": "accounts.memberships", "rights": ["create"], "scope": "own"},
+        {"grant": "accounts.roles", "rights": ["read"]},
+    ]);
     let joins = house.org.issue(joins).await.unwrap();
     let none = json!({"key": "guest", "name": "Guest", "grants": []});
     let none = house.post("/roles", none).await.is(201).id();

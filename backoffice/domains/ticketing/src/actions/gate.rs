@@ -60,7 +60,8 @@ pub(super) fn text_of<'r>(row: &'r Map<String, Value>, field: &str) -> &'r str {
     row.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The event that an input names; a foreign one is as unknown as any.
+/// The number of an event that the caller was let through to: a link of the action's input, which
+/// dispatch looked for under their rights, or the event whose move they make.
 pub(super) async fn event_number(cx: &Cx, event: Uuid) -> Result<u32> {
     let sql = "select number from events where id = $1 and deleted_at is null";
     let row = cx.query_opt(sql, &[&event]).await?.ok_or_else(|| {

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::gate::{event_number, id_of, instruct, is_known, text_of};
 use crate::journal::registration_id;
 use crate::tables::orders::EVENT_REGISTRATIONS;
+use crate::tables::sale::TICKET_TYPES;
 
 /// Tickets of one order by staff.
 pub(super) const TICKETS_MAX: i64 = 500;
@@ -249,17 +250,19 @@ fn unknown_fields(row: &Value, known: &[&str], path: &str, faults: &mut Vec<Faul
     }
 }
 
-/// Types of another event, or of nobody's, are the same unknown reference. One without a quota would
-/// have no bound: staff are held to stock as the shop is.
-async fn check_types(cx: &Cx, event: Uuid, items: &[OrderCreateItem]) -> Result<()> {
+/// Types of another event, of nobody's and out of the caller's reach are the same unknown reference.
+/// One without a quota would have no bound: staff are held to stock as the shop is.
+async fn check_types(cx: &mut Cx, event: Uuid, items: &[OrderCreateItem]) -> Result<()> {
     let wanted: Vec<Uuid> = items.iter().map(|item| item.ticket_type).collect();
+    let reached = cx.reached(&TICKET_TYPES, &wanted, "read").await?;
+    let reached: Vec<Uuid> = reached.into_iter().collect();
     let sql = "select t.id, exists (select from quota_ticket_types p \
                       where p.org_id = t.org_id and p.ticket_type_id = t.id \
                         and p.deleted_at is null) \
                  from ticket_types t \
                 where t.event_id = $1 and t.id = any($2) and t.deleted_at is null";
     let mut bounded = BTreeMap::new();
-    for row in cx.query(sql, &[&event, &wanted]).await? {
+    for row in cx.query(sql, &[&event, &reached]).await? {
         bounded.insert(row.try_get::<_, Uuid>(0)?, row.try_get::<_, bool>(1)?);
     }
     for id in wanted {

@@ -9,10 +9,10 @@ use tokio_postgres::types::Type;
 
 use super::rows::Rows;
 use super::{List, key_values, write_end};
-use crate::engine::is_amount;
+use crate::engine::{Told, is_amount, told};
 use crate::entity::Kind;
 use crate::error::{Error, Result};
-use crate::filter::push;
+use crate::filter::{Column, push};
 use crate::kind;
 use crate::money;
 use crate::page::group::{Figure, Function, GroupKey, Groups};
@@ -58,12 +58,25 @@ pub(super) async fn page(list: List<'_>, groups: &Groups) -> Result<Vec<u8>> {
         Count::None => Value::Null,
         _ => json!({"value": total.try_get::<_, i64>(width(groups))?, "exact": true}),
     };
+    // Behind the figures and the number of groups stands the number of rows.
+    tell(list, groups, total.try_get(width(groups) + 1)?).await?;
     let totals = Value::Object(figures(total, 0, groups)?);
     let mut out = format!("{{\"totals\":{totals},\"data\":").into_bytes();
     let text = Value::Array(data).to_string();
     out.extend_from_slice(text.strip_suffix(']').unwrap_or_default().as_bytes());
     write_end(&mut out, next, &count)?;
     Ok(out)
+}
+
+/// Keys and figures tell of rows as their fields do.
+async fn tell(list: List<'_>, groups: &Groups, rows: i64) -> Result<()> {
+    let List { cx, entity, query, access } = list;
+    let keys = groups.keys.iter().map(|key| &key.column);
+    let figures = groups.figures.iter().filter_map(|figure| figure.column.as_ref());
+    let columns: Vec<String> = keys.chain(figures).map(Column::told).collect();
+    let names = columns.iter().map(String::as_str).chain(query.touched());
+    told::tell(cx, entity, access, Told::Count(rows), names).await?;
+    list.tell_linked(rows).await
 }
 
 /// `select …` of keys (`@g0`, …), values (`@c0`, …) and their currencies (`@u0`, …), row by row.

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{List, Source, key_values};
-use crate::engine::{Column, Layout, select_list, shown, told};
+use crate::engine::{Column, Layout, Told, select_list, shown, told};
 use crate::entity::Kind;
 use crate::error::Result;
 use crate::filter::push;
@@ -143,14 +143,19 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
-    /// Tells the reads of personal fields, of linked rows too, to the log where the roles say so.
+    /// Tells what these rows show, of linked rows too and by what the list is found and ordered, where
+    /// the roles say so.
     pub(super) async fn tell(&self, rows: &[Row]) -> Result<()> {
         let List { cx, entity, access, .. } = self.list;
         if access.is_logged() {
             let ids: Vec<Uuid> =
                 rows.iter().map(|row| Ok(row.try_get("id")?)).collect::<Result<_>>()?;
-            told::tell(cx, entity, &ids, &self.columns, access).await?;
+            let names = self.columns.iter().map(|column| column.name);
+            let names = names.chain(self.list.query.touched());
+            told::tell(cx, entity, access, Told::Rows(&ids), names).await?;
         }
+        let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        self.list.tell_linked(count).await?;
         let mut index = self.behind();
         for one in &self.includes {
             let Include { target, access, .. } = one.include;
@@ -160,7 +165,8 @@ impl<'a> Rows<'a> {
                     ids.extend(row.try_get::<_, Option<Uuid>>(index)?);
                 }
                 let ids: Vec<Uuid> = ids.into_iter().collect();
-                told::tell(cx, target, &ids, &one.columns, access).await?;
+                let names = one.columns.iter().map(|column| column.name);
+                told::tell(cx, target, access, Told::Rows(&ids), names).await?;
             }
             index += 1 + one.layout.width();
         }
