@@ -64,6 +64,14 @@ const BY_ID: &[(&str, &str)] = &[
         "where org_id = $1 and id = $2 and token_hash",
     ),
     ("backoffice/kernel/src/accounts/tokens.rs", "select expires_at from api_tokens where org_id"),
+    // The portal's session whose mailed secret was shown.
+    ("backoffice/kernel/src/accounts/portals.rs", "where org_id = $1 and id = $2 and link_hash"),
+    // Under the caller's rights, deleted rows with them; and a job's own row.
+    ("backoffice/kernel/src/privacy.rs", "where org_id = $1 and id = $2{place}"),
+    (
+        "backoffice/kernel/src/privacy.rs",
+        "select entity, row_id, status from erasures where org_id",
+    ),
 ];
 
 /// What a caller names is read under their rights, so an action does not look rows up by itself.

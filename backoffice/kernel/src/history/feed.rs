@@ -1,5 +1,6 @@
 //! The activity feed: what happened in the organization, as far as the caller may read it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
@@ -174,10 +175,10 @@ async fn entries(cx: &Cx, sights: &[Sight], found: &[Found]) -> Result<Vec<Value
         let Some(place) = found.iter().find(|found| found.id == id) else { continue };
         let Some(sight) = sights.get(place.place) else { continue };
         let key = (place.place, place.reaches.as_slice());
-        if !shapes.contains_key(&key) {
-            shapes.insert(key, row::visible(cx, sight, &place.reaches).await?);
-        }
-        let Some(visible) = shapes.get(&key) else { continue };
+        let visible = match shapes.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(row::visible(cx, sight, &place.reaches).await?),
+        };
         let mut entry = row::entry(one, visible, &names)?;
         let (ids, fields) = told.entry(place.place).or_default();
         ids.insert(place.row);

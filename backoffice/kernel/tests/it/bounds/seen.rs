@@ -71,10 +71,10 @@ async fn the_feed_goes_by_rows_and_fields_in_reach_and_pages_over_the_others() {
     }
     cx.commit().await.unwrap();
     let feed = is(one.get("/activity?limit=1").await, 200);
-    assert_eq!(ids(&feed, "row_id"), [ours.clone()]);
+    assert_eq!(ids(&feed, "row_id"), [ours.as_str()]);
     let next = feed.body["page"]["next"].as_str().unwrap();
     let rest = is(one.get(&format!("/activity?cursor={next}")).await, 200);
-    assert_eq!(ids(&rest, "row_id"), [mine.clone()]);
+    assert_eq!(ids(&rest, "row_id"), [mine.as_str()]);
     assert_eq!(rest.body["page"]["next"], Value::Null);
     // A field that shows on own rows only shows there, in the history as in the feed.
     let whole = is(one.get("/activity").await, 200).body.to_string();
