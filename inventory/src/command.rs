@@ -35,6 +35,27 @@ pub enum Command {
         key: Option<IdempotencyKey>,
     },
     Scan(ScanRequest),
+    /// What became of a reservation at a two-phase lane.
+    Settle {
+        device: Uuid,
+        /// Journal number of the decision.
+        scan: u64,
+        passed: bool,
+    },
+    /// Takes back the same device's admission: nobody went through.
+    Annul {
+        device: Uuid,
+        nonce: String,
+    },
+    /// Scans that were decided without the store: facts, which open no door.
+    Upload {
+        scans: Vec<OfflineScan>,
+    },
+    /// No exit is refused, and no entry allowed, until it is over.
+    Evacuate {
+        on: bool,
+        by: Uuid,
+    },
     Instruct {
         id: Uuid,
         instruction: Box<Instruction>,
@@ -111,6 +132,80 @@ pub struct ScanRequest {
     pub subject: Subject,
     /// The device may force and asks to.
     pub force: bool,
+    /// What was answered at the door, if anything.
+    pub answers: Option<DoorAnswers>,
+}
+
+/// Answers at the door: which questions they are to, and their text under the order's data key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DoorAnswers {
+    pub questions: Vec<Uuid>,
+    pub sealed: Vec<u8>,
+}
+
+/// A scan that a device decided alone.
+#[derive(Clone, Debug)]
+pub struct OfflineScan {
+    pub device: Uuid,
+    pub lane: String,
+    pub zone: String,
+    pub direction: Direction,
+    pub nonce: String,
+    /// Digest of credential without live code, lane, zone, direction.
+    pub request: Digest16,
+    pub ticket: u64,
+    /// When it happened, by the device's clock and its known offset.
+    pub at: Millis,
+    /// Whether the device let through.
+    pub admitted: bool,
+    pub mode: OfflineMode,
+    /// Version of the bundle that it decided by.
+    pub bundle: u64,
+}
+
+/// By what a scan was decided without the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OfflineMode {
+    /// The handheld, from its bundle.
+    Bundle,
+    /// A node's own state, while its store was gone.
+    Local,
+    /// A lane that a supervisor had opened.
+    Open,
+    /// A rotating ticket by its signature alone.
+    CodeUnchecked,
+}
+
+/// What became of one uploaded scan.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Uploaded {
+    Recorded,
+    /// It is known already: sent twice, or decided online with the same answer.
+    Duplicate,
+    /// Recorded; the ticket was admitted by another scan where once was allowed.
+    Conflict(Conflict),
+    Rejected(Reason),
+}
+
+/// Two admissions of one ticket of which the rules allow one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Conflict {
+    pub ticket: u64,
+    pub zone: String,
+    /// Journal numbers of both, the earlier admission first.
+    pub scans: [u64; 2],
+    pub lanes: [String; 2],
+    pub at: [Millis; 2],
+    pub reason: Reason,
+}
+
+impl Conflict {
+    /// Whole seconds between both.
+    pub fn seconds_apart(&self) -> i64 {
+        let [earlier, later] = self.at;
+        later.0.saturating_sub(earlier.0).div_euclid(1_000)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -164,6 +259,11 @@ pub enum Instruction {
     /// A person let in by the back office, by hand: same rules as a scan, lane `back office`.
     #[serde(rename = "check_in")]
     CheckIn { ticket: u64, zone: Option<String>, by: Uuid, force: bool },
+    /// The number inside, counted by hand.
+    #[serde(rename = "occupancy.correct")]
+    OccupancyCorrect { zone: String, inside: u64, by: Uuid },
+    #[serde(rename = "event.evacuate")]
+    EventEvacuate { on: bool, by: Uuid },
     #[serde(rename = "event.cancel")]
     EventCancel {},
 }
@@ -192,6 +292,12 @@ pub enum Reply {
     Ordered(OrderView),
     Canceled(OrderView),
     Scanned(ScanVerdict),
+    /// Of a reservation, as it is now.
+    Settled(ScanVerdict),
+    Annulled(ScanVerdict),
+    /// One a scan, in order.
+    Uploaded(Vec<Uploaded>),
+    Evacuated { on: bool },
     Instructed { id: Uuid, refused: Option<Refusal> },
     Ticked { expired: usize },
     Refused(Refusal),
@@ -240,6 +346,13 @@ pub enum RefusalCode {
     IdTaken,
     /// A configuration that contradicts itself or what was sold; `constraint` names the part.
     CatalogueConflict,
+    /// No such scan, or another device's.
+    UnknownScan,
+    /// The reservation ended otherwise already, or was none.
+    AlreadySettled,
+    /// Only admissions of the last 15 minutes are annulled, once.
+    NotAnnullable,
+    UnknownZone,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -325,13 +438,32 @@ pub struct ScanVerdict {
     pub forced: bool,
     /// A nonce that was answered before: verdict, reason, scan, at and first_scan are repeated.
     pub replay: bool,
+    /// What became of a reservation, or of an admission that was taken back.
+    pub settled: Option<Settlement>,
+    /// Rows of the questions to ask, for `ask`.
+    pub questions: Vec<Uuid>,
 }
 
+/// What became of a scan that was let through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Settlement {
+    Passed,
+    NotPassed,
+    /// Taken back by the device within 15 minutes.
+    Annulled,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Admit,
+    #[default]
     Deny,
+    /// Open, and report whether the person passed.
+    Reserve,
+    /// Ask first; nothing is reserved and nothing written.
+    Ask,
 }
 
 /// Why a scan was denied, or what force overruled. New reasons go last: snapshots keep their place.
@@ -352,7 +484,16 @@ pub enum Reason {
     StaleCode,
     UnknownTicket,
     NonceReused,
-    Rules,
+    /// Inside already, or not seen to have left.
+    Passback,
+    /// The rule `interval`: too soon after the last entry.
+    TooSoon,
+    /// The rule `evacuation`: nobody enters.
+    Evacuation,
+    /// A time that cannot be: in the future, or before the ticket was.
+    Clock,
+    /// It was too late to send it.
+    TooLate,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

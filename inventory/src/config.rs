@@ -6,6 +6,10 @@ use uuid::Uuid;
 
 use crate::time::Millis;
 
+mod admission;
+
+pub use admission::*;
+
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EventConfig {
     pub event: Uuid,
@@ -24,6 +28,15 @@ pub struct EventConfig {
     pub quotas: Vec<QuotaConfig>,
     pub ticket_types: Vec<TicketTypeConfig>,
     pub zones: Vec<ZoneConfig>,
+    /// Lanes with a rule of their own; any other lane decides by the defaults.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<LaneConfig>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<QuestionConfig>,
+    /// Minutes after midnight, venue time, at which a day of admission begins: with 360 a night
+    /// belongs to the day it began on.
+    #[serde(default)]
+    pub day_starts_min: u16,
     #[serde(default = "hold_ttl_s")]
     pub hold_ttl_s: u32,
     /// Longest life of a hold with all renewals.
@@ -47,6 +60,9 @@ impl EventConfig {
             quotas: Vec::new(),
             ticket_types: Vec::new(),
             zones: Vec::new(),
+            lanes: Vec::new(),
+            questions: Vec::new(),
+            day_starts_min: 0,
             hold_ttl_s: hold_ttl_s(),
             hold_cap_s: hold_cap_s(),
         }
@@ -94,6 +110,9 @@ pub struct TicketTypeConfig {
     pub sale_from: Option<Millis>,
     pub sale_until: Option<Millis>,
     pub max_per_order: Option<u32>,
+    /// Zones that it admits to at certain times only, beside `valid_from` and `valid_until`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<ZoneWindow>,
     #[serde(default)]
     pub rotating: bool,
     /// Staff should look twice at the door.
@@ -101,25 +120,6 @@ pub struct TicketTypeConfig {
     pub attention: bool,
     /// Off: not sold; what was sold stays good.
     pub active: bool,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ZoneConfig {
-    pub id: Uuid,
-    /// Bit in the credential's zone set, 0 to 31.
-    pub number: u8,
-    /// Name that lanes use: `main`.
-    pub key: String,
-    pub name: String,
-    pub policy: ZonePolicy,
-    pub capacity: Option<u64>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum ZonePolicy {
-    /// One entry a ticket, exits are recorded and do not open a second entry.
-    SingleEntry,
 }
 
 fn hold_ttl_s() -> u32 {

@@ -10,16 +10,19 @@ use uuid::Uuid;
 use crate::command::{
     Command, Constraint, Digest16, IdempotencyKey, Refusal, RefusalCode, Reply, ScanVerdict,
 };
+use crate::config::EventConfig;
 use crate::fact::Fact;
 use crate::log::DataKey;
-use crate::state::{KeyOutcome, State, conflict};
+use crate::state::{Due, KeyOutcome, State, conflict};
 use crate::time::Millis;
 
 mod admission;
 mod instruction;
 mod sale;
 
-pub use admission::nonce_digest;
+use admission::settled_view;
+pub use admission::{ANNUL_WITHIN_MS, UPLOAD_SCANS_MAX, nonce_digest};
+pub use admission::Item as UploadItem;
 pub use instruction::BACK_OFFICE_LANE;
 pub use sale::TICKETS_PER_ORDER_MAX;
 
@@ -56,6 +59,16 @@ pub enum Outcome {
         nonce: Digest16,
         replay: bool,
     },
+    /// By the journal number of the scan.
+    Settled {
+        scan: u64,
+    },
+    Annulled {
+        scan: u64,
+    },
+    Uploaded {
+        items: Vec<UploadItem>,
+    },
     Reply(Reply),
 }
 
@@ -64,7 +77,7 @@ type Decided = Result<Decision, Refusal>;
 /// Decides one command at `now`, which is not before the state's time.
 pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
     let decided = match command {
-        Command::Configure { cursor, config } => configure(state, *cursor, config),
+        Command::Configure { cursor, config } => configure(state, now, *cursor, config),
         Command::Tick => Ok(tick(state, now)),
         _ if !state.configured() => Err(refusal(RefusalCode::UnknownEvent, None)),
         Command::Hold(request) => sale::hold(state, now, request),
@@ -75,6 +88,12 @@ pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
             sale::cancel_by_buyer(state, now, *order, positions, key.as_ref())
         }
         Command::Scan(request) => Ok(admission::scan(state, now, request)),
+        Command::Settle { device, scan, passed } => {
+            admission::settle(state, *device, *scan, *passed)
+        }
+        Command::Annul { device, nonce } => admission::annul(state, now, *device, nonce),
+        Command::Upload { scans } => Ok(admission::upload(state, now, scans)),
+        Command::Evacuate { on, by } => admission::evacuate(state, *on, *by),
         Command::Instruct { id, instruction } => {
             Ok(instruction::instruct(state, now, *id, instruction))
         }
@@ -124,12 +143,17 @@ impl Outcome {
                     Reply::Scanned(ScanVerdict { replay, ..state.verdict_view(scan) })
                 })
             }
+            Self::Settled { scan } => settled_view(state, scan).map_or_else(gone, Reply::Settled),
+            Self::Annulled { scan } => settled_view(state, scan).map_or_else(gone, Reply::Annulled),
+            Self::Uploaded { items } => {
+                Reply::Uploaded(items.into_iter().map(|item| item.told(state)).collect())
+            }
             Self::Reply(reply) => reply,
         }
     }
 }
 
-fn configure(state: &State, cursor: u64, config: &crate::config::EventConfig) -> Decided {
+fn configure(state: &State, now: Millis, cursor: u64, config: &EventConfig) -> Decided {
     let known = state.catalogue_cursor();
     if cursor <= known {
         return Ok(Decision::reply(Reply::Configured { cursor: known }));
@@ -138,17 +162,40 @@ fn configure(state: &State, cursor: u64, config: &crate::config::EventConfig) ->
         return Err(conflict("event", config.event));
     }
     state.check_config(config)?;
-    let fact = Fact::CatalogueApplied { cursor, config: Box::new(config.clone()) };
+    let exit_alls = admission::exit_alls(config, now);
+    let fact = Fact::CatalogueApplied { cursor, config: Box::new(config.clone()), exit_alls };
     Ok(Decision::facts(vec![fact], Outcome::Reply(Reply::Configured { cursor })))
 }
 
-/// Returns the holds that are past their end, oldest first.
+/// Does what is due by itself, oldest first: everything of one kind that comes in a row.
 fn tick(state: &State, now: Millis) -> Decision {
-    let due = state.due.iter().take_while(|(at, _)| *at <= now);
-    let holds: Vec<Uuid> = due.map(|(_, hold)| *hold).take(HOLDS_PER_EXPIRY_MAX).collect();
-    let expired = holds.len();
-    let facts = if holds.is_empty() { vec![] } else { vec![Fact::HoldsExpired { holds }] };
+    let mut due = state.due.iter().take_while(|(at, _)| *at <= now).peekable();
+    let (mut holds, mut expired) = (Vec::new(), 0);
+    let fact = match due.peek() {
+        None => None,
+        Some((_, Due::HoldEnds(_))) => {
+            let ends = due.map_while(|(_, what)| match what {
+                Due::HoldEnds(hold) => Some(*hold),
+                _ => None,
+            });
+            holds.extend(ends.take(HOLDS_PER_EXPIRY_MAX));
+            expired = holds.len();
+            Some(Fact::HoldsExpired { holds })
+        }
+        Some((_, Due::LeaseEnds(scan))) => lease_end(state, *scan),
+        Some((at, Due::ZoneEmpties(row))) => state.zone_at(*row).map(|zone| {
+            let minute = zone.exit_all_at_min;
+            let next = minute.and_then(|m| admission::next_exit(&state.config, now, m));
+            Fact::ZoneEmptied { zone: zone.number, before: *at, next }
+        }),
+    };
+    let facts = fact.into_iter().collect();
     Decision::facts(facts, Outcome::Reply(Reply::Ticked { expired }))
+}
+
+fn lease_end(state: &State, scan: u32) -> Option<Fact> {
+    let passed = state.leases.get(&scan)?.passes;
+    Some(Fact::ScanSettled { scan: state.scan_at(scan)?.seq, passed, device: None })
 }
 
 /// What the same key led to before. The same key with another body is refused.

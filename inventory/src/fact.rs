@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::command::{
-    Channel, Digest16, Direction, FirstScan, IdempotencyKey, LineView, PaymentMethod, Reason,
-    Refusal, Verdict,
+    Channel, Digest16, Direction, FirstScan, IdempotencyKey, LineView, OfflineMode, PaymentMethod,
+    Reason, Refusal, Verdict,
 };
 use crate::config::EventConfig;
 use crate::entry::{Entry, Hash, VERSION};
@@ -20,7 +20,14 @@ mod tests;
 #[serde(tag = "kind", content = "data")]
 pub enum Fact {
     #[serde(rename = "catalogue.applied")]
-    CatalogueApplied { cursor: u64, config: Box<EventConfig> },
+    CatalogueApplied {
+        cursor: u64,
+        config: Box<EventConfig>,
+        /// When everyone counts as having left next, by zone number, of the zones that have such a
+        /// time.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        exit_alls: Vec<(u8, Millis)>,
+    },
     #[serde(rename = "hold.created")]
     HoldCreated {
         hold: Uuid,
@@ -57,6 +64,33 @@ pub enum Fact {
     TicketReissued { ticket: u64, revision: u16 },
     #[serde(rename = "scan.decided")]
     ScanDecided(Box<ScanDecided>),
+    /// The end of a reservation; `device` is absent when its lease ran out.
+    #[serde(rename = "scan.settled")]
+    ScanSettled {
+        scan: u64,
+        passed: bool,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        device: Option<Uuid>,
+    },
+    #[serde(rename = "scan.annulled")]
+    ScanAnnulled { scan: u64, device: Uuid },
+    /// Decided by a device alone, told later.
+    #[serde(rename = "scan.recorded")]
+    ScanRecorded(Box<ScanRecorded>),
+    /// Everyone who entered the zone before counts as having left.
+    #[serde(rename = "zone.emptied")]
+    ZoneEmptied {
+        /// Number of the zone.
+        zone: u8,
+        before: Millis,
+        /// When it happens again.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        next: Option<Millis>,
+    },
+    #[serde(rename = "zone.corrected")]
+    ZoneCorrected { zone: u8, inside: u64, by: Uuid },
+    #[serde(rename = "event.evacuated")]
+    EventEvacuated { on: bool, by: Uuid },
     #[serde(rename = "event.canceled")]
     EventCanceled {},
     #[serde(rename = "instruction.done")]
@@ -122,6 +156,34 @@ pub struct ScanDecided {
     /// A check-in by hand from the back office: who.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub by: Option<Uuid>,
+    /// End of the reservation, for `reserve`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_until: Option<Millis>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub answers: Option<Answered>,
+}
+
+/// Answers at the door; `sealed` is JSON under the order's data key, base64.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Answered {
+    pub questions: Vec<Uuid>,
+    pub sealed: Base64,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ScanRecorded {
+    pub device: Uuid,
+    pub lane: String,
+    pub zone: String,
+    pub direction: Direction,
+    pub nonce: Digest16,
+    pub request: Digest16,
+    pub ticket: u64,
+    /// When it happened, by the device's corrected clock.
+    pub happened_at: Millis,
+    pub verdict: Verdict,
+    pub mode: OfflineMode,
+    pub bundle: u64,
 }
 
 /// Bytes as standard base64 text.

@@ -24,6 +24,7 @@ pub mod config;
 pub mod entry;
 pub mod fact;
 pub mod personal;
+mod calendar;
 mod text;
 pub mod time;
 pub mod view;

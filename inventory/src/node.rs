@@ -25,7 +25,7 @@ pub const PROPOSAL_BYTES_MAX: usize = 4 << 20;
 /// Entries that return overdue holds in one proposal.
 pub const EXPIRIES_PER_PROPOSAL_MAX: usize = 8;
 /// Entries that one command writes at most.
-const ENTRIES_PER_COMMAND_MAX: usize = 2;
+const ENTRIES_PER_COMMAND_MAX: usize = crate::decide::UPLOAD_SCANS_MAX;
 /// Bytes of one entry's `data`; beside it an entry has some 200 bytes. A larger one no store takes,
 /// and it must not take the commands beside it along.
 const DATA_BYTES_MAX: usize = ENTRY_BYTES_MAX - 1_024;

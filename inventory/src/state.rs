@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::command::{Digest16, IdempotencyKey, Reason, Refusal, TicketStatus, Verdict};
+use crate::command::{Digest16, IdempotencyKey, Refusal, TicketStatus};
 use crate::config::{EventConfig, EventStatus};
 use crate::entry::{Entry, Head};
 use crate::fact::Fact;
@@ -18,7 +18,9 @@ use crate::time::{DAY_MS, Millis};
 mod apply;
 mod check;
 mod image;
+mod passages;
 mod render;
+mod scan;
 mod tables;
 mod undo;
 
@@ -27,6 +29,7 @@ pub use image::{IMAGE_VERSION, ImageError};
 pub use tables::{ROWS_MAX, ZONE_NUMBER_MAX};
 
 pub(crate) use render::total;
+pub(crate) use scan::{Flags, Scan};
 use tables::Tables;
 pub(crate) use tables::conflict;
 use undo::Undo;
@@ -64,9 +67,15 @@ pub struct State {
     /// Names of lanes that admitted someone first.
     pub(crate) lanes: Vec<Box<str>>,
     pub(crate) lane_ids: HashMap<Box<str>, u32>,
+    /// Questions that were answered at the door, by ticket.
+    pub(crate) answered: BTreeSet<(u32, Uuid)>,
+    /// Tickets with scans that were decided without the store.
+    pub(crate) recorded: BTreeSet<u32>,
+    /// Reservations at two-phase lanes, by index of the scan.
+    pub(crate) leases: BTreeMap<u32, Lease>,
     pub(crate) holds: HashMap<Uuid, Hold>,
-    /// Live holds by their end.
-    pub(crate) due: BTreeSet<(Millis, Uuid)>,
+    /// What time alone will do, by when.
+    pub(crate) due: BTreeSet<(Millis, Due)>,
     /// Holds that ended, by the time they did.
     pub(crate) ended: VecDeque<(Millis, Uuid)>,
     pub(crate) keys: HashMap<Digest16, KeyRecord>,
@@ -93,6 +102,26 @@ pub(crate) struct Totals {
     pub scans_forgotten: u32,
     /// Canceled by instruction, for good.
     pub canceled: bool,
+    /// Nobody enters, everybody leaves.
+    pub evacuated: bool,
+}
+
+/// What happens by itself, each as an entry of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Due {
+    HoldEnds(Uuid),
+    /// By index of the scan.
+    LeaseEnds(u32),
+    /// By row of the zone.
+    ZoneEmpties(u8),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub device: Uuid,
+    pub until: Millis,
+    /// The person counts as passed when nobody reports.
+    pub passes: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -110,9 +139,23 @@ pub(crate) struct TypeCount {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct ZoneCount {
+    /// Tickets that are inside, as their scans have it.
     pub inside: u64,
     pub admitted: u64,
     pub denied: u64,
+    /// What a count by hand found beside them.
+    pub correction: i64,
+    /// Who entered before has left.
+    pub emptied_before: Millis,
+    /// When that happens next.
+    pub empties_at: Option<Millis>,
+}
+
+impl ZoneCount {
+    /// People inside, as it is told and as capacity is compared with.
+    pub(crate) fn shown(&self) -> u64 {
+        self.inside.saturating_add_signed(self.correction)
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -123,9 +166,12 @@ pub(crate) struct Ticket {
     pub order: u32,
     /// Place among the order's tickets.
     pub position: u32,
-    /// Zones it was ever admitted to, and those it is in now: bits by zone number.
+    /// Zones it was ever admitted to, and those it was in after its last passage, by number; see
+    /// `State::inside` for those it is in now.
     pub entered: u32,
     pub inside: u32,
+    /// Index of its last passage, plus one; 0 = none.
+    pub last: u32,
     /// Row of its type.
     pub type_row: u16,
     pub revision: u16,
@@ -200,27 +246,6 @@ pub(crate) enum KeyOutcome {
     Canceled(u32),
 }
 
-/// A decision as its nonce remembers it. The first admission is not copied: a ticket's, once
-/// there, never changes, so whether there was one then is enough.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub(crate) struct Scan {
-    pub nonce: Digest16,
-    pub request: Digest16,
-    pub at: Millis,
-    /// Journal number of the decision.
-    pub seq: u64,
-    /// Index of the ticket.
-    pub ticket: Option<u32>,
-    /// Row of the zone.
-    pub zone: Option<u8>,
-    pub verdict: Verdict,
-    pub reason: Option<Reason>,
-    pub forced: bool,
-    pub had_first: bool,
-}
-
-const _: () = assert!(size_of::<Scan>() <= 64, "a scan is kept by the million");
-
 impl State {
     /// An event without entries.
     pub fn new(event: Uuid) -> Self {
@@ -234,6 +259,7 @@ impl State {
                 denied: 0,
                 scans_forgotten: 0,
                 canceled: false,
+                evacuated: false,
             },
             config: Arc::new(EventConfig::unconfigured(event)),
             tables: Arc::default(),
@@ -248,6 +274,9 @@ impl State {
             admissions: BTreeMap::new(),
             lanes: Vec::new(),
             lane_ids: HashMap::new(),
+            answered: BTreeSet::new(),
+            recorded: BTreeSet::new(),
+            leases: BTreeMap::new(),
             holds: HashMap::new(),
             due: BTreeSet::new(),
             ended: VecDeque::new(),
@@ -281,7 +310,7 @@ impl State {
         self.totals.cursor
     }
 
-    /// End of the live hold that ends first.
+    /// When time alone does something next.
     pub fn next_due(&self) -> Option<Millis> {
         self.due.first().map(|(at, _)| *at)
     }
@@ -332,6 +361,10 @@ impl State {
         self.totals.cursor != 0
     }
 
+    pub(crate) fn holds_live(&self) -> bool {
+        self.due.iter().any(|(_, what)| matches!(what, Due::HoldEnds(_)))
+    }
+
     pub(crate) fn canceled(&self) -> bool {
         self.totals.canceled || self.config.status == EventStatus::Canceled
     }
@@ -379,9 +412,7 @@ impl State {
 
     /// The decision that a nonce was given, while it is remembered.
     pub(crate) fn scan_by_nonce(&self, nonce: &Digest16, now: Millis) -> Option<&Scan> {
-        let index = *self.nonces.get(nonce)?;
-        let offset = index.checked_sub(self.totals.scans_forgotten)?;
-        let scan = self.scans.get(usize::try_from(offset).ok()?)?;
+        let scan = self.scan_at(*self.nonces.get(nonce)?)?;
         self.nonce_kept(scan, now).then_some(scan)
     }
 

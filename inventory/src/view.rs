@@ -28,6 +28,8 @@ pub struct EventView {
     /// Entries admitted and scans denied, over all zones.
     pub admitted: u64,
     pub denied: u64,
+    /// Nobody enters, everybody leaves.
+    pub evacuated: bool,
     /// Every quota is sold + held + blocked + free = size, and is the sum of its ticket types.
     pub balanced: bool,
 }

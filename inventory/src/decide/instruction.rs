@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::admission::{Passage, digest, judge};
+use super::admission::{self, Passage, digest, judge};
 use super::sale::{self, Charge};
 use super::{Decision, Outcome, refusal, refused_for};
 use crate::command::{
@@ -99,6 +99,13 @@ fn carry_out(
             let check_in = CheckIn { ticket: *ticket, zone: zone.as_deref(), by: *by };
             Ok(check_in.decide(state, now, id, *force))
         }
+        Instruction::OccupancyCorrect { zone, inside, by } => {
+            Ok(wrote(admission::correct(state, zone, *inside, *by)?))
+        }
+        Instruction::EventEvacuate { on, by } => {
+            let evacuated = admission::evacuate(state, *on, *by)?;
+            Ok(Done { facts: evacuated.facts, ..Done::default() })
+        }
         Instruction::EventCancel {} if state.totals.canceled => {
             refused_for(RefusalCode::AlreadyCanceled, "event", state.event())
         }
@@ -153,14 +160,23 @@ struct CheckIn<'a> {
 
 impl CheckIn<'_> {
     fn decide(&self, state: &State, now: Millis, instruction: Uuid, force: bool) -> Done {
+        let questions: Vec<Uuid> = state.tables.questions.iter().map(|q| q.id).collect();
         let zone = self.zone.map_or_else(|| self.first_zone(state), str::to_owned);
         let passage = Passage {
+            lane: BACK_OFFICE_LANE,
             zone: &zone,
             direction: Direction::Entry,
             subject: Subject::Ticket { ticket: self.ticket },
             force,
+            // Who checks in by hand has the person before them, and asks what there is to ask.
+            answered: &questions,
         };
         let judged = judge(state, now, &passage);
+        // No turnstile either: a person was let in.
+        let verdict = match judged.verdict {
+            Verdict::Reserve => Verdict::Admit,
+            verdict => verdict,
+        };
         // No device and no nonce: the instruction is both.
         let nonce: Digest16 = digest(b"ATLVS-CHECK-IN-v1\0", instruction, &[]);
         let fact = ScanDecided {
@@ -171,11 +187,13 @@ impl CheckIn<'_> {
             nonce,
             request: nonce,
             ticket: judged.ticket,
-            verdict: judged.verdict,
+            verdict,
             reason: judged.reason,
             first_scan: judged.first_scan,
             forced: judged.forced,
             by: Some(self.by),
+            lease_until: None,
+            answers: None,
         };
         let denied = judged.reason.filter(|_| judged.verdict == Verdict::Deny);
         let refused = denied.map(|reason| {
@@ -196,6 +214,15 @@ impl CheckIn<'_> {
 }
 
 impl Reason {
+    /// The rule's name, where the wire says `rules`.
+    pub fn rule(self) -> Option<&'static str> {
+        match self {
+            Self::TooSoon => Some("interval"),
+            Self::Evacuation => Some("evacuation"),
+            _ => None,
+        }
+    }
+
     /// As the wire says it.
     pub fn code(self) -> &'static str {
         match self {
@@ -213,7 +240,10 @@ impl Reason {
             Self::StaleCode => "stale_code",
             Self::UnknownTicket => "unknown_ticket",
             Self::NonceReused => "nonce_reused",
-            Self::Rules => "rules",
+            Self::Passback => "passback",
+            Self::Clock => "clock",
+            Self::TooLate => "too_late",
+            Self::TooSoon | Self::Evacuation => "rules",
         }
     }
 }

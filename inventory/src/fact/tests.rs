@@ -15,6 +15,8 @@ fn scan() -> Fact {
         first_scan: Some(FirstScan { at: Millis(0), lane: "North 3".to_owned() }),
         forced: false,
         by: None,
+        lease_until: None,
+        answers: None,
     }))
 }
 

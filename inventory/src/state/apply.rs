@@ -8,14 +8,16 @@ use uuid::Uuid;
 use super::tables::conflict;
 use super::undo::Catalogue;
 use super::{
-    Admission, Hold, HoldStatus, KeyOutcome, KeyRecord, Line, Order, QuotaCount, Scan, State,
-    Ticket, number_at, ticket_index, zone_bit,
+    Admission, Due, Hold, HoldStatus, KeyOutcome, KeyRecord, Line, Order, QuotaCount, State,
+    Ticket, number_at,
 };
-use crate::command::{Direction, IdempotencyKey, LineView, Refusal, TicketStatus, Verdict};
+use crate::command::{IdempotencyKey, LineView, Refusal, TicketStatus};
 use crate::config::EventConfig;
 use crate::entry::{Entry, VERSION};
-use crate::fact::{Fact, OrderConfirmed, ScanDecided};
+use crate::fact::{Fact, OrderConfirmed};
 use crate::time::Millis;
+
+mod doors;
 
 /// Outdated records of each kind that one entry clears away.
 const FORGOTTEN_PER_ENTRY_MAX: usize = 16;
@@ -58,7 +60,10 @@ impl State {
         totals.now = entry.at;
         self.set_totals(totals);
         match fact {
-            Fact::CatalogueApplied { cursor, config } => self.configure(*cursor, config)?,
+            Fact::CatalogueApplied { cursor, config, exit_alls } => {
+                self.configure(*cursor, config)?;
+                self.schedule_exits(exit_alls)?;
+            }
             Fact::HoldCreated { hold, lines, expires_at, renew_until, buyer: _, key } => {
                 self.create_hold(*hold, lines, *expires_at, *renew_until)?;
                 self.remember(key.as_ref(), KeyOutcome::Hold(*hold));
@@ -79,6 +84,16 @@ impl State {
             Fact::TicketUnblocked { ticket } => self.set_status(*ticket, TicketStatus::Valid)?,
             Fact::TicketReissued { ticket, revision } => self.reissue(*ticket, *revision)?,
             Fact::ScanDecided(scan) => self.scan(entry, scan)?,
+            Fact::ScanSettled { scan, passed, device: _ } => self.settle(*scan, *passed)?,
+            Fact::ScanAnnulled { scan, device: _ } => self.annul(*scan)?,
+            Fact::ScanRecorded(scan) => self.record(entry, scan)?,
+            Fact::ZoneEmptied { zone, before, next } => self.empty(*zone, *before, *next)?,
+            Fact::ZoneCorrected { zone, inside, by: _ } => self.correct(*zone, *inside)?,
+            Fact::EventEvacuated { on, by: _ } => {
+                let mut totals = self.totals;
+                totals.evacuated = *on;
+                self.set_totals(totals);
+            }
             Fact::EventCanceled {} => {
                 let mut totals = self.totals;
                 totals.canceled = true;
@@ -107,7 +122,7 @@ impl State {
             && (config.number != self.config.number
                 || config.organization != self.config.organization);
         // What was sold was sold in the former currency.
-        let traded = !self.orders.is_empty() || !self.due.is_empty();
+        let traded = !self.orders.is_empty() || self.holds_live();
         let recoined =
             config.currency != self.config.currency || config.exponent != self.config.exponent;
         if config.event != self.event || changed || (traded && recoined) {
@@ -165,14 +180,14 @@ impl State {
         let basket = self.intern_basket(lines)?;
         let hold = Hold { basket, expires_at, renew_until, status: HoldStatus::Live };
         self.put_hold(id, Some(hold));
-        self.add_due(expires_at, id);
+        self.add_due(expires_at, Due::HoldEnds(id));
         Ok(())
     }
 
     fn renew_hold(&mut self, id: Uuid, expires_at: Millis) -> Applied {
         let hold = self.live_hold(id)?;
-        self.remove_due(hold.expires_at, id);
-        self.add_due(expires_at, id);
+        self.remove_due(hold.expires_at, Due::HoldEnds(id));
+        self.add_due(expires_at, Due::HoldEnds(id));
         self.put_hold(id, Some(Hold { expires_at, ..hold }));
         Ok(())
     }
@@ -185,7 +200,7 @@ impl State {
             let quantity = i64::from(line.quantity);
             self.shift(line.type_row, 0, quantity.saturating_neg())?;
         }
-        self.remove_due(hold.expires_at, id);
+        self.remove_due(hold.expires_at, Due::HoldEnds(id));
         self.push_ended(self.totals.now, id);
         self.put_hold(id, Some(Hold { status, ..hold }));
         Ok(())
@@ -312,113 +327,12 @@ impl State {
         rows.collect()
     }
 
-    // === scans ===
-
-    fn scan(&mut self, entry: &Entry, decided: &ScanDecided) -> Applied {
-        let zone = self.tables.zone(&decided.zone).map(|(row, zone)| (row, zone.number));
-        let ticket = decided.ticket.and_then(ticket_index).filter(|i| self.ticket_at(*i).is_some());
-        if decided.ticket.is_some() != ticket.is_some() {
-            return Err(ApplyError::contradiction("scan of a ticket that does not exist"));
-        }
-        match (decided.verdict, ticket, zone) {
-            (Verdict::Admit, Some(ticket), Some((row, number))) => {
-                self.pass(entry.at, decided, ticket, row, number)?;
-            }
-            (Verdict::Admit, ..) => {
-                return Err(ApplyError::contradiction("admitted without ticket or zone"));
-            }
-            (Verdict::Deny, _, zone) => self.count_denied(zone.map(|(row, _)| row)),
-        }
-        let index = small(self.scans.len())?.checked_add(self.totals.scans_forgotten);
-        let index = index.ok_or(ApplyError::contradiction("too many scans"))?;
-        self.push_scan(Scan {
-            nonce: decided.nonce,
-            request: decided.request,
-            at: entry.at,
-            seq: entry.seq,
-            ticket,
-            zone: zone.map(|(row, _)| row),
-            verdict: decided.verdict,
-            reason: decided.reason,
-            forced: decided.forced,
-            had_first: decided.first_scan.is_some(),
-        });
-        self.put_nonce(decided.nonce, Some(index));
-        Ok(())
-    }
-
-    fn count_denied(&mut self, zone_row: Option<u8>) {
-        let mut totals = self.totals;
-        totals.denied = totals.denied.saturating_add(1);
-        self.set_totals(totals);
-        let row = zone_row.map(usize::from);
-        if let Some((row, count)) = row.and_then(|row| Some((row, *self.zones.get(row)?))) {
-            let denied = count.denied.saturating_add(1);
-            self.set_zone(row, super::ZoneCount { denied, ..count });
-        }
-    }
-
-    /// An admitted person goes in or out.
-    fn pass(
-        &mut self,
-        at: Millis,
-        decided: &ScanDecided,
-        index: u32,
-        zone_row: u8,
-        zone_number: u8,
-    ) -> Applied {
-        let wrong = || ApplyError::contradiction("scan without its ticket or zone");
-        let mut ticket = *self.ticket_at(index).ok_or_else(wrong)?;
-        let mut zone = *self.zones.get(usize::from(zone_row)).ok_or_else(wrong)?;
-        let bit = zone_bit(zone_number);
-        let was_inside = ticket.inside & bit != 0;
-        match decided.direction {
-            Direction::Exit => {
-                // A forced exit of someone who is not inside changes nothing.
-                ticket.inside &= !bit;
-                zone.inside = zone.inside.saturating_sub(u64::from(was_inside));
-            }
-            Direction::Entry => {
-                zone.admitted = zone.admitted.saturating_add(1);
-                zone.inside = zone.inside.saturating_add(u64::from(!was_inside));
-                let mut totals = self.totals;
-                totals.admitted = totals.admitted.saturating_add(1);
-                self.set_totals(totals);
-                if ticket.entered == 0 {
-                    ticket.first = Admission { at, lane: self.intern_lane(&decided.lane)? };
-                    ticket.first_zone = zone_number;
-                    let row = usize::from(ticket.type_row);
-                    let mut count = *self.types.get(row).ok_or_else(wrong)?;
-                    count.admitted = count.admitted.saturating_add(1);
-                    self.set_type(row, count);
-                } else if ticket.entered & bit == 0 {
-                    let admission = Admission { at, lane: self.intern_lane(&decided.lane)? };
-                    self.add_admission((index, zone_number), admission);
-                }
-                ticket.entered |= bit;
-                ticket.inside |= bit;
-            }
-        }
-        self.set_zone(usize::from(zone_row), zone);
-        self.set_ticket(large(index), ticket);
-        Ok(())
-    }
-
     fn intern_basket(&mut self, lines: Vec<Line>) -> Result<u32, ApplyError> {
         if let Some(index) = self.basket_ids.get(lines.as_slice()) {
             return Ok(*index);
         }
         let index = small(self.baskets.len())?;
         self.add_basket(index, lines.into_boxed_slice());
-        Ok(index)
-    }
-
-    fn intern_lane(&mut self, lane: &str) -> Result<u32, ApplyError> {
-        if let Some(index) = self.lane_ids.get(lane) {
-            return Ok(*index);
-        }
-        let index = small(self.lanes.len())?;
-        self.add_lane(index, lane);
         Ok(index)
     }
 
@@ -479,6 +393,7 @@ impl Ticket {
             position,
             entered: 0,
             inside: 0,
+            last: 0,
             type_row,
             revision: 0,
             first_zone: 0,

@@ -73,9 +73,6 @@ impl State {
             };
             count.sold = count.sold.saturating_add(u64::from(ticket.status.is_live()));
             count.admitted = count.admitted.saturating_add(u64::from(ticket.entered != 0));
-            if ticket.inside & !ticket.entered != 0 {
-                return Err("inside a zone that was never entered".to_owned());
-            }
         }
         let held = self.holds.values().filter(|hold| hold.status == HoldStatus::Live);
         for line in held.flat_map(|hold| self.basket(hold.basket)) {
@@ -89,7 +86,7 @@ impl State {
     fn check_zones(&self) -> Checked {
         for (row, (zone, count)) in self.tables.zones.iter().zip(&self.zones).enumerate() {
             let bit = zone_bit(zone.config.number);
-            let inside = self.tickets.iter().filter(|t| t.inside & bit != 0).count();
+            let inside = self.tickets.iter().filter(|t| self.inside(t) & bit != 0).count();
             same("zone's inside", &u64::try_from(inside).unwrap_or(0), &count.inside)?;
             let entered = self.tickets.iter().filter(|t| t.entered & bit != 0).count();
             if count.admitted < u64::try_from(entered).unwrap_or(0) {
@@ -107,13 +104,39 @@ impl State {
                 }
             }
         }
+        self.check_passages()?;
         same("lanes", &self.lane_ids.len(), &self.lanes.len())
     }
 
+    /// Each ticket stands where the fold of its passages leads to, and they are in order.
+    fn check_passages(&self) -> Checked {
+        let mut admitted = vec![0_u64; self.zones.len()];
+        for (index, ticket) in self.tickets.iter().enumerate() {
+            let mut later = None;
+            for scan in self.passages(ticket) {
+                if later.is_some_and(|later| later < scan.order()) {
+                    return Err(format!("ticket at {index}: passages not in order of time"));
+                }
+                later = Some(scan.order());
+                let row = scan.zone.get().filter(|_| !scan.is_exit()).map(usize::from);
+                if let Some(count) = row.and_then(|row| admitted.get_mut(row)) {
+                    *count = count.saturating_add(1);
+                }
+            }
+            let Some(folded) = self.fold(ticket) else { continue };
+            same("entered", &folded.entered, &ticket.entered)?;
+            same("inside", &folded.inside, &self.inside(ticket))?;
+            for (zone, admission) in folded.firsts {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                same("first admission", &self.first_admission(index, zone), &Some(admission))?;
+            }
+        }
+        let counted: Vec<u64> = self.zones.iter().map(|zone| zone.admitted).collect();
+        if self.totals.scans_forgotten == 0 { same("admissions", &admitted, &counted) } else { Ok(()) }
+    }
+
     fn check_holds(&self) -> Checked {
-        let live = self.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
-        let live = live.map(|(id, hold)| (hold.expires_at, *id)).collect();
-        same("holds due", &live, &self.due)?;
+        same("due", &self.all_due().collect(), &self.due)?;
         let ended = self.holds.iter().filter(|(_, hold)| hold.status != HoldStatus::Live);
         let ended: HashSet<Uuid> = ended.map(|(id, _)| *id).collect();
         let listed: HashSet<Uuid> = self.ended.iter().map(|(_, id)| *id).collect();
@@ -128,7 +151,7 @@ impl State {
                 return Err(format!("key {scope} would never be forgotten"));
             }
         }
-        ordered("scans", self.scans.iter().map(|scan| scan.at))?;
+        ordered("scans", self.scans.iter().map(|scan| scan.seq))?;
         for (nonce, index) in &self.nonces {
             let offset = index.checked_sub(self.totals.scans_forgotten);
             let scan = offset.and_then(|o| self.scans.get(usize::try_from(o).ok()?));

@@ -5,7 +5,7 @@
 //! what the catalogue said as JSON text.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::tables::Tables;
 use super::{
-    Admission, Hold, HoldStatus, KeyRecord, Line, Order, QuotaCount, Scan, State, Ticket, Totals,
-    TypeCount, ZoneCount,
+    Admission, Due, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State,
+    Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::entry::Hash;
@@ -23,7 +23,7 @@ use crate::time::Millis;
 
 /// Raised when the layout changes; an image of another version is not read, the state is then
 /// built from the journal or by the release that wrote it.
-pub const IMAGE_VERSION: u16 = 1;
+pub const IMAGE_VERSION: u16 = 2;
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ImageError {
@@ -51,6 +51,9 @@ struct Image<'a> {
     baskets: Cow<'a, [Box<[Line]>]>,
     admissions: Cow<'a, BTreeMap<(u32, u8), Admission>>,
     lanes: Cow<'a, [Box<str>]>,
+    answered: Cow<'a, BTreeSet<(u32, Uuid)>>,
+    recorded: Cow<'a, BTreeSet<u32>>,
+    leases: Cow<'a, BTreeMap<u32, Lease>>,
     holds: Vec<(Uuid, Hold)>,
     ended: Cow<'a, VecDeque<(Millis, Uuid)>>,
     keys: Vec<(Digest16, KeyRecord)>,
@@ -81,6 +84,9 @@ impl State {
             baskets: (&self.baskets).into(),
             admissions: Cow::Borrowed(&self.admissions),
             lanes: (&self.lanes).into(),
+            answered: Cow::Borrowed(&self.answered),
+            recorded: Cow::Borrowed(&self.recorded),
+            leases: Cow::Borrowed(&self.leases),
             holds: sorted(self.holds.iter().map(|(id, hold)| (*id, *hold))),
             ended: Cow::Borrowed(&self.ended),
             keys: sorted(self.keys.iter().map(|(scope, record)| (*scope, *record))),
@@ -92,6 +98,16 @@ impl State {
         };
         let out = IMAGE_VERSION.to_be_bytes().to_vec();
         postcard::to_extend(&image, out).map_err(|e| ImageError::Unwritable(e.to_string()))
+    }
+
+    /// What time alone will do, from what it follows from.
+    pub(super) fn all_due(&self) -> impl Iterator<Item = (Millis, Due)> {
+        let live = self.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
+        let holds = live.map(|(id, hold)| (hold.expires_at, Due::HoldEnds(*id)));
+        let leases = self.leases.iter().map(|(scan, l)| (l.until, Due::LeaseEnds(*scan)));
+        let zones = (0..).zip(&self.zones);
+        let zones = zones.filter_map(|(row, zone)| Some((zone.empties_at?, Due::ZoneEmpties(row))));
+        holds.chain(leases).chain(zones)
     }
 
     /// Reads what `to_bytes` wrote for this event.
@@ -125,9 +141,11 @@ impl State {
         state.admissions = image.admissions.into_owned();
         state.lanes = image.lanes.into_owned();
         state.lane_ids = numbered(state.lanes.iter().cloned());
+        state.answered = image.answered.into_owned();
+        state.recorded = image.recorded.into_owned();
+        state.leases = image.leases.into_owned();
         state.holds = image.holds.into_iter().collect();
-        let live = state.holds.iter().filter(|(_, hold)| hold.status == HoldStatus::Live);
-        state.due = live.map(|(id, hold)| (hold.expires_at, *id)).collect();
+        state.due = state.all_due().collect();
         state.ended = image.ended.into_owned();
         state.keys = image.keys.into_iter().collect();
         state.key_order = image.key_order.into_owned();

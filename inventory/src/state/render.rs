@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Hold, HoldStatus, Line, Scan, State, number_at};
+use super::{Flags, Hold, HoldStatus, Line, Scan, State, number_at};
 use crate::code::order_code;
 use crate::command::{
     FirstScan, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict, TicketStatus,
@@ -73,18 +73,20 @@ impl State {
 
     /// The decision as it was given; ticket and occupancy as they are now.
     pub(crate) fn verdict_view(&self, scan: &Scan) -> ScanVerdict {
-        let zone = scan.zone.and_then(|row| self.tables.zones.get(usize::from(row)));
-        let first = scan.had_first.then_some(scan.ticket).flatten();
+        let zone = scan.zone.get().and_then(|row| self.zone_at(row));
+        let first = scan.flags.has(Flags::HAD_FIRST).then_some(scan.ticket.get()).flatten();
         ScanVerdict {
             verdict: scan.verdict,
             reason: scan.reason,
             scan: scan.seq,
             at: scan.at,
-            ticket: scan.ticket.and_then(|index| self.ticket_view_at(index)),
-            first_scan: first.and_then(|index| self.first_scan(index, zone?.config.number)),
-            occupancy: scan.zone.and_then(|row| self.occupancy(row)),
-            forced: scan.forced,
+            ticket: scan.ticket.get().and_then(|index| self.ticket_view_at(index)),
+            first_scan: first.and_then(|index| self.first_scan(index, zone?.number)),
+            occupancy: scan.zone.get().and_then(|row| self.occupancy(row)),
+            forced: scan.flags.has(Flags::FORCED),
             replay: false,
+            settled: scan.settlement(),
+            questions: Vec::new(),
         }
     }
 
@@ -95,11 +97,11 @@ impl State {
         Some(FirstScan { at: first.at, lane: lane.to_string() })
     }
 
-    fn occupancy(&self, zone_row: u8) -> Option<Occupancy> {
+    pub(crate) fn occupancy(&self, zone_row: u8) -> Option<Occupancy> {
         let row = usize::from(zone_row);
         let (zone, count) = (self.tables.zones.get(row)?, self.zones.get(row)?);
         let (key, capacity) = (zone.config.key.clone(), zone.config.capacity);
-        Some(Occupancy { zone: key, inside: count.inside, capacity })
+        Some(Occupancy { zone: key, inside: count.shown(), capacity })
     }
 
     fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
@@ -154,7 +156,7 @@ impl State {
             zones: zones
                 .map(|(zone, count)| ZoneFigures {
                     key: zone.config.key.clone(),
-                    inside: count.inside,
+                    inside: count.shown(),
                     capacity: zone.config.capacity,
                     admitted: count.admitted,
                     denied: count.denied,
@@ -162,6 +164,7 @@ impl State {
                 .collect(),
             admitted: self.totals.admitted,
             denied: self.totals.denied,
+            evacuated: self.totals.evacuated,
             balanced: self.check_counts().is_ok(),
         }
     }

@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::{Constraint, Refusal, RefusalCode};
-use crate::config::{EventConfig, QuotaConfig, TicketTypeConfig, ZoneConfig};
+use crate::config::{
+    DAY_MINUTES, EventConfig, LANES_MAX, LEASE_S_MAX, LaneConfig, QUESTIONS_MAX, QuestionConfig,
+    QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
+};
 use crate::money::{PRICE_MAX, TAX_RATE_BP_MAX};
 
 /// Most types, and most quotas, that an event may ever have had.
@@ -23,6 +26,9 @@ pub(crate) struct Tables {
     pub types: Vec<Row<TicketTypeConfig>>,
     pub quotas: Vec<Row<QuotaConfig>>,
     pub zones: Vec<Row<ZoneConfig>>,
+    /// Lanes and questions of the newest configuration: nothing refers to them by row.
+    pub lanes: Vec<LaneConfig>,
+    pub questions: Vec<QuestionConfig>,
     #[serde(skip)]
     derived: Derived,
 }
@@ -40,6 +46,7 @@ struct Derived {
     type_rows: HashMap<Uuid, u16>,
     /// Listed zones by the key that lanes use.
     zone_rows: HashMap<String, u8>,
+    lane_rows: HashMap<String, usize>,
     /// By row of the type: rows of its quotas, bits of its zones.
     quotas_of: Vec<Vec<u16>>,
     zones_of: Vec<u32>,
@@ -54,6 +61,9 @@ impl Tables {
         merge_rows(&mut merged.zones, &config.zones, ROWS_MAX)?;
         check_types(config)?;
         check_zones(config)?;
+        check_doors(config)?;
+        merged.lanes = config.lanes.clone();
+        merged.questions = config.questions.clone();
         merged.derive()?;
         Ok(merged)
     }
@@ -67,6 +77,8 @@ impl Tables {
                 derived.zone_rows.insert(zone.config.key.clone(), row);
             }
         }
+        let lanes = self.lanes.iter().enumerate();
+        derived.lane_rows = lanes.map(|(row, lane)| (lane.key.clone(), row)).collect();
         let quota_rows: HashMap<u16, usize> =
             self.quotas.iter().enumerate().map(|(row, q)| (q.config.number, row)).collect();
         for (row, kind) in self.types.iter().enumerate() {
@@ -115,6 +127,17 @@ impl Tables {
     pub(crate) fn zone(&self, key: &str) -> Option<(u8, &ZoneConfig)> {
         let row = *self.derived.zone_rows.get(key)?;
         Some((row, &self.zones.get(usize::from(row))?.config))
+    }
+
+    /// Row of a zone by its number, listed or not.
+    pub(crate) fn zone_row(&self, number: u8) -> Option<u8> {
+        let row = self.zones.iter().position(|zone| zone.config.number == number)?;
+        u8::try_from(row).ok()
+    }
+
+    /// The rules of a lane that has some.
+    pub(crate) fn lane(&self, key: &str) -> Option<&LaneConfig> {
+        self.lanes.get(*self.derived.lane_rows.get(key)?)
     }
 }
 
@@ -198,7 +221,8 @@ fn check_types(config: &EventConfig) -> Result<(), Refusal> {
             && kind.tax_rate_bp <= TAX_RATE_BP_MAX;
         let linked = kind.quotas.iter().all(|number| quotas.contains(number))
             && kind.zones.iter().all(|number| zones.contains(number));
-        if !priced || !linked {
+        let windows = kind.windows.iter().all(|window| zones.contains(&window.zone));
+        if !priced || !linked || !windows {
             return Err(conflict("ticket_type", kind.id));
         }
     }
@@ -208,16 +232,52 @@ fn check_types(config: &EventConfig) -> Result<(), Refusal> {
 fn check_zones(config: &EventConfig) -> Result<(), Refusal> {
     let mut keys = HashSet::new();
     for zone in &config.zones {
-        if ZONE_NUMBER_MAX < zone.number || !keys.insert(zone.key.as_str()) {
+        let known = |number: &u8| config.zones.iter().any(|other| other.number == *number);
+        let linked = zone.leaves.iter().chain(&zone.exit_to).all(known);
+        let least = match zone.policy {
+            ZonePolicy::Entries { max } | ZonePolicy::Days { max } => max,
+            ZonePolicy::Interval { minutes } => minutes,
+            _ => 1,
+        };
+        let timed = zone.exit_all_at_min.is_none_or(|minute| minute < DAY_MINUTES);
+        let named = zone.number <= ZONE_NUMBER_MAX && keys.insert(zone.key.as_str());
+        if !named || !linked || least == 0 || !timed {
             return Err(conflict("zone", zone.id));
         }
     }
     Ok(())
 }
 
+fn check_doors(config: &EventConfig) -> Result<(), Refusal> {
+    let types: HashSet<u16> = config.ticket_types.iter().map(|kind| kind.number).collect();
+    let known = |numbers: &[u16]| numbers.iter().all(|number| types.contains(number));
+    let mut keys = HashSet::new();
+    for lane in &config.lanes {
+        let leased = (1..=LEASE_S_MAX).contains(&lane.lease_s);
+        if !keys.insert(lane.key.as_str()) || !known(&lane.types) || !leased {
+            return Err(refused("lane", &lane.key));
+        }
+    }
+    let mut ids = HashSet::new();
+    for question in &config.questions {
+        if !ids.insert(question.id) || !known(&question.types) {
+            return Err(conflict("question", question.id));
+        }
+    }
+    let many = LANES_MAX < config.lanes.len() || QUESTIONS_MAX < config.questions.len();
+    if many || DAY_MINUTES <= config.day_starts_min {
+        return Err(conflict("event", config.event));
+    }
+    Ok(())
+}
+
 pub(crate) fn conflict(kind: &str, id: Uuid) -> Refusal {
+    refused(kind, &id.to_string())
+}
+
+fn refused(kind: &str, id: &str) -> Refusal {
     Refusal {
         code: RefusalCode::CatalogueConflict,
-        constraint: Some(Constraint { kind: kind.to_owned(), id: id.to_string() }),
+        constraint: Some(Constraint { kind: kind.to_owned(), id: id.to_owned() }),
     }
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::tables::Tables;
 use super::{
-    Admission, Hold, KeyRecord, Line, Order, QuotaCount, Scan, State, Ticket, Totals, TypeCount,
-    ZoneCount,
+    Admission, Due, Hold, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State, Ticket, Totals,
+    TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::config::EventConfig;
@@ -26,18 +26,22 @@ pub(super) enum Undo {
     /// Orders are changed in their number of live tickets only.
     OrderLive(usize, u32),
     OrderAdded,
-    AdmissionAdded((u32, u8)),
+    Admission((u32, u8), Option<Admission>),
+    AnsweredAdded((u32, Uuid)),
+    RecordedAdded(u32),
+    Lease(u32, Option<Lease>),
     LaneAdded,
     BasketAdded,
     Hold(Uuid, Option<Hold>),
-    DueAdded(Millis, Uuid),
-    DueRemoved(Millis, Uuid),
+    DueAdded(Millis, Due),
+    DueRemoved(Millis, Due),
     EndedPushed,
     EndedPopped(Millis, Uuid),
     Key(Digest16, Option<Box<KeyRecord>>),
     KeyPushed,
     KeyPopped(Millis, Digest16),
     ScanPushed,
+    Scan(u32, Box<Scan>),
     ScanPopped(Box<Scan>),
     Nonce(Digest16, Option<u32>),
     InstructionAdded(Uuid),
@@ -114,9 +118,32 @@ impl State {
         self.undo.push(Undo::OrderAdded);
     }
 
-    pub(super) fn add_admission(&mut self, key: (u32, u8), admission: Admission) {
-        self.admissions.insert(key, admission);
-        self.undo.push(Undo::AdmissionAdded(key));
+    pub(super) fn put_admission(&mut self, key: (u32, u8), admission: Option<Admission>) {
+        let before = match admission {
+            Some(admission) => self.admissions.insert(key, admission),
+            None => self.admissions.remove(&key),
+        };
+        self.undo.push(Undo::Admission(key, before));
+    }
+
+    pub(super) fn add_answered(&mut self, key: (u32, Uuid)) {
+        if self.answered.insert(key) {
+            self.undo.push(Undo::AnsweredAdded(key));
+        }
+    }
+
+    pub(super) fn add_recorded(&mut self, ticket: u32) {
+        if self.recorded.insert(ticket) {
+            self.undo.push(Undo::RecordedAdded(ticket));
+        }
+    }
+
+    pub(super) fn put_lease(&mut self, scan: u32, lease: Option<Lease>) {
+        let before = match lease {
+            Some(lease) => self.leases.insert(scan, lease),
+            None => self.leases.remove(&scan),
+        };
+        self.undo.push(Undo::Lease(scan, before));
     }
 
     pub(super) fn add_lane(&mut self, index: u32, lane: &str) {
@@ -139,15 +166,15 @@ impl State {
         self.undo.push(Undo::Hold(id, before));
     }
 
-    pub(super) fn add_due(&mut self, at: Millis, hold: Uuid) {
-        if self.due.insert((at, hold)) {
-            self.undo.push(Undo::DueAdded(at, hold));
+    pub(super) fn add_due(&mut self, at: Millis, what: Due) {
+        if self.due.insert((at, what)) {
+            self.undo.push(Undo::DueAdded(at, what));
         }
     }
 
-    pub(super) fn remove_due(&mut self, at: Millis, hold: Uuid) {
-        if self.due.remove(&(at, hold)) {
-            self.undo.push(Undo::DueRemoved(at, hold));
+    pub(super) fn remove_due(&mut self, at: Millis, what: Due) {
+        if self.due.remove(&(at, what)) {
+            self.undo.push(Undo::DueRemoved(at, what));
         }
     }
 
@@ -184,6 +211,18 @@ impl State {
     pub(super) fn push_scan(&mut self, scan: Scan) {
         self.scans.push_back(scan);
         self.undo.push(Undo::ScanPushed);
+    }
+
+    pub(super) fn set_scan(&mut self, index: u32, scan: Scan) {
+        if let Some(slot) = self.scan_slot(index) {
+            let before = std::mem::replace(slot, scan);
+            self.undo.push(Undo::Scan(index, Box::new(before)));
+        }
+    }
+
+    fn scan_slot(&mut self, index: u32) -> Option<&mut Scan> {
+        let offset = index.checked_sub(self.totals.scans_forgotten)?;
+        self.scans.get_mut(usize::try_from(offset).ok()?)
     }
 
     pub(super) fn pop_scan(&mut self) {
@@ -226,7 +265,10 @@ impl State {
                     self.order_ids.remove(&order.id);
                 }
             }
-            Undo::AdmissionAdded(key) => drop(self.admissions.remove(&key)),
+            Undo::Admission(key, before) => restore_sorted(&mut self.admissions, key, before),
+            Undo::AnsweredAdded(key) => drop(self.answered.remove(&key)),
+            Undo::RecordedAdded(ticket) => drop(self.recorded.remove(&ticket)),
+            Undo::Lease(scan, before) => restore_sorted(&mut self.leases, scan, before),
             Undo::LaneAdded => {
                 if let Some(lane) = self.lanes.pop() {
                     self.lane_ids.remove(&lane);
@@ -238,13 +280,18 @@ impl State {
                 }
             }
             Undo::Hold(id, before) => restore_in(&mut self.holds, id, before),
-            Undo::DueAdded(at, hold) => drop(self.due.remove(&(at, hold))),
-            Undo::DueRemoved(at, hold) => drop(self.due.insert((at, hold))),
+            Undo::DueAdded(at, what) => drop(self.due.remove(&(at, what))),
+            Undo::DueRemoved(at, what) => drop(self.due.insert((at, what))),
             Undo::EndedPushed => drop(self.ended.pop_back()),
             Undo::EndedPopped(at, hold) => self.ended.push_front((at, hold)),
             Undo::Key(scope, before) => restore_in(&mut self.keys, scope, before.map(|key| *key)),
             Undo::KeyPushed => drop(self.key_order.pop_back()),
             Undo::KeyPopped(at, scope) => self.key_order.push_front((at, scope)),
+            Undo::Scan(index, scan) => {
+                if let Some(slot) = self.scan_slot(index) {
+                    *slot = *scan;
+                }
+            }
             Undo::ScanPushed => drop(self.scans.pop_back()),
             Undo::ScanPopped(scan) => self.scans.push_front(*scan),
             Undo::Nonce(nonce, before) => restore_in(&mut self.nonces, nonce, before),
@@ -263,6 +310,17 @@ fn restore_in<K, V>(map: &mut std::collections::HashMap<K, V>, key: K, before: O
 where
     K: std::hash::Hash + Eq,
 {
+    match before {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+fn restore_sorted<K: Ord, V>(
+    map: &mut std::collections::BTreeMap<K, V>,
+    key: K,
+    before: Option<V>,
+) {
     match before {
         Some(value) => drop(map.insert(key, value)),
         None => drop(map.remove(&key)),

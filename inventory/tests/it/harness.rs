@@ -6,7 +6,7 @@ use inventory::command::{
     Subject,
 };
 use inventory::config::{
-    EventConfig, EventStatus, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
+    EventConfig, EventStatus, Passback, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
 };
 use inventory::entry::Entry;
 use inventory::fact::Fact;
@@ -74,6 +74,7 @@ pub(crate) fn kind(id: Uuid, number: u16, quotas: &[u16], zones: &[u8]) -> Ticke
         sale_from: None,
         sale_until: None,
         max_per_order: None,
+        windows: Vec::new(),
         rotating: false,
         attention: false,
         active: true,
@@ -88,6 +89,12 @@ pub(crate) fn zone(number: u8, key: &str, capacity: Option<u64>) -> ZoneConfig {
         name: key.to_uppercase(),
         policy: ZonePolicy::SingleEntry,
         capacity,
+        passback: Passback::Off,
+        leaves: Vec::new(),
+        exit_to: None,
+        opens_at: None,
+        closes_at: None,
+        exit_all_at_min: None,
     }
 }
 
@@ -114,6 +121,7 @@ pub(crate) fn scan_of(ticket: u64, nonce: &str) -> ScanRequest {
         request: digest(u8::try_from(ticket % 251).unwrap()),
         subject: Subject::Credential { ticket, revision: 0, stale_code: false },
         force: false,
+        answers: None,
     }
 }
 

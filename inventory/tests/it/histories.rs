@@ -228,6 +228,6 @@ fn foreign_entries_are_refused() {
     assert!(refuse(Fact::EventCanceled {}, 2, head, early, 1).contains("time runs backward"));
     let holds = vec![Uuid::from_u128(1)];
     assert!(refuse(Fact::HoldsExpired { holds }, 2, head, at, 1).contains("hold is not live"));
-    let again = Fact::CatalogueApplied { cursor: 1, config: Box::new(config()) };
+    let again = Fact::CatalogueApplied { cursor: 1, config: Box::new(config()), exit_alls: vec![] };
     assert!(refuse(again, 2, head, at, 1).contains("catalogue runs backward"));
 }

@@ -10,6 +10,7 @@ mod harness;
 mod histories;
 mod rules_admission;
 mod rules_catalogue;
+mod rules_doors;
 mod rules_sale;
 mod steps;
 mod store_file;

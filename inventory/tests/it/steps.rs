@@ -259,6 +259,7 @@ pub(crate) fn scan_request(scan: &Scan) -> ScanRequest {
         request: digest,
         subject,
         force: scan.force,
+        answers: None,
     }
 }
 
