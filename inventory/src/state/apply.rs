@@ -154,7 +154,9 @@ impl State {
         let catalogue = self.catalogue_with(config).map_err(|refusal| {
             ApplyError::Contradiction(format!("configuration refused: {:?}", refusal.constraint))
         })?;
+        let moved = self.moved_by(&catalogue.tables);
         self.set_catalogue(catalogue);
+        self.refold_all(&moved)?;
         let mut totals = self.totals;
         totals.cursor = cursor;
         self.set_totals(totals);
@@ -374,6 +376,7 @@ impl State {
             if self.nonce_kept(&scan, now) {
                 break;
             }
+            self.settle_inside(scan.ticket.get());
             self.pop_scan();
             if self.nonces.get(&scan.nonce) == Some(&self.totals.scans_forgotten) {
                 self.put_nonce(scan.nonce, None);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{HoldStatus, QuotaCount, State, TypeCount, ZoneCount, number_at, zone_bit};
+use super::{Flags, HoldStatus, QuotaCount, State, TypeCount, ZoneCount, number_at, zone_bit};
 use crate::command::TicketStatus;
 
 type Checked = Result<(), String>;
@@ -158,7 +158,7 @@ impl State {
             same("scan by nonce", &scan.map(|scan| scan.nonce), &Some(*nonce))?;
         }
         for scan in &self.scans {
-            if !self.nonces.contains_key(&scan.nonce) {
+            if !scan.flags.has(Flags::SECOND) && !self.nonces.contains_key(&scan.nonce) {
                 return Err(format!("nonce {} was lost", scan.nonce));
             }
         }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::tables::Tables;
 use super::{
-    Admission, Due, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State,
+    Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State,
     Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
@@ -153,6 +153,7 @@ impl State {
         // A nonce that was given anew after it was forgotten stands twice: the newest counts.
         let forgotten = state.totals.scans_forgotten;
         let indexes = (forgotten..).zip(&state.scans);
+        let indexes = indexes.filter(|(_, scan)| !scan.flags.has(Flags::SECOND));
         state.nonces = indexes.map(|(index, scan)| (scan.nonce, index)).collect();
         let done = image.instructions.into_iter();
         state.instructions = done.map(|(id, refused)| (id, refused.into_owned())).collect();

@@ -37,7 +37,8 @@ impl State {
                 continue;
             }
             let came = self.passages(ticket).find(|scan| self.leads_to(scan) == Some(bit));
-            if came.is_none_or(|scan| scan.at < count.emptied_before) {
+            // What is forgotten was made sure of when it was, see `forget`.
+            if came.is_some_and(|scan| scan.at < count.emptied_before) {
                 inside &= !bit;
             }
         }

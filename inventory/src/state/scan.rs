@@ -45,6 +45,8 @@ impl Flags {
     pub(crate) const ANNULLED: Self = Self(1 << 5);
     /// Decided without the store and told later.
     pub(crate) const RECORDED: Self = Self(1 << 6);
+    /// Its nonce has another decision already, which stays the answer.
+    pub(crate) const SECOND: Self = Self(1 << 7);
 
     pub(crate) fn has(self, flag: Self) -> bool {
         self.0 & flag.0 != 0

@@ -150,8 +150,10 @@ fn compete(rounds: &[Round], promised: bool) -> (Vec<Entry>, Cluster) {
         cluster.log.script(round.faults.iter().copied());
         let mut proposals: Vec<Proposed<'_>> = Vec::new();
         for (n, steps, skew) in &round.parts {
-            let commands: Vec<Command> = steps.iter().map(|step| names.command(step)).collect();
             let clock = now.plus_ms(*skew);
+            let seq = cluster.nodes[*n].durable().seq;
+            let command = |step| names.command(step, clock, seq);
+            let commands: Vec<Command> = steps.iter().map(command).collect();
             if proposals.iter().all(|(taken, ..)| taken != n) {
                 let proposal = cluster.nodes[*n].propose(clock, &commands).unwrap();
                 proposals.push((*n, clock, steps, commands, proposal));
@@ -233,9 +235,9 @@ fn a_lost_tail_comes_back() {
     };
     ask(&mut cluster, Command::Configure { cursor: 1, config: Box::new(config()) });
     let hold = Step::Hold { items: vec![(0, 2)], key: None, id: None };
-    ask(&mut cluster, names.command(&hold));
+    ask(&mut cluster, names.command(&hold, START, 0));
     let order = Step::Order { hold: 0, payment: PaymentMethod::Invoice, key: None };
-    ask(&mut cluster, names.command(&order));
+    ask(&mut cluster, names.command(&order, START, 0));
     let before = cluster.log.read_now(EVENT, 0, 10).unwrap();
     cluster.log.lose_tail(EVENT, 2);
     assert_eq!(cluster.log.head_now(EVENT).unwrap().seq, 1);
@@ -266,7 +268,7 @@ fn one_ticket_at_two_nodes_admits_once() {
     let mut names = Names::configured();
     let create = Step::Instruct { id: 1, what: What::Create(2, 1) };
     let setup =
-        [Command::Configure { cursor: 1, config: Box::new(config()) }, names.command(&create)];
+        [Command::Configure { cursor: 1, config: Box::new(config()) }, names.command(&create, START, 0)];
     let proposal = cluster.nodes[0].propose(START, &setup).unwrap();
     cluster.carry(0, START, &setup, proposal).unwrap();
     (1..3).for_each(|n| cluster.read(n));

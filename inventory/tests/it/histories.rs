@@ -1,7 +1,7 @@
 //! Random histories through one node: after every entry every invariant holds, what is taken back
 //! leaves no trace, and the journal replays to the same state from its start and from a snapshot.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use inventory::command::{
     Command, Direction, HoldView, LineView, OrderView, Reason, Reply, ScanVerdict, Verdict,
@@ -21,7 +21,8 @@ use crate::steps::{Names, Step, jump, scan_request, step};
 /// What no history may break, whoever wrote it: counted over the journal alone.
 #[derive(Default)]
 pub(crate) struct Auditor {
-    admitted: HashMap<(u64, String), usize>,
+    /// Tickets and zones of single entry, with the journal number of their admission.
+    admitted: HashMap<(u64, String), u64>,
     instructions: HashMap<Uuid, usize>,
 }
 
@@ -31,12 +32,17 @@ impl Auditor {
         after.check().unwrap();
         match Fact::from_entry(entry).unwrap() {
             Fact::ScanDecided(scan) => {
-                let entered = scan.verdict == Verdict::Admit && scan.direction == Direction::Entry;
-                if entered && !scan.forced {
-                    let times = self.admitted.entry((scan.ticket.unwrap(), scan.zone)).or_default();
-                    *times += 1;
-                    assert_eq!(*times, 1, "a second admission at {}", entry.seq);
+                let let_through = matches!(scan.verdict, Verdict::Admit | Verdict::Reserve);
+                let once = scan.zone == "main" && scan.direction == Direction::Entry;
+                if let_through && once && !scan.forced {
+                    let key = (scan.ticket.unwrap(), scan.zone);
+                    let before = self.admitted.insert(key, entry.seq);
+                    assert_eq!(before, None, "a second admission at {}", entry.seq);
                 }
+            }
+            // Nobody went through: the ticket may be admitted once more.
+            Fact::ScanAnnulled { scan, .. } | Fact::ScanSettled { scan, passed: false, .. } => {
+                self.admitted.retain(|_, seq| *seq != scan);
             }
             Fact::InstructionDone { id, .. } => {
                 let times = self.instructions.entry(id).or_default();
@@ -74,6 +80,8 @@ pub(crate) struct Memory {
     /// Some answers never came: a first one may be missing here.
     pub(crate) gaps: bool,
     scans: HashMap<(Uuid, String), ScanVerdict>,
+    /// Nonces that devices decided alone: the first answer was theirs.
+    uploaded: HashSet<(Uuid, String)>,
     holds: HashMap<u8, HoldView>,
     orders: HashMap<u8, OrderView>,
 }
@@ -87,15 +95,26 @@ impl Memory {
             (Step::Scan(scan), Reply::Scanned(verdict)) => {
                 let request = scan_request(scan);
                 let nonce = (request.device, request.nonce);
-                if let Some(first) = self.scans.get(&nonce).filter(|_| verdict.replay) {
+                // Forgotten, and then sent as decided alone: another decision.
+                let alone = self.uploaded.contains(&nonce);
+                let ours = |first: &&ScanVerdict| !alone || first.scan == verdict.scan;
+                let first = self.scans.get(&nonce).filter(|_| verdict.replay);
+                if let Some(first) = first.filter(ours) {
                     let kept = |v: &ScanVerdict| {
                         (v.verdict, v.reason, v.scan, v.at, v.first_scan.clone(), v.forced)
                     };
                     assert_eq!(kept(verdict), kept(first));
                 } else {
-                    assert!(!verdict.replay || self.gaps, "a replay of nothing");
-                    self.scans.insert(nonce, verdict.clone());
+                    assert!(!verdict.replay || alone || self.gaps, "a replay of nothing");
+                    // Asked first, nothing is decided.
+                    if verdict.verdict != Verdict::Ask {
+                        self.scans.insert(nonce, verdict.clone());
+                    }
                 }
+            }
+            (Step::Upload { scans }, _) => {
+                let requests = scans.iter().map(|(scan, ..)| scan_request(scan));
+                self.uploaded.extend(requests.map(|request| (request.device, request.nonce)));
             }
             (Step::Hold { key: Some((scope, _)), .. }, Reply::Held(view)) => {
                 if let Some(first) = self.holds.get(scope).filter(|_| view.replayed) {
@@ -145,7 +164,9 @@ proptest! {
         let commands = steps.iter().map(|(jump, step)| (*jump, Some(step)));
         for (jump, step) in std::iter::once((0, None)).chain(commands) {
             now = now.plus_ms(jump);
-            let command = step.map_or_else(|| first.clone(), |step| names.command(step));
+            let seq = node.durable().seq;
+            let command =
+                step.map_or_else(|| first.clone(), |step| names.command(step, now, seq));
             let before = node.state().hash().unwrap();
             let taken_back = node.propose(now, std::slice::from_ref(&command)).unwrap();
             node.abandon();

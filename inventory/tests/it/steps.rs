@@ -2,10 +2,13 @@
 //! clocks that jump.
 
 use inventory::command::{
-    Channel, Command, Direction, HoldItem, HoldRequest, Instruction, OrderCreateItem, OrderRequest,
-    PaymentMethod, ScanRequest, Subject,
+    Channel, Command, Direction, HoldItem, HoldRequest, Instruction, OfflineMode, OfflineScan,
+    OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, Subject,
 };
-use inventory::config::{EventConfig, EventStatus};
+use inventory::config::{
+    EventConfig, EventStatus, LaneConfig, LeaseEnd, LaneMode, RotatingOffline, ZonePolicy,
+};
+use inventory::time::Millis;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -20,6 +23,11 @@ pub(crate) enum Step {
     Order { hold: u8, payment: PaymentMethod, key: Option<(u8, u8)> },
     Cancel { order: u8, positions: Vec<u64>, key: Option<(u8, u8)> },
     Scan(Scan),
+    /// Of the scan so many journal entries back.
+    Settle { device: u8, back: u64, passed: bool },
+    Annul { device: u8, nonce: u8 },
+    Upload { scans: Vec<(Scan, i64, bool)> },
+    Evacuate(bool),
     Instruct { id: u8, what: What },
     Configure { ahead: u8, seats: u64, closed: bool, closes: bool, without_vip: bool },
     Tick,
@@ -45,6 +53,7 @@ pub(crate) enum What {
     Unblock(u64),
     Reissue(u64),
     CheckIn(u64, bool),
+    Correct(u64),
     CallOff,
 }
 
@@ -82,6 +91,7 @@ pub(crate) fn what() -> impl Strategy<Value = What> {
         2 => (0..12_u64).prop_map(What::Unblock),
         2 => (0..12_u64).prop_map(What::Reissue),
         4 => (0..12_u64, any::<bool>()).prop_map(|(ticket, force)| What::CheckIn(ticket, force)),
+        1 => (0..5_u64).prop_map(What::Correct),
         1 => Just(What::CallOff),
     ]
 }
@@ -101,6 +111,12 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         3 => (0..8_u8, tickets, idempotency())
             .prop_map(|(order, positions, key)| Step::Cancel { order, positions, key }),
         16 => scan().prop_map(Step::Scan),
+        2 => (0..2_u8, 0..6_u64, any::<bool>())
+            .prop_map(|(device, back, passed)| Step::Settle { device, back, passed }),
+        2 => (0..2_u8, 0..12_u8).prop_map(|(device, nonce)| Step::Annul { device, nonce }),
+        3 => proptest::collection::vec((scan(), -2 * HOUR..3 * MINUTE, flag(0.8)), 1..4)
+            .prop_map(|scans| Step::Upload { scans }),
+        1 => flag(0.2).prop_map(Step::Evacuate),
         4 => (0..24_u8, what()).prop_map(|(id, what)| Step::Instruct { id, what }),
         2 => (0..3_u8, 3..14_u64, flag(0.1), flag(0.5), flag(0.2)).prop_map(
             |(ahead, seats, closed, closes, without_vip)| {
@@ -146,7 +162,8 @@ impl Names {
         back.map_or(Uuid::from_u128(0xBAD), |index| list[index])
     }
 
-    pub(crate) fn command(&mut self, step: &Step) -> Command {
+    /// `now` and `seq` are those of the node that is asked.
+    pub(crate) fn command(&mut self, step: &Step, now: Millis, seq: u64) -> Command {
         let key_of = |route: u8, key: &Option<(u8, u8)>| {
             key.map(|(scope, body)| crate::harness::key(route * 16 + scope, body))
         };
@@ -186,6 +203,33 @@ impl Names {
                 key: key_of(2, key),
             },
             Step::Scan(scan) => Command::Scan(scan_request(scan)),
+            Step::Settle { device, back, passed } => Command::Settle {
+                device: device_of(*device),
+                scan: seq.saturating_sub(*back),
+                passed: *passed,
+            },
+            Step::Annul { device, nonce } => {
+                Command::Annul { device: device_of(*device), nonce: nonce_of(*nonce) }
+            }
+            Step::Upload { scans } => Command::Upload {
+                scans: scans.iter().map(|(scan, ago, admitted)| {
+                    let live = scan_request(scan);
+                    OfflineScan {
+                        device: live.device,
+                        lane: live.lane,
+                        zone: live.zone,
+                        direction: live.direction,
+                        nonce: live.nonce,
+                        request: live.request,
+                        ticket: scan.ticket,
+                        at: now.plus_ms(*ago),
+                        admitted: *admitted,
+                        mode: OfflineMode::Bundle,
+                        bundle: 1,
+                    }
+                }).collect(),
+            },
+            Step::Evacuate(on) => Command::Evacuate { on: *on, by: device_of(0) },
             Step::Instruct { id, what } => Command::Instruct {
                 id: Uuid::from_u128(0x9000 + u128::from(*id)),
                 instruction: Box::new(self.instruction(what)),
@@ -230,6 +274,11 @@ impl Names {
                 by: Uuid::from_u128(0xBB),
                 force: *force,
             },
+            What::Correct(inside) => Instruction::OccupancyCorrect {
+                zone: "lounge".to_owned(),
+                inside: *inside,
+                by: Uuid::from_u128(0xBB),
+            },
             What::CallOff => Instruction::EventCancel {},
         }
     }
@@ -237,6 +286,14 @@ impl Names {
 
 pub(crate) fn kind_of(n: u8) -> Uuid {
     [STANDARD, VIP, FREE, Uuid::from_u128(0xBAD)][usize::from(n)]
+}
+
+fn device_of(n: u8) -> Uuid {
+    Uuid::from_u128(0xD0 + u128::from(n))
+}
+
+fn nonce_of(n: u8) -> String {
+    format!("nonce-{n:03}")
 }
 
 pub(crate) fn scan_request(scan: &Scan) -> ScanRequest {
@@ -251,11 +308,11 @@ pub(crate) fn scan_request(scan: &Scan) -> ScanRequest {
     let mut digest = digest(0);
     digest.0[..4].copy_from_slice(&request);
     ScanRequest {
-        device: Uuid::from_u128(0xD0 + u128::from(scan.device)),
+        device: device_of(scan.device),
         lane: format!("Lane {}", scan.device),
         zone: if scan.lounge { "lounge" } else { "main" }.to_owned(),
         direction: if scan.exit { Direction::Exit } else { Direction::Entry },
-        nonce: format!("nonce-{:03}", scan.nonce),
+        nonce: nonce_of(scan.nonce),
         request: digest,
         subject,
         force: scan.force,
@@ -267,6 +324,18 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
     let mut config = config();
     config.quotas[0].size = Some(seats);
     config.ticket_types[0].valid_until = Some(START.plus_ms(20 * DAY));
+    config.zones[1].policy = ZonePolicy::Reentry;
+    config.zones[1].leaves = vec![0];
+    config.zones[1].exit_all_at_min = (!closed).then_some(240);
+    config.lanes = vec![LaneConfig {
+        key: "Lane 1".to_owned(),
+        types: vec![],
+        two_phase: true,
+        lease_s: 10,
+        lease_end: if closes { LeaseEnd::NotPassed } else { LeaseEnd::Passed },
+        mode: LaneMode::Local,
+        rotating_offline: RotatingOffline::Refuse,
+    }];
     if closed {
         config.status = EventStatus::SaleClosed;
     }

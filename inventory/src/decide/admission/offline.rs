@@ -21,8 +21,8 @@ const AHEAD_MS_MAX: i64 = 2 * 60_000;
 #[derive(Debug)]
 pub enum Item {
     Known(Uploaded),
-    /// Recorded as the scan of this nonce.
-    Recorded(Digest16),
+    /// Recorded for this ticket, by number, with this nonce.
+    Recorded(u64, Digest16),
 }
 
 pub(in crate::decide) fn upload(state: &State, now: Millis, scans: &[OfflineScan]) -> Decision {
@@ -35,7 +35,7 @@ pub(in crate::decide) fn upload(state: &State, now: Millis, scans: &[OfflineScan
         let known = state.scan_by_nonce(&nonce, now);
         let before = seen
             .insert(nonce, (scan.request, scan.admitted))
-            .or(known.map(|known| (known.request, known.is_passage())));
+            .or(known.map(|known| (known.request, let_through(state, known))));
         items.push(match before {
             Some((request, _)) if request != scan.request => {
                 Item::Known(Uploaded::Rejected(Reason::NonceReused))
@@ -52,13 +52,22 @@ pub(in crate::decide) fn upload(state: &State, now: Millis, scans: &[OfflineScan
             _ => match record(state, now, scan, nonce) {
                 Ok(fact) => {
                     facts.push(Fact::ScanRecorded(Box::new(fact)));
-                    Item::Recorded(nonce)
+                    Item::Recorded(scan.ticket, nonce)
                 }
                 Err(reason) => Item::Known(Uploaded::Rejected(reason)),
             },
         });
     }
     Decision::facts(facts, Outcome::Uploaded { items })
+}
+
+/// Whether someone went through on this nonce, by the store's decision or the device's own.
+fn let_through(state: &State, known: &Scan) -> bool {
+    known.is_passage() || passage_by_nonce(state, known.ticket.get(), known.nonce).is_some()
+}
+
+fn passage_by_nonce(state: &State, ticket: Option<u32>, nonce: Digest16) -> Option<&Scan> {
+    state.passages(state.ticket_at(ticket?)?).find(|scan| scan.nonce == nonce)
 }
 
 fn record(
@@ -98,14 +107,16 @@ fn record(
 
 impl Item {
     pub(in crate::decide) fn told(self, state: &State) -> Uploaded {
-        let nonce = match self {
+        let (ticket, nonce) = match self {
             Self::Known(uploaded) => return uploaded,
-            Self::Recorded(nonce) => nonce,
+            Self::Recorded(ticket, nonce) => (ticket, nonce),
         };
-        let Some(scan) = state.scan_by_nonce(&nonce, state.now()) else { return Uploaded::Recorded };
-        let ticket = scan.ticket.get().and_then(|index| state.ticket_at(index));
-        let conflicts = ticket.map(|ticket| of_ticket(state, ticket)).unwrap_or_default();
-        let ours = conflicts.into_iter().find(|conflict| conflict.scans.contains(&scan.seq));
+        let Some((index, ticket)) = state.ticket(ticket) else { return Uploaded::Recorded };
+        let Some(scan) = passage_by_nonce(state, Some(index), nonce) else {
+            return Uploaded::Recorded;
+        };
+        let mut conflicts = of_ticket(state, ticket).into_iter();
+        let ours = conflicts.find(|conflict| conflict.scans.contains(&scan.seq));
         ours.map_or(Uploaded::Recorded, Uploaded::Conflict)
     }
 }

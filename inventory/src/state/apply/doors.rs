@@ -2,10 +2,11 @@
 
 use super::{Applied, ApplyError, large, small};
 use crate::command::{Direction, Verdict};
-use crate::config::LeaseEnd;
+use crate::config::{LeaseEnd, ZoneConfig};
 use crate::entry::Entry;
 use crate::fact::{ScanDecided, ScanRecorded};
 use crate::state::passages::Standing;
+use crate::state::tables::{Row, Tables};
 use crate::state::{
     Admission, Due, Flags, Lease, Scan, State, Ticket, ZONE_NUMBER_MAX, ZoneCount, ticket_index,
     zone_bit,
@@ -63,7 +64,9 @@ impl State {
         if entry.at < recorded.happened_at {
             return Err(wrong());
         }
-        let flags = Flags::RECORDED.with(Flags::EXIT, recorded.direction == Direction::Exit);
+        let flags = Flags::RECORDED
+            .with(Flags::EXIT, recorded.direction == Direction::Exit)
+            .with(Flags::SECOND, self.nonces.contains_key(&recorded.nonce));
         let scan = Scan {
             nonce: recorded.nonce,
             request: recorded.request,
@@ -87,7 +90,9 @@ impl State {
         let index = small(self.scans.len())?.checked_add(self.totals.scans_forgotten);
         let index = index.ok_or(ApplyError::contradiction("too many scans"))?;
         self.push_scan(scan);
-        self.put_nonce(scan.nonce, Some(index));
+        if !scan.flags.has(Flags::SECOND) {
+            self.put_nonce(scan.nonce, Some(index));
+        }
         match (scan.is_passage(), scan.ticket.get(), scan.zone.get()) {
             (true, Some(ticket), Some(zone)) => {
                 self.count_passage(&scan, zone, 1)?;
@@ -261,6 +266,22 @@ impl State {
 
     // === zones ===
 
+    /// Tickets that may stand elsewhere once zones lead elsewhere, and the zones they are in before.
+    pub(super) fn moved_by(&self, tables: &Tables) -> Vec<(u32, u32)> {
+        let same = |(old, new): (&Row<ZoneConfig>, &Row<ZoneConfig>)| {
+            old.config.leaves == new.config.leaves && old.config.exit_to == new.config.exit_to
+        };
+        if self.tables.zones.iter().zip(&tables.zones).all(same) {
+            return Vec::new();
+        }
+        let tickets = (0..).zip(&self.tickets).filter(|(_, ticket)| ticket.last != 0);
+        tickets.map(|(index, ticket)| (index, self.inside(ticket))).collect()
+    }
+
+    pub(super) fn refold_all(&mut self, tickets: &[(u32, u32)]) -> Applied {
+        tickets.iter().try_for_each(|(index, was_inside)| self.refold(*index, *was_inside))
+    }
+
     /// When zones empty next, after a configuration said so; the others no longer do.
     pub(super) fn schedule_exits(&mut self, exit_alls: &[(u8, Millis)]) -> Applied {
         for row in 0..self.zones.len() {
@@ -295,7 +316,26 @@ impl State {
         let count = *self.zones.get(usize::from(row)).ok_or_else(no_zone)?;
         let count = ZoneCount { inside: 0, correction: 0, emptied_before: before, ..count };
         self.set_zone(usize::from(row), count);
+        // Passages that are forgotten cannot be compared with the time any more.
+        let (bit, forgotten) = (zone_bit(number), self.totals.scans_forgotten != 0);
+        for index in (0..self.tickets.len()).filter(|_| forgotten) {
+            let ticket = self.tickets.get(index).copied().filter(|t| t.inside & bit != 0);
+            if let Some(ticket) = ticket {
+                self.set_ticket(index, Ticket { inside: ticket.inside & !bit, ..ticket });
+            }
+        }
         Ok(())
+    }
+
+    /// Makes sure of where a ticket is while the passage that says so is still known.
+    pub(super) fn settle_inside(&mut self, ticket: Option<u32>) {
+        let known = ticket.and_then(|index| Some((index, *self.ticket_at(index)?)));
+        if let Some((index, ticket)) = known {
+            let inside = self.inside(&ticket);
+            if inside != ticket.inside {
+                self.set_ticket(large(index), Ticket { inside, ..ticket });
+            }
+        }
     }
 
     pub(super) fn correct(&mut self, number: u8, inside: u64) -> Applied {
