@@ -76,32 +76,21 @@ pub fn denied(
         Reason::UnknownTicket => "No such ticket".to_owned(),
         Reason::NonceReused => "This scan's nonce was used for another scan".to_owned(),
         Reason::ZoneFull => "The zone is full".to_owned(),
-        Reason::Rules => "The event's rules do not allow it".to_owned(),
+        Reason::Passback => "The ticket is inside already".to_owned(),
+        Reason::TooSoon => "Too soon after the last entry".to_owned(),
+        Reason::Evacuation => "Nobody may enter: the place is being cleared".to_owned(),
+        Reason::Clock => "The time of the scan cannot be".to_owned(),
+        Reason::TooLate => "The scan came too late".to_owned(),
     }
 }
 
-pub fn admitted(forced: bool) -> &'static str {
-    if forced { "Let in by the supervisor" } else { "Go ahead" }
-}
-
-/// A reason as the contract spells it.
-pub fn wire(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Superseded => "superseded",
-        Reason::Canceled => "canceled",
-        Reason::Unpaid => "unpaid",
-        Reason::Blocked => "blocked",
-        Reason::NotYetValid => "not_yet_valid",
-        Reason::Expired => "expired",
-        Reason::WrongProduct => "wrong_product",
-        Reason::WrongZone => "wrong_zone",
-        Reason::AlreadyUsed => "already_used",
-        Reason::NotInside => "not_inside",
-        Reason::StaleCode => "stale_code",
-        Reason::UnknownTicket => "unknown_ticket",
-        Reason::NonceReused => "nonce_reused",
-        Reason::ZoneFull => "zone_full",
-        Reason::Rules => "rules",
+/// What is said to who goes through; `told` is what staff should know.
+pub fn admitted(forced: bool, told: Option<Reason>) -> &'static str {
+    match told {
+        _ if forced => "Let in by the supervisor",
+        Some(Reason::Passback) => "Go ahead; the ticket was not seen to leave",
+        Some(Reason::NotInside) => "Go ahead; the ticket was not seen to enter",
+        _ => "Go ahead",
     }
 }
 

@@ -45,6 +45,10 @@ pub enum Code {
     TicketUsed,
     IdTaken,
     CatalogueConflict,
+    UnknownScan,
+    UnknownZone,
+    AlreadySettled,
+    NotAnnullable,
 }
 
 impl Code {
@@ -87,6 +91,10 @@ impl Code {
         Self::TicketUsed,
         Self::IdTaken,
         Self::CatalogueConflict,
+        Self::UnknownScan,
+        Self::UnknownZone,
+        Self::AlreadySettled,
+        Self::NotAnnullable,
     ];
 
     /// The table: wire code, status, title.
@@ -141,6 +149,12 @@ impl Code {
             Self::IdTaken => ("id_taken", 409, "The id names another one already"),
             Self::CatalogueConflict => {
                 ("catalogue_conflict", 409, "The configuration contradicts the event")
+            }
+            Self::UnknownScan => ("unknown_scan", 404, "No such scan of this device"),
+            Self::UnknownZone => ("unknown_zone", 404, "No such zone"),
+            Self::AlreadySettled => ("already_settled", 409, "The reservation ended otherwise"),
+            Self::NotAnnullable => {
+                ("not_annullable", 409, "Only admissions of the last 15 minutes are taken back")
             }
         }
     }
@@ -267,6 +281,10 @@ impl From<Refusal> for Problem {
             RefusalCode::TicketUsed => Code::TicketUsed,
             RefusalCode::IdTaken => Code::IdTaken,
             RefusalCode::CatalogueConflict => Code::CatalogueConflict,
+            RefusalCode::UnknownScan => Code::UnknownScan,
+            RefusalCode::UnknownZone => Code::UnknownZone,
+            RefusalCode::AlreadySettled => Code::AlreadySettled,
+            RefusalCode::NotAnnullable => Code::NotAnnullable,
         };
         let detail = match &refusal.constraint {
             Some(constraint) => {

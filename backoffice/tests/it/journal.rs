@@ -114,6 +114,8 @@ impl Journal {
                 .map(|_| FirstScan { at: Millis(BEGIN_MS), lane: "North 1".to_owned() }),
             forced: false,
             by: None,
+            lease_until: None,
+            answers: None,
         })))
     }
 

@@ -231,6 +231,7 @@ fn command(device: &Device, scan: Scan, checked: &Checked) -> ScanRequest {
         request,
         subject: checked.subject,
         force: scan.force,
+        answers: None,
     }
 }
 

@@ -1,9 +1,10 @@
 //! The verdict's JSON. Decides nothing.
 
-use inventory::command::{ScanVerdict, TicketView, Verdict};
+use inventory::command::{Reason, ScanVerdict, Settlement, TicketView, Verdict};
 use inventory::time::Millis;
 use inventory::view::EventView;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::call::Reply;
 use crate::events::Event;
@@ -22,7 +23,7 @@ pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -
         None => None,
     };
     let verdict = word(decided.verdict);
-    let reason = decided.reason.map(message::wire);
+    let reason = decided.reason.map(Reason::code);
     gate.metrics.scan(verdict, reason.unwrap_or_default());
     let first_scan =
         decided.first_scan.as_ref().map(|first| json!({"at": first.at, "gate": first.lane}));
@@ -33,15 +34,18 @@ pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -
     let body = json!({
         "verdict": verdict,
         "reason": reason,
+        "rule": decided.reason.and_then(Reason::rule),
         "message": words(&view, decided),
-        "scan": format!("{}-{}", view.number, decided.scan),
+        // A question is no decision: nothing was written.
+        "scan": (decided.verdict != Verdict::Ask).then(|| scan_id(view.number, decided.scan)),
         "at": decided.at,
         "ticket": decided.ticket.as_ref().map(|t| ticket(&view, t, name.as_deref())),
         "first_scan": first_scan,
         "occupancy": occupancy,
         "forced": decided.forced,
         "replay": decided.replay,
-        "settled": null,
+        "settled": decided.settled.map(settled),
+        "questions": questions(&view, &decided.questions),
     });
     Reply::json(200, &body).private()
 }
@@ -51,6 +55,7 @@ pub(super) fn denied(denial: Denial, now: Millis) -> Reply {
     let body = json!({
         "verdict": "deny",
         "reason": denial.wire(),
+        "rule": null,
         "message": denial.message(),
         "scan": null,
         "at": now,
@@ -60,6 +65,7 @@ pub(super) fn denied(denial: Denial, now: Millis) -> Reply {
         "forced": false,
         "replay": false,
         "settled": null,
+        "questions": [],
     });
     Reply::json(200, &body).private()
 }
@@ -67,6 +73,11 @@ pub(super) fn denied(denial: Denial, now: Millis) -> Reply {
 /// `1042-7`: number of the event and of the ticket within it.
 pub(super) fn ticket_id(event: u32, ticket: u64) -> String {
     format!("{event}-{ticket}")
+}
+
+/// The same of the event and of the decision's journal entry.
+fn scan_id(event: u32, scan: u64) -> String {
+    ticket_id(event, scan)
 }
 
 /// Reads what `ticket_id` writes, and nothing else.
@@ -80,7 +91,31 @@ fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Admit => "admit",
         Verdict::Deny => "deny",
+        Verdict::Reserve => "reserve",
+        Verdict::Ask => "ask",
     }
+}
+
+fn settled(settlement: Settlement) -> &'static str {
+    match settlement {
+        Settlement::Passed => "passed",
+        Settlement::NotPassed => "not_passed",
+        Settlement::Annulled => "annulled",
+    }
+}
+
+fn questions(view: &EventView, asked: &[Uuid]) -> Vec<Value> {
+    let asked = view.config.questions.iter().filter(|question| asked.contains(&question.id));
+    asked
+        .map(|question| {
+            json!({
+                "id": question.id,
+                "text": question.text,
+                "kind": question.kind,
+                "options": question.options,
+            })
+        })
+        .collect()
 }
 
 fn words(view: &EventView, decided: &ScanVerdict) -> String {
@@ -94,7 +129,10 @@ fn words(view: &EventView, decided: &ScanVerdict) -> String {
             decided.at,
         ),
         (Verdict::Deny, None) => "Not admitted".to_owned(),
-        (Verdict::Admit, _) => message::admitted(decided.forced).to_owned(),
+        (Verdict::Admit | Verdict::Reserve, told) => {
+            message::admitted(decided.forced, told).to_owned()
+        }
+        (Verdict::Ask, _) => "Ask first".to_owned(),
     }
 }
 

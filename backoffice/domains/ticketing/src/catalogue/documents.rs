@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
 use inventory::config::{
-    EventConfig, EventStatus, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
+    EventConfig, EventStatus, Passback, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
 };
 use inventory::time::Millis;
 use jiff::Timestamp;
@@ -127,6 +127,9 @@ async fn config(cx: &Cx, id: Uuid) -> Result<Option<EventConfig>> {
         zones,
         hold_ttl_s: HOLD_TTL_S,
         hold_cap_s: HOLD_CAP_S,
+        lanes: Vec::new(),
+        questions: Vec::new(),
+        day_starts_min: 0,
     }))
 }
 
@@ -175,6 +178,12 @@ async fn zones(cx: &Cx, event: Uuid) -> Result<Vec<ZoneConfig>> {
                     other => return Err(Error::internal(format!("zone policy {other}"))),
                 },
                 capacity: capacity.map(|size| narrow(size, "capacity of a zone")).transpose()?,
+                passback: Passback::Off,
+                leaves: Vec::new(),
+                exit_to: None,
+                opens_at: None,
+                closes_at: None,
+                exit_all_at_min: None,
             })
         })
         .collect()
@@ -259,6 +268,7 @@ fn ticket_type(
         valid_from: moment(8)?,
         valid_until: moment(9)?,
         max_per_order: max_per_order.map(|count| narrow(count, "limit")).transpose()?,
+        windows: Vec::new(),
         rotating: row.try_get(11)?,
         attention: row.try_get(12)?,
         // Without a quota nothing would bound its sale: between its creation and its link, or after

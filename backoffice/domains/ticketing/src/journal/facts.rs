@@ -108,6 +108,10 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
             Some(ticket) => of_ticket(cx, event, ticket).await,
             None => Ok(Subject::Nothing),
         },
+        Fact::ScanRecorded(scan) => of_ticket(cx, event, scan.ticket).await,
+        Fact::ScanSettled { scan, .. } | Fact::ScanAnnulled { scan, .. } => {
+            of_scan(cx, event, *scan).await
+        }
         Fact::InstructionDone { id, .. } => {
             let sql = "select order_id from gate_instructions where id = $1";
             let row = cx.query_opt(sql, &[id]).await?;
@@ -119,6 +123,9 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
+        | Fact::ZoneEmptied { .. }
+        | Fact::ZoneCorrected { .. }
+        | Fact::EventEvacuated { .. }
         | Fact::EventCanceled {} => Ok(Subject::Nothing),
     }
 }
@@ -137,6 +144,18 @@ async fn of_ticket(cx: &Cx, event: Uuid, ticket: u64) -> Result<Subject> {
     match row {
         Some(row) => Ok(Subject::Order(row.try_get(0)?)),
         None => Ok(Subject::Ticket(ticket)),
+    }
+}
+
+/// The order of a decision that was logged; one that waits itself holds no order back.
+async fn of_scan(cx: &Cx, event: Uuid, scan: u64) -> Result<Subject> {
+    let sql = "select ticket_number from credential_access_log \
+                where event_id = $1 and journal_seq = $2";
+    let row = cx.query_opt(sql, &[&event, &signed(scan)?]).await?;
+    let ticket: Option<i64> = row.map(|row| row.try_get(0)).transpose()?.flatten();
+    match ticket.and_then(|ticket| u64::try_from(ticket).ok()) {
+        Some(ticket) => of_ticket(cx, event, ticket).await,
+        None => Ok(Subject::Nothing),
     }
 }
 

@@ -136,6 +136,11 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
             orders::reissued(cx, entry, *ticket, *revision).await
         }
         Fact::ScanDecided(scan) => scans::decided(cx, entry, scan).await,
+        Fact::ScanRecorded(scan) => scans::recorded(cx, entry, scan).await,
+        Fact::ScanSettled { scan, passed, .. } => {
+            scans::ended(cx, entry, *scan, if *passed { "passed" } else { "not_passed" }).await
+        }
+        Fact::ScanAnnulled { scan, .. } => scans::ended(cx, entry, *scan, "annulled").await,
         Fact::InstructionDone { id, refused } => {
             instructions::done(cx, *id, refused.as_ref()).await
         }
@@ -144,6 +149,9 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
+        | Fact::ZoneEmptied { .. }
+        | Fact::ZoneCorrected { .. }
+        | Fact::EventEvacuated { .. }
         | Fact::EventCanceled {} => Ok(()),
     }
 }

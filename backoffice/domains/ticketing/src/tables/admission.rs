@@ -108,7 +108,11 @@ pub(crate) static CREDENTIAL_ACCESS_LOG: Entity = Entity::new("credential_access
         short("lane").required(),
         short("zone").required(),
         choice("direction", &["entry", "exit"]).required(),
-        choice("verdict", &["admit", "deny"]).required(),
+        choice("verdict", &["admit", "deny", "reserve", "passed", "not_passed", "annulled"])
+            .required()
+            .about("What was decided, or what became of the decision `of_seq`."),
+        integer("of_seq", 1, i64::MAX).about("The decision that this row tells the end of."),
+        boolean("offline").required().default("false").about("Decided without the store."),
         short("reason"),
         boolean("forced").required().default("false"),
         id("checked_in_by").about("Who let the person in by hand."),
@@ -119,7 +123,7 @@ pub(crate) static CREDENTIAL_ACCESS_LOG: Entity = Entity::new("credential_access
         fields: &["event_id", "journal_seq"],
         code: Code::AlreadyExists,
     }])
-    .indexes(&[&["registration_id"], &["event_id", "scanned_at"]])
+    .indexes(&[&["registration_id"], &["event_id", "scanned_at"], &["event_id", "of_seq"]])
     .log();
 
 /// What the journal says is kept as it is, so the bound only guards the table.
