@@ -27,6 +27,8 @@ use crate::staff::Staff;
 
 /// Readers of figures at the same time; each may wait for the back office.
 const FIGURES_MAX: usize = 64;
+/// Uploads of offline scans at the same time: the doors come first.
+const UPLOADS_MAX: usize = 4;
 /// Feed readers at the same time.
 const FEEDS_MAX: usize = 256;
 /// Probes and readers of documents at the same time.
@@ -61,6 +63,7 @@ pub struct Gate {
 /// figures never keep the back office from its journal.
 struct InWork {
     scans: Semaphore,
+    uploads: Semaphore,
     shop: Semaphore,
     figures: Semaphore,
     feeds: Semaphore,
@@ -86,6 +89,7 @@ impl Gate {
             trusted_proxies: limits.trusted_proxies.clone(),
             in_work: InWork {
                 scans: Semaphore::new(limits.requests_max),
+                uploads: Semaphore::new(UPLOADS_MAX),
                 shop: Semaphore::new(limits.requests_max),
                 figures: Semaphore::new(FIGURES_MAX),
                 feeds: Semaphore::new(FEEDS_MAX),
@@ -120,6 +124,7 @@ impl Gate {
     pub fn admit(&self, class: Class) -> Option<tokio::sync::SemaphorePermit<'_>> {
         let (semaphore, name) = match class {
             Class::Scan => (&self.in_work.scans, "scan"),
+            Class::Upload => (&self.in_work.uploads, "upload"),
             Class::Shop => (&self.in_work.shop, "shop"),
             Class::Figures => (&self.in_work.figures, "figures"),
             Class::Feed => (&self.in_work.feeds, "feed"),

@@ -24,15 +24,18 @@ use crate::routes::{Class, Listener, Method, Operation, ROUTES, Route};
 mod auth;
 mod body;
 mod call;
+mod conflicts;
 mod internal;
 mod orders;
 mod scan;
 pub mod server;
+mod settle;
 mod shop;
 mod stats;
 mod stream;
 mod system;
 mod tickets;
+mod upload;
 mod verdict;
 
 /// Label of requests that no route takes.
@@ -68,7 +71,7 @@ pub fn router(gate: &Arc<Gate>, listener: Listener) -> Router {
 fn serves(gate: &Gate, listener: Listener, route: &Route) -> bool {
     let here = route.listener == listener || route.listener == Listener::Both;
     let role = match route.class {
-        Class::Scan => gate.role.admits(),
+        Class::Scan | Class::Upload => gate.role.admits(),
         Class::Shop => gate.role.sells(),
         Class::Figures | Class::Feed | Class::System => true,
     };
@@ -150,7 +153,7 @@ fn limit(gate: &Gate, call: &Call) -> Result<Option<Allowance>, Exceeded> {
     match (&call.caller, call.route.class) {
         // Their token is asked about at the back office.
         (Caller::Staff(_), _) => gate.rates.shop(call.address),
-        (Caller::Device(device), Class::Scan) => gate.rates.scan(device.id),
+        (Caller::Device(device), Class::Scan | Class::Upload) => gate.rates.scan(device.id),
         (_, Class::Shop) if call.route.method != Method::Get => gate.rates.shop(call.address),
         _ => Ok(None),
     }
@@ -159,6 +162,11 @@ fn limit(gate: &Gate, call: &Call) -> Result<Option<Allowance>, Exceeded> {
 async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
     match call.route.operation {
         Operation::Scan => scan::scan(gate, call).await,
+        Operation::ScanPassed => settle::report(gate, call, true).await,
+        Operation::ScanNotPassed => settle::report(gate, call, false).await,
+        Operation::AnnulScan => settle::annul(gate, call).await,
+        Operation::UploadScans => Box::pin(upload::upload(gate, call)).await,
+        Operation::CheckInConflicts => conflicts::report(gate, call).await,
         Operation::CheckInStats => stats::stats(gate, call).await,
         Operation::GetEvent => shop::event(gate, call),
         Operation::CreateHold => shop::create_hold(gate, call).await,

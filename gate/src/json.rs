@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+use inventory::time::Millis;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -121,6 +122,24 @@ impl Fields {
 
     pub fn u64(&mut self, name: &str) -> u64 {
         self.required(name, |v| v.as_u64().ok_or_else(|| wrong("a whole number", v)))
+    }
+
+    /// A whole number in a range; 0 when absent.
+    pub fn i64(&mut self, name: &str, min: i64, max: i64) -> i64 {
+        self.optional(name, |v| {
+            let number = v.as_i64().ok_or_else(|| wrong("a whole number", v))?;
+            let inside = (min..=max).contains(&number);
+            if inside { Ok(number) } else { Err(("range", format!("must be {min} to {max}"))) }
+        })
+        .unwrap_or(0)
+    }
+
+    /// An RFC 3339 instant.
+    pub fn instant(&mut self, name: &str) -> Millis {
+        self.required(name, |v| {
+            let text = v.as_str().ok_or_else(|| wrong("text", v))?;
+            Millis::parse(text).map_err(|cause| ("format", cause))
+        })
     }
 
     pub fn flag(&mut self, name: &str) -> bool {

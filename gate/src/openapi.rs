@@ -89,7 +89,7 @@ fn operation_id(route: &Route) -> String {
 
 fn tag(route: &Route) -> &'static str {
     match (route.class, route.listener) {
-        (Class::Scan | Class::Figures, _) => "check-in",
+        (Class::Scan | Class::Upload | Class::Figures, _) => "check-in",
         (Class::Shop, _) => "shop",
         (Class::Feed, _) | (_, Listener::Internal) => "feeds",
         (Class::System, _) => "system",
@@ -155,7 +155,7 @@ pub fn problem_statuses(route: &Route) -> Vec<u16> {
     if matches!(route.auth, Auth::Device | Auth::DeviceOrStaff | Auth::Journal) {
         statuses.push(401);
     }
-    if matches!(route.class, Class::Scan | Class::Shop | Class::Figures) {
+    if matches!(route.class, Class::Scan | Class::Upload | Class::Shop | Class::Figures) {
         statuses.push(429);
     }
     if !route.query.is_empty() || route.idempotent {

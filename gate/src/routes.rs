@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// Largest body of a scan, in bytes; a credential is 154 characters.
 pub const SCAN_BODY_BYTES_MAX: usize = 8 * 1024;
+/// Most offline scans of one request, and its largest body in bytes.
+pub const UPLOAD_SCANS_MAX: usize = 1_000;
+pub const UPLOAD_BODY_BYTES_MAX: usize = 1 << 20;
 /// Largest body of a shop request, in bytes.
 pub const SHOP_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Largest body of an internal request, in bytes.
@@ -52,6 +55,8 @@ pub enum Auth {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Class {
     Scan,
+    /// Many scans at once, which nobody waits for at a door.
+    Upload,
     Shop,
     /// Figures for people; they may wait for the back office.
     Figures,
@@ -72,6 +77,11 @@ pub enum Operation {
     TicketSvg,
     TicketPng,
     Scan,
+    ScanPassed,
+    ScanNotPassed,
+    AnnulScan,
+    UploadScans,
+    CheckInConflicts,
     CheckInStats,
     JournalHeads,
     JournalEntries,
@@ -323,6 +333,76 @@ pub static ROUTES: &[Route] = &[
         idempotent: false,
         replies: &[Reply(200, "The verdict", Content::Json("Verdict"))],
         problems: &[403],
+    },
+    Route {
+        operation: Operation::ScanPassed,
+        method: Method::Post,
+        path: "/check-in/scans/{id}/passed",
+        listener: Listener::Public,
+        class: Class::Scan,
+        auth: Auth::Device,
+        summary: "Report that the person passed the turnstile",
+        query: &[],
+        body: None,
+        idempotent: false,
+        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
+        problems: &[404, 409],
+    },
+    Route {
+        operation: Operation::ScanNotPassed,
+        method: Method::Post,
+        path: "/check-in/scans/{id}/not-passed",
+        listener: Listener::Public,
+        class: Class::Scan,
+        auth: Auth::Device,
+        summary: "Report that nobody passed the turnstile; the ticket is as before",
+        query: &[],
+        body: None,
+        idempotent: false,
+        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
+        problems: &[404, 409],
+    },
+    Route {
+        operation: Operation::AnnulScan,
+        method: Method::Post,
+        path: "/check-in/annul",
+        listener: Listener::Public,
+        class: Class::Scan,
+        auth: Auth::Device,
+        summary: "Take back an admission of this device, within 15 minutes",
+        query: &[],
+        body: json("AnnulRequest", SCAN_BODY_BYTES_MAX),
+        idempotent: false,
+        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
+        problems: &[404, 409],
+    },
+    Route {
+        operation: Operation::UploadScans,
+        method: Method::Post,
+        path: "/check-in/scans/bulk",
+        listener: Listener::Public,
+        class: Class::Upload,
+        auth: Auth::Device,
+        summary: "Tell of scans that were decided offline; what was told before is a duplicate",
+        query: &[],
+        body: json("UploadRequest", UPLOAD_BODY_BYTES_MAX),
+        idempotent: false,
+        replies: &[Reply(200, "What became of each, in order", Content::Json("UploadReply"))],
+        problems: &[403],
+    },
+    Route {
+        operation: Operation::CheckInConflicts,
+        method: Method::Get,
+        path: "/events/{id}/check-in/conflicts",
+        listener: Listener::Public,
+        class: Class::Figures,
+        auth: Auth::DeviceOrStaff,
+        summary: "Who was admitted more often than the rules allow, where and how far apart",
+        query: &[],
+        body: None,
+        idempotent: false,
+        replies: &[Reply(200, "The report", Content::Json("Conflicts"))],
+        problems: &[],
     },
     Route {
         operation: Operation::CheckInStats,

@@ -10,7 +10,7 @@ use crossbeam::queue::ArrayQueue;
 use tokio::sync::{Notify, oneshot, watch};
 use uuid::Uuid;
 
-use crate::command::{Command, HoldView, OrderView, Reply, TicketView};
+use crate::command::{Command, Conflict, HoldView, OrderView, Reply, TicketView};
 use crate::entry::Head;
 use crate::log::{LogError, SharedLog};
 use crate::time::SharedClock;
@@ -107,6 +107,8 @@ pub enum Query {
     /// By ticket number.
     Ticket(u64),
     Hold(Uuid),
+    /// Admissions that contradict each other.
+    Conflicts,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -114,6 +116,7 @@ pub enum QueryReply {
     Order(OrderView),
     Ticket(TicketView),
     Hold(HoldView),
+    Conflicts(Vec<Conflict>),
     Unknown,
 }
 

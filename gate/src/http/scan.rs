@@ -4,8 +4,11 @@
 
 use std::sync::Arc;
 
-use inventory::command::{Command, Direction, Reply as Answered, ScanRequest, Subject};
+use inventory::command::{
+    Command, Digest16, Direction, Reply as Answered, ScanRequest, Subject,
+};
 use inventory::task::AskError;
+use inventory::time::Millis;
 use keys::{CREDENTIAL_BYTES, Refused};
 
 use super::body;
@@ -20,8 +23,9 @@ use crate::json::Fields;
 use crate::message::Denial;
 use crate::problem::{Code, Problem};
 
+pub(super) const NONCE_RULE: &str = "8 to 64 of A-Z a-z 0-9 _ -";
 /// Longest name of a lane or zone, in characters.
-const NAME_CHARS_MAX: usize = 64;
+pub(super) const NAME_CHARS_MAX: usize = 64;
 /// Length of a nonce, in characters.
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 8..=64;
 
@@ -92,11 +96,8 @@ fn read(call: &Call) -> Result<Scan, Problem> {
         presented,
         lane: fields.text("gate", 1, NAME_CHARS_MAX),
         zone: fields.text("zone", 1, NAME_CHARS_MAX),
-        direction: match fields.choice("direction", &["entry", "exit"]) {
-            "exit" => Direction::Exit,
-            _ => Direction::Entry,
-        },
-        nonce: fields.matching("nonce", "8 to 64 of A-Z a-z 0-9 _ -", is_nonce),
+        direction: direction(&mut fields),
+        nonce: fields.matching("nonce", NONCE_RULE, is_nonce),
         force: fields.flag("force"),
     };
     fields.reserved("answers", "no questions are asked at this gate");
@@ -104,43 +105,62 @@ fn read(call: &Call) -> Result<Scan, Problem> {
     Ok(scan)
 }
 
-fn is_nonce(text: &str) -> bool {
+pub(super) fn direction(fields: &mut Fields) -> Direction {
+    match fields.choice("direction", &["entry", "exit"]) {
+        "exit" => Direction::Exit,
+        _ => Direction::Entry,
+    }
+}
+
+pub(super) fn is_nonce(text: &str) -> bool {
     NONCE_CHARS.contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
 /// Refuses what the device is not assigned to.
 fn assigned(device: &Device, scan: &Scan) -> Result<(), Problem> {
-    if !device.has_lane(&scan.lane) {
-        return Err(Problem::field(
-            Code::LaneNotAssigned,
-            "gate",
-            "assignment",
-            "the device is not assigned to this lane",
-        ));
-    }
-    if !device.has_zone(&scan.zone) {
-        return Err(Problem::field(
-            Code::ZoneNotAssigned,
-            "zone",
-            "assignment",
-            "the device is not assigned to this zone",
-        ));
-    }
-    if !device.directions.contains(&scan.direction) {
-        return Err(Problem::field(
-            Code::DirectionNotAssigned,
-            "direction",
-            "assignment",
-            "the device is not assigned to this direction",
-        ));
-    }
+    assigned_to(device, "", &scan.lane, &scan.zone, scan.direction)?;
     if scan.force && !device.may_force {
         return Err(Problem::field(
             Code::ForceNotAllowed,
             "force",
             "assignment",
             "the device may not force",
+        ));
+    }
+    Ok(())
+}
+
+/// The same for one scan of several; `at` is the path of its fields.
+pub(super) fn assigned_to(
+    device: &Device,
+    at: &str,
+    lane: &str,
+    zone: &str,
+    direction: Direction,
+) -> Result<(), Problem> {
+    if !device.has_lane(lane) {
+        return Err(Problem::field(
+            Code::LaneNotAssigned,
+            &format!("{at}gate"),
+            "assignment",
+            "the device is not assigned to this lane",
+        ));
+    }
+    if !device.has_zone(zone) {
+        return Err(Problem::field(
+            Code::ZoneNotAssigned,
+            &format!("{at}zone"),
+            "assignment",
+            "the device is not assigned to this zone",
+        ));
+    }
+    if !device.directions.contains(&direction) {
+        return Err(Problem::field(
+            Code::DirectionNotAssigned,
+            &format!("{at}direction"),
+            "assignment",
+            "the device is not assigned to this direction",
         ));
     }
     Ok(())
@@ -173,11 +193,21 @@ fn check(gate: &Gate, device: &Device, scan: &Scan) -> Result<Checked, Denial> {
 }
 
 fn check_credential(gate: &Gate, device: &Device, text: &str) -> Result<Checked, Denial> {
+    check_credential_at(gate, device, text, gate.now())
+}
+
+/// The same for a credential that was shown at another time.
+fn check_credential_at(
+    gate: &Gate,
+    device: &Device,
+    text: &str,
+    shown_at: Millis,
+) -> Result<Checked, Denial> {
     let presented = keys::parse(text).map_err(|_| Denial::Invalid)?;
     let number = presented.credential.unverified().0.event;
     let event = gate.events.by_number(number).ok_or(Denial::UnknownKey)?;
     let keys = event.keys().ok_or(Denial::UnknownKey)?;
-    let now_s = unix_s(gate.now());
+    let now_s = unix_s(shown_at);
     let verified =
         keys.ring.verify(&presented.credential, now_s).map_err(|refused| match refused {
             Refused::UnknownKey => Denial::UnknownKey,
@@ -210,18 +240,7 @@ fn serves(device: &Device, event: &Event) -> Result<(), Denial> {
 
 /// Steps 2 and 3 are the inventory's.
 fn command(device: &Device, scan: Scan, checked: &Checked) -> ScanRequest {
-    let (kind, identity): (&[u8], &[u8]) = match &checked.identity {
-        Identity::Credential(bytes) => (b"credential\0", bytes),
-        Identity::Ticket(bytes) => (b"ticket\0", bytes),
-    };
-    let direction: &[u8] = match scan.direction {
-        Direction::Entry => b"entry",
-        Direction::Exit => b"exit",
-    };
-    // Lane and zone hold no control characters, so the zero bytes part them.
-    let (lane, zone) = (scan.lane.as_bytes(), scan.zone.as_bytes());
-    let request =
-        digest16(&[b"ATLVS-SCAN-v1\0", kind, identity, lane, b"\0", zone, b"\0", direction]);
+    let request = digest(&checked.identity, &scan.lane, &scan.zone, scan.direction);
     ScanRequest {
         device: device.id,
         lane: scan.lane,
@@ -233,6 +252,36 @@ fn command(device: &Device, scan: Scan, checked: &Checked) -> ScanRequest {
         force: scan.force,
         answers: None,
     }
+}
+
+/// What a nonce is bound to.
+fn digest(identity: &Identity, lane: &str, zone: &str, direction: Direction) -> Digest16 {
+    let (kind, identity): (&[u8], &[u8]) = match identity {
+        Identity::Credential(bytes) => (b"credential\0", bytes),
+        Identity::Ticket(bytes) => (b"ticket\0", bytes),
+    };
+    let direction: &[u8] = match direction {
+        Direction::Entry => b"entry",
+        Direction::Exit => b"exit",
+    };
+    // Lane and zone hold no control characters, so the zero bytes part them.
+    let (lane, zone) = (lane.as_bytes(), zone.as_bytes());
+    digest16(&[b"ATLVS-SCAN-v1\0", kind, identity, lane, b"\0", zone, b"\0", direction])
+}
+
+/// A credential that a device decided over alone, checked anew: event, ticket and what its nonce is
+/// bound to.
+pub(super) fn genuine(
+    gate: &Gate,
+    device: &Device,
+    credential: &str,
+    shown_at: Millis,
+    (lane, zone, direction): (&str, &str, Direction),
+) -> Result<(Arc<Event>, u64, Digest16), Denial> {
+    let checked = check_credential_at(gate, device, credential, shown_at)?;
+    let request = digest(&checked.identity, lane, zone, direction);
+    let (Subject::Credential { ticket, .. } | Subject::Ticket { ticket }) = checked.subject;
+    Ok((checked.event, ticket, request))
 }
 
 /// A denial that no journal holds: counted, sampled, not remembered.

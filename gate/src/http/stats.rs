@@ -1,5 +1,7 @@
 //! Who was admitted, from memory.
 
+use std::sync::Arc;
+
 use inventory::view::EventView;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,6 +16,12 @@ const GRANT: (&str, &str) = ("ticketing.access_log", "read");
 
 /// `GET /events/{id}/check-in/stats`; a foreign event is not there.
 pub(super) async fn stats(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
+    let (id, view) = seen(gate, call).await?;
+    Ok(figures(gate, id, &view))
+}
+
+/// The event of the path, as far as the caller may see who was admitted to it.
+pub(super) async fn seen(gate: &Gate, call: &Call) -> Result<(Uuid, Arc<EventView>), Problem> {
     let id = call.uuid(Code::UnknownEvent)?;
     let view = gate.events.by_id(id).map(|event| event.view());
     let view = view.filter(|view| view.catalogue_cursor != 0);
@@ -23,10 +31,9 @@ pub(super) async fn stats(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
         Caller::Staff(token) => staff_may(gate, token, organization).await?,
         _ => return Err(Problem::internal("figures for nobody")),
     };
-    match view.filter(|_| may) {
-        Some(view) => Ok(figures(gate, id, &view)),
-        None => Err(Problem::new(Code::UnknownEvent, "no such event for this caller")),
-    }
+    let view = view.filter(|_| may);
+    let view = view.ok_or_else(|| Problem::new(Code::UnknownEvent, "no such event for this caller"));
+    Ok((id, view?))
 }
 
 async fn staff_may(gate: &Gate, token: &str, organization: Option<Uuid>) -> Result<bool, Problem> {

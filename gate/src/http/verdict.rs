@@ -76,7 +76,7 @@ pub(super) fn ticket_id(event: u32, ticket: u64) -> String {
 }
 
 /// The same of the event and of the decision's journal entry.
-fn scan_id(event: u32, scan: u64) -> String {
+pub(super) fn scan_id(event: u32, scan: u64) -> String {
     ticket_id(event, scan)
 }
 

@@ -471,6 +471,7 @@ fn look_up(state: &State, query: Query) -> QueryReply {
         Query::Order(id) => state.order_view(id).map(QueryReply::Order),
         Query::Ticket(number) => state.ticket_view(number).map(QueryReply::Ticket),
         Query::Hold(id) => state.live_hold_view(id).map(QueryReply::Hold),
+        Query::Conflicts => Some(QueryReply::Conflicts(state.conflicts())),
     }
     .unwrap_or(QueryReply::Unknown)
 }
