@@ -21,7 +21,8 @@ pub(super) async fn report(gate: &Gate, call: &Call, passed: bool) -> Result<Rep
     let (number, scan) = verdict::parse_ticket_id(call.id()).ok_or_else(unknown)?;
     let event = gate.events.by_number(number).filter(|event| serves(device, event));
     let command = Command::Settle { device: device.id, scan, passed };
-    ask(gate, &event.ok_or_else(unknown)?, command).await
+    let event = event.ok_or_else(unknown)?;
+    ask(gate, &event, command).await
 }
 
 /// `POST /check-in/annul`. The nonce says nothing of its event: those that the device serves are
