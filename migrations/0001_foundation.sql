@@ -2008,6 +2008,8 @@ create table credential_access_log (
     zone text not null,
     direction text not null,
     verdict text not null,
+    of_seq bigint,
+    offline boolean default false not null,
     reason text,
     forced boolean default false not null,
     checked_in_by uuid,
@@ -2019,12 +2021,14 @@ create table credential_access_log (
     constraint credential_access_log_lane_check check (char_length(lane) <= 1000),
     constraint credential_access_log_zone_check check (char_length(zone) <= 1000),
     constraint credential_access_log_direction_check check (direction in ('entry', 'exit')),
-    constraint credential_access_log_verdict_check check (verdict in ('admit', 'deny')),
+    constraint credential_access_log_verdict_check check (verdict in ('admit', 'deny', 'reserve', 'passed', 'not_passed', 'annulled')),
+    constraint credential_access_log_of_seq_check check (of_seq >= 1),
     constraint credential_access_log_reason_check check (char_length(reason) <= 1000)
 );
 create unique index credential_access_log_seq_key on credential_access_log (org_id, event_id, journal_seq);
 create index credential_access_log_registration_id_idx on credential_access_log (org_id, registration_id);
 create index credential_access_log_event_id_scanned_at_idx on credential_access_log (org_id, event_id, scanned_at);
+create index credential_access_log_event_id_of_seq_idx on credential_access_log (org_id, event_id, of_seq);
 
 -- === ticketing.event_keys ===
 

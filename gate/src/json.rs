@@ -3,9 +3,9 @@
 
 use std::fmt;
 
+use inventory::time::Millis;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
-use inventory::time::Millis;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 

@@ -285,9 +285,14 @@ pub enum Channel {
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
-    Configured { cursor: u64 },
+    Configured {
+        cursor: u64,
+    },
     Held(HoldView),
-    Renewed { hold: Uuid, expires_at: Millis },
+    Renewed {
+        hold: Uuid,
+        expires_at: Millis,
+    },
     Released,
     Ordered(OrderView),
     Canceled(OrderView),
@@ -297,9 +302,16 @@ pub enum Reply {
     Annulled(ScanVerdict),
     /// One a scan, in order.
     Uploaded(Vec<Uploaded>),
-    Evacuated { on: bool },
-    Instructed { id: Uuid, refused: Option<Refusal> },
-    Ticked { expired: usize },
+    Evacuated {
+        on: bool,
+    },
+    Instructed {
+        id: Uuid,
+        refused: Option<Refusal>,
+    },
+    Ticked {
+        expired: usize,
+    },
     Refused(Refusal),
 }
 

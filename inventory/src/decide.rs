@@ -20,9 +20,9 @@ mod admission;
 mod instruction;
 mod sale;
 
+pub use admission::Item as UploadItem;
 use admission::settled_view;
 pub use admission::{ANNUL_WITHIN_MS, UPLOAD_SCANS_MAX, nonce_digest};
-pub use admission::Item as UploadItem;
 pub use instruction::BACK_OFFICE_LANE;
 pub use sale::TICKETS_PER_ORDER_MAX;
 

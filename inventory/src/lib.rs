@@ -19,12 +19,12 @@
 )]
 
 // What is asked, answered and written.
+mod calendar;
 pub mod command;
 pub mod config;
 pub mod entry;
 pub mod fact;
 pub mod personal;
-mod calendar;
 mod text;
 pub mod time;
 pub mod view;

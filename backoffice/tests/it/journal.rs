@@ -95,7 +95,7 @@ impl Journal {
 
     pub(crate) fn scan(&mut self, ticket: Option<u64>, verdict: Verdict) -> u64 {
         let reason = match (verdict, ticket) {
-            (Verdict::Admit, _) => None,
+            (Verdict::Admit | Verdict::Reserve | Verdict::Ask, _) => None,
             (Verdict::Deny, Some(_)) => Some(Reason::AlreadyUsed),
             (Verdict::Deny, None) => Some(Reason::UnknownTicket),
         };

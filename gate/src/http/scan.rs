@@ -4,9 +4,7 @@
 
 use std::sync::Arc;
 
-use inventory::command::{
-    Command, Digest16, Direction, Reply as Answered, ScanRequest, Subject,
-};
+use inventory::command::{Command, Digest16, Direction, Reply as Answered, ScanRequest, Subject};
 use inventory::task::AskError;
 use inventory::time::Millis;
 use keys::{CREDENTIAL_BYTES, Refused};

@@ -32,7 +32,8 @@ pub(super) async fn seen(gate: &Gate, call: &Call) -> Result<(Uuid, Arc<EventVie
         _ => return Err(Problem::internal("figures for nobody")),
     };
     let view = view.filter(|_| may);
-    let view = view.ok_or_else(|| Problem::new(Code::UnknownEvent, "no such event for this caller"));
+    let view =
+        view.ok_or_else(|| Problem::new(Code::UnknownEvent, "no such event for this caller"));
     Ok((id, view?))
 }
 

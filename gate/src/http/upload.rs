@@ -35,7 +35,7 @@ pub(super) async fn upload(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
         scan::assigned_to(device, &at, &fact.lane, &fact.zone, fact.direction)?;
     }
     let mut results: Vec<Value> = vec![Value::Null; scans.len()];
-    let mut of_events: Vec<(Arc<Event>, Vec<(usize, OfflineScan)>)> = Vec::new();
+    let mut of_events: Vec<(Arc<Event>, Vec<Placed>)> = Vec::new();
     for (index, scan) in scans.into_iter().enumerate() {
         if index % VERIFIED_AT_ONCE == 0 {
             tokio::task::yield_now().await;
@@ -57,6 +57,9 @@ pub(super) async fn upload(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     }
     Ok(Reply::json(200, &json!({"results": results})).private())
 }
+
+/// A fact, and which scan of the request it is.
+type Placed = (usize, OfflineScan);
 
 /// A scan as it was sent.
 struct Sent {
@@ -109,7 +112,7 @@ fn check(gate: &Gate, device: &Device, sent: Sent) -> Result<(Arc<Event>, Offlin
 async fn record(
     gate: &Gate,
     event: &Event,
-    piece: &[(usize, OfflineScan)],
+    piece: &[Placed],
     results: &mut [Value],
 ) -> Result<(), Problem> {
     let scans = piece.iter().map(|(_, scan)| scan.clone()).collect();

@@ -132,7 +132,11 @@ impl State {
             }
         }
         let counted: Vec<u64> = self.zones.iter().map(|zone| zone.admitted).collect();
-        if self.totals.scans_forgotten == 0 { same("admissions", &admitted, &counted) } else { Ok(()) }
+        if self.totals.scans_forgotten == 0 {
+            same("admissions", &admitted, &counted)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_holds(&self) -> Checked {

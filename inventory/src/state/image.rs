@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::tables::Tables;
 use super::{
-    Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State,
-    Ticket, Totals, TypeCount, ZoneCount,
+    Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan,
+    State, Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::entry::Hash;

@@ -267,8 +267,10 @@ fn one_ticket_at_two_nodes_admits_once() {
     let mut cluster = Cluster::new();
     let mut names = Names::configured();
     let create = Step::Instruct { id: 1, what: What::Create(2, 1) };
-    let setup =
-        [Command::Configure { cursor: 1, config: Box::new(config()) }, names.command(&create, START, 0)];
+    let setup = [
+        Command::Configure { cursor: 1, config: Box::new(config()) },
+        names.command(&create, START, 0),
+    ];
     let proposal = cluster.nodes[0].propose(START, &setup).unwrap();
     cluster.carry(0, START, &setup, proposal).unwrap();
     (1..3).for_each(|n| cluster.read(n));

@@ -2,12 +2,11 @@
 //! back, what was decided offline, one case at a time.
 
 use inventory::command::{
-    Command, DoorAnswers, Direction, Instruction, OfflineMode, OfflineScan, Reason, RefusalCode,
+    Command, Direction, DoorAnswers, Instruction, OfflineMode, OfflineScan, Reason, RefusalCode,
     Reply, ScanRequest, ScanVerdict, Settlement, Subject, Uploaded, Verdict,
 };
 use inventory::config::{
-    EventConfig, LaneConfig, Passback, QuestionConfig, QuestionKind, ZonePolicy,
-    ZoneWindow,
+    EventConfig, LaneConfig, Passback, QuestionConfig, QuestionKind, ZonePolicy, ZoneWindow,
 };
 use inventory::decide::{ANNUL_WITHIN_MS, UPLOAD_SCANS_MAX};
 use inventory::state::State;
@@ -160,11 +159,8 @@ fn capacity_counts_people_and_takes_corrections() {
     assert_eq!(house.pass(2, Entry, 3, "main").reason, Some(Reason::ZoneFull));
     assert_eq!(house.pass(3, Entry, 2, "main").verdict, Verdict::Admit, "takes no more room");
     let by = Uuid::from_u128(0xBB);
-    let count = |zone: &str, inside| Instruction::OccupancyCorrect {
-        zone: zone.to_owned(),
-        inside,
-        by,
-    };
+    let count =
+        |zone: &str, inside| Instruction::OccupancyCorrect { zone: zone.to_owned(), inside, by };
     assert_eq!(house.instruct(1, count("main", 1)), None);
     assert_eq!(house.inside(0), 1);
     assert_eq!(house.pass(4, Entry, 3, "main").verdict, Verdict::Admit);
@@ -272,7 +268,8 @@ fn a_turnstile_reserves_and_reports() {
     assert_eq!(house.refused(settle(9_999, false)).0, RefusalCode::UnknownScan);
 
     let reserved = house.pass(MINUTE, Entry, 4, "main");
-    let other = Command::Settle { device: Uuid::from_u128(0xDD), scan: reserved.scan, passed: true };
+    let other =
+        Command::Settle { device: Uuid::from_u128(0xDD), scan: reserved.scan, passed: true };
     assert_eq!(house.refused(other).0, RefusalCode::UnknownScan);
     let Reply::Settled(view) = house.ask(settle(reserved.scan, false)) else { panic!() };
     assert_eq!(view.settled, Some(Settlement::NotPassed));
@@ -293,7 +290,10 @@ fn a_turnstile_reserves_and_reports() {
         let entries = house.journal.len();
         let replay = house.scan(request);
         assert_eq!(house.kinds(entries), ["scan.settled"]);
-        assert_eq!((replay.replay, replay.settled, replay.scan), (true, Some(settled), reserved.scan));
+        assert_eq!(
+            (replay.replay, replay.settled, replay.scan),
+            (true, Some(settled), reserved.scan)
+        );
         assert_eq!(house.inside(0), inside);
     }
 }
@@ -378,7 +378,10 @@ fn evacuation_lets_everyone_out_and_nobody_in() {
     let out = house.pass(0, Exit, 3, "main");
     assert_eq!((out.verdict, out.reason), (Verdict::Admit, None), "without having entered");
     let refused = house.pass(1, Entry, 3, "main");
-    assert_eq!((refused.reason, refused.reason.unwrap().rule()), (Some(Reason::Evacuation), Some("evacuation")));
+    assert_eq!(
+        (refused.reason, refused.reason.unwrap().rule()),
+        (Some(Reason::Evacuation), Some("evacuation"))
+    );
     assert_eq!(house.instruct(1, Instruction::EventEvacuate { on: false, by }), None);
     assert_eq!(house.pass(2, Entry, 3, "main").verdict, Verdict::Admit);
 }
@@ -466,7 +469,8 @@ fn an_unheard_answer_is_repaired_by_what_the_device_did() {
     // Refused by the store; the device admitted.
     let denied = house.scan(scan_of(3, "nonce-003"));
     assert_eq!(denied.verdict, Verdict::Deny);
-    let Uploaded::Conflict(conflict) = house.upload(vec![offline(3, "nonce-003", 5 * SECOND)]).remove(0)
+    let Uploaded::Conflict(conflict) =
+        house.upload(vec![offline(3, "nonce-003", 5 * SECOND)]).remove(0)
     else {
         panic!()
     };
@@ -521,7 +525,12 @@ fn told(facts: &Facts, order: &[usize], change: fn(&mut EventConfig)) -> House {
 /// What of a conflict does not depend on journal numbers.
 fn report(state: &State) -> Vec<(u64, String, [Millis; 2], [String; 2], Reason, i64)> {
     let conflicts = state.conflicts().into_iter();
-    conflicts.map(|c| { let apart = c.seconds_apart(); (c.ticket, c.zone, c.at, c.lanes, c.reason, apart) }).collect()
+    conflicts
+        .map(|c| {
+            let apart = c.seconds_apart();
+            (c.ticket, c.zone, c.at, c.lanes, c.reason, apart)
+        })
+        .collect()
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use inventory::command::{
     OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, Subject,
 };
 use inventory::config::{
-    EventConfig, EventStatus, LaneConfig, LeaseEnd, LaneMode, RotatingOffline, ZonePolicy,
+    EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, RotatingOffline, ZonePolicy,
 };
 use inventory::time::Millis;
 use proptest::prelude::*;
@@ -17,19 +17,49 @@ use crate::harness::{DAY, FREE, HOUR, MINUTE, STANDARD, START, VIP, config, dige
 /// A command with small numbers in place of ids, so that they meet again and again.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Hold { items: Vec<(u8, u32)>, key: Option<(u8, u8)>, id: Option<u8> },
+    Hold {
+        items: Vec<(u8, u32)>,
+        key: Option<(u8, u8)>,
+        id: Option<u8>,
+    },
     Renew(u8),
     Release(u8),
-    Order { hold: u8, payment: PaymentMethod, key: Option<(u8, u8)> },
-    Cancel { order: u8, positions: Vec<u64>, key: Option<(u8, u8)> },
+    Order {
+        hold: u8,
+        payment: PaymentMethod,
+        key: Option<(u8, u8)>,
+    },
+    Cancel {
+        order: u8,
+        positions: Vec<u64>,
+        key: Option<(u8, u8)>,
+    },
     Scan(Scan),
     /// Of the scan so many journal entries back.
-    Settle { device: u8, back: u64, passed: bool },
-    Annul { device: u8, nonce: u8 },
-    Upload { scans: Vec<(Scan, i64, bool)> },
+    Settle {
+        device: u8,
+        back: u64,
+        passed: bool,
+    },
+    Annul {
+        device: u8,
+        nonce: u8,
+    },
+    Upload {
+        scans: Vec<(Scan, i64, bool)>,
+    },
     Evacuate(bool),
-    Instruct { id: u8, what: What },
-    Configure { ahead: u8, seats: u64, closed: bool, closes: bool, without_vip: bool },
+    Instruct {
+        id: u8,
+        what: What,
+    },
+    Configure {
+        ahead: u8,
+        seats: u64,
+        closed: bool,
+        closes: bool,
+        without_vip: bool,
+    },
     Tick,
 }
 
@@ -212,22 +242,25 @@ impl Names {
                 Command::Annul { device: device_of(*device), nonce: nonce_of(*nonce) }
             }
             Step::Upload { scans } => Command::Upload {
-                scans: scans.iter().map(|(scan, ago, admitted)| {
-                    let live = scan_request(scan);
-                    OfflineScan {
-                        device: live.device,
-                        lane: live.lane,
-                        zone: live.zone,
-                        direction: live.direction,
-                        nonce: live.nonce,
-                        request: live.request,
-                        ticket: scan.ticket,
-                        at: now.plus_ms(*ago),
-                        admitted: *admitted,
-                        mode: OfflineMode::Bundle,
-                        bundle: 1,
-                    }
-                }).collect(),
+                scans: scans
+                    .iter()
+                    .map(|(scan, ago, admitted)| {
+                        let live = scan_request(scan);
+                        OfflineScan {
+                            device: live.device,
+                            lane: live.lane,
+                            zone: live.zone,
+                            direction: live.direction,
+                            nonce: live.nonce,
+                            request: live.request,
+                            ticket: scan.ticket,
+                            at: now.plus_ms(*ago),
+                            admitted: *admitted,
+                            mode: OfflineMode::Bundle,
+                            bundle: 1,
+                        }
+                    })
+                    .collect(),
             },
             Step::Evacuate(on) => Command::Evacuate { on: *on, by: device_of(0) },
             Step::Instruct { id, what } => Command::Instruct {

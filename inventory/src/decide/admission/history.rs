@@ -66,7 +66,9 @@ impl<'a> History<'a> {
             ZonePolicy::SingleEntry => 0 < self.entries,
             ZonePolicy::Reentry => return self.inside.then_some(Reason::Passback),
             ZonePolicy::Entries { max } => max <= self.entries,
-            ZonePolicy::OnceADay => day(self.config, now).is_some_and(|day| self.days.contains(&day)),
+            ZonePolicy::OnceADay => {
+                day(self.config, now).is_some_and(|day| self.days.contains(&day))
+            }
             ZonePolicy::Days { max } => {
                 let today = day(self.config, now).is_some_and(|day| self.days.contains(&day));
                 !today && usize::try_from(max).unwrap_or(usize::MAX) <= self.days.len()

@@ -193,9 +193,9 @@ impl Door<'_> {
         let asked = self.state.tables.questions.iter().filter(|question| {
             question.types.is_empty() || number.is_some_and(|n| question.types.contains(&n))
         });
-        let open = asked.map(|question| question.id).filter(|id| {
-            !answered.contains(id) && !self.state.answered.contains(&(ticket, *id))
-        });
+        let open = asked
+            .map(|question| question.id)
+            .filter(|id| !answered.contains(id) && !self.state.answered.contains(&(ticket, *id)));
         open.collect()
     }
 

@@ -142,9 +142,8 @@ fn of_ticket(state: &State, ticket: &Ticket) -> Vec<Conflict> {
         else {
             continue;
         };
-        let (history, before) = zones
-            .entry(row)
-            .or_insert_with(|| (History::blank(&state.config, zone.policy), None));
+        let (history, before) =
+            zones.entry(row).or_insert_with(|| (History::blank(&state.config, zone.policy), None));
         if scan.is_exit() {
             history.set_inside(false);
             continue;

@@ -14,12 +14,7 @@ use crate::time::Millis;
 pub const ANNUL_WITHIN_MS: i64 = 15 * 60_000;
 
 /// A report that was made before, with the same content, is answered again.
-pub(in crate::decide) fn settle(
-    state: &State,
-    device: Uuid,
-    seq: u64,
-    passed: bool,
-) -> Decided {
+pub(in crate::decide) fn settle(state: &State, device: Uuid, seq: u64, passed: bool) -> Decided {
     let Some(index) = state.scan_by_seq(seq) else {
         return refused_for(RefusalCode::UnknownScan, "scan", seq);
     };
@@ -37,12 +32,7 @@ pub(in crate::decide) fn settle(
 }
 
 /// Takes back what the device's nonce was admitted by; a second time is answered like the first.
-pub(in crate::decide) fn annul(
-    state: &State,
-    now: Millis,
-    device: Uuid,
-    nonce: &str,
-) -> Decided {
+pub(in crate::decide) fn annul(state: &State, now: Millis, device: Uuid, nonce: &str) -> Decided {
     let Some(scan) = state.scan_by_nonce(&nonce_digest(device, nonce), now) else {
         return refused_for(RefusalCode::UnknownScan, "nonce", nonce);
     };

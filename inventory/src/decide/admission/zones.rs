@@ -41,10 +41,7 @@ pub(in crate::decide) fn correct(
 }
 
 pub(in crate::decide) fn evacuate(state: &State, on: bool, by: Uuid) -> Decided {
-    let facts = if state.totals.evacuated == on {
-        vec![]
-    } else {
-        vec![Fact::EventEvacuated { on, by }]
-    };
+    let facts =
+        if state.totals.evacuated == on { vec![] } else { vec![Fact::EventEvacuated { on, by }] };
     Ok(Decision::facts(facts, Outcome::Reply(Reply::Evacuated { on })))
 }

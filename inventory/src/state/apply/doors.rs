@@ -52,7 +52,9 @@ impl State {
                 Ok(())
             }
             (Verdict::Admit | Verdict::Deny, None) => Ok(()),
-            _ => Err(ApplyError::contradiction("a verdict that is not written, or without its lease")),
+            _ => Err(ApplyError::contradiction(
+                "a verdict that is not written, or without its lease",
+            )),
         }
     }
 
@@ -228,7 +230,11 @@ impl State {
         let wrong = || ApplyError::contradiction("no such reservation");
         let index = self.scan_by_seq(seq).ok_or_else(wrong)?;
         self.end_lease(index).ok_or_else(wrong)?;
-        if passed { self.flag(index, Flags::PASSED) } else { self.take_back(index, Flags::NOT_PASSED) }
+        if passed {
+            self.flag(index, Flags::PASSED)
+        } else {
+            self.take_back(index, Flags::NOT_PASSED)
+        }
     }
 
     pub(super) fn annul(&mut self, seq: u64) -> Applied {

@@ -55,12 +55,16 @@ fn problem(refusal: &Refusal) -> Result<Value> {
 fn code(refused: RefusalCode) -> Code {
     match refused {
         RefusalCode::SoldOut => Code::SoldOut,
-        RefusalCode::UnknownOrder | RefusalCode::UnknownTicket | RefusalCode::UnknownHold => {
-            Code::NotFound
-        }
+        RefusalCode::UnknownOrder
+        | RefusalCode::UnknownTicket
+        | RefusalCode::UnknownHold
+        | RefusalCode::UnknownScan
+        | RefusalCode::UnknownZone => Code::NotFound,
         RefusalCode::UnknownTicketType => Code::UnknownReference,
         RefusalCode::AttendeesMismatch => Code::InvalidValue,
-        RefusalCode::AlreadyCanceled => Code::InvalidTransition,
+        RefusalCode::AlreadyCanceled
+        | RefusalCode::AlreadySettled
+        | RefusalCode::NotAnnullable => Code::InvalidTransition,
         RefusalCode::NotAdmitted => Code::NotAdmitted,
         RefusalCode::LimitReached => Code::LimitReached,
         RefusalCode::TicketUsed => Code::AlreadyUsed,
