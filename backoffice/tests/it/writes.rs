@@ -204,7 +204,7 @@ async fn of_the_faults_that_are_planted_all_are_told() {
             let chosen = |place: usize| {
                 let mixed = (nth as u64 * 31 + place as u64 * 17 + round * 101 + 7)
                     .wrapping_mul(6_364_136_223_846_793_005);
-                round == 0 || (mixed >> 40) % 2 == 0
+                round == 0 || (mixed >> 40).is_multiple_of(2)
             };
             let planted: Vec<&Field> = fields
                 .iter()

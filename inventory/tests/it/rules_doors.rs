@@ -522,8 +522,10 @@ fn told(facts: &Facts, order: &[usize], change: fn(&mut EventConfig)) -> House {
     house
 }
 
+type Told = (u64, String, [Millis; 2], [String; 2], Reason, i64);
+
 /// What of a conflict does not depend on journal numbers.
-fn report(state: &State) -> Vec<(u64, String, [Millis; 2], [String; 2], Reason, i64)> {
+fn report(state: &State) -> Vec<Told> {
     let conflicts = state.conflicts().into_iter();
     conflicts
         .map(|c| {

@@ -242,25 +242,7 @@ impl Names {
                 Command::Annul { device: device_of(*device), nonce: nonce_of(*nonce) }
             }
             Step::Upload { scans } => Command::Upload {
-                scans: scans
-                    .iter()
-                    .map(|(scan, ago, admitted)| {
-                        let live = scan_request(scan);
-                        OfflineScan {
-                            device: live.device,
-                            lane: live.lane,
-                            zone: live.zone,
-                            direction: live.direction,
-                            nonce: live.nonce,
-                            request: live.request,
-                            ticket: scan.ticket,
-                            at: now.plus_ms(*ago),
-                            admitted: *admitted,
-                            mode: OfflineMode::Bundle,
-                            bundle: 1,
-                        }
-                    })
-                    .collect(),
+                scans: scans.iter().map(|scan| offline_scan(scan, now)).collect(),
             },
             Step::Evacuate(on) => Command::Evacuate { on: *on, by: device_of(0) },
             Step::Instruct { id, what } => Command::Instruct {
@@ -319,6 +301,23 @@ impl Names {
 
 pub(crate) fn kind_of(n: u8) -> Uuid {
     [STANDARD, VIP, FREE, Uuid::from_u128(0xBAD)][usize::from(n)]
+}
+
+fn offline_scan((scan, ago, admitted): &(Scan, i64, bool), now: Millis) -> OfflineScan {
+    let live = scan_request(scan);
+    OfflineScan {
+        device: live.device,
+        lane: live.lane,
+        zone: live.zone,
+        direction: live.direction,
+        nonce: live.nonce,
+        request: live.request,
+        ticket: scan.ticket,
+        at: now.plus_ms(*ago),
+        admitted: *admitted,
+        mode: OfflineMode::Bundle,
+        bundle: 1,
+    }
 }
 
 fn device_of(n: u8) -> Uuid {

@@ -62,9 +62,9 @@ fn code(refused: RefusalCode) -> Code {
         | RefusalCode::UnknownZone => Code::NotFound,
         RefusalCode::UnknownTicketType => Code::UnknownReference,
         RefusalCode::AttendeesMismatch => Code::InvalidValue,
-        RefusalCode::AlreadyCanceled
-        | RefusalCode::AlreadySettled
-        | RefusalCode::NotAnnullable => Code::InvalidTransition,
+        RefusalCode::AlreadyCanceled | RefusalCode::AlreadySettled | RefusalCode::NotAnnullable => {
+            Code::InvalidTransition
+        }
         RefusalCode::NotAdmitted => Code::NotAdmitted,
         RefusalCode::LimitReached => Code::LimitReached,
         RefusalCode::TicketUsed => Code::AlreadyUsed,
