@@ -180,6 +180,7 @@ fn sections_come_in_an_order_that_can_run() {
         "Sweep functions",
         "Triggers",
         "Functions of the definer",
+        "Functions of nobody in particular",
         "Partitions",
     ];
     assert_eq!(titles, expect);

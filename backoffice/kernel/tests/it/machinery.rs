@@ -329,8 +329,8 @@ fn row(now: Timestamp, times: &[(&str, i64)], given: &str) -> Map<String, Value>
 async fn a_sweep_goes_on_where_a_batch_ends() {
     let (house, database) = House::alone("batches", Arc::new(SystemClock)).await;
     let admin = database.superuser().await.unwrap();
-    let sql = "insert into idempotency_keys (org_id, request_hash, expires_at) \
-               select $1, sha256(n::text::bytea), now() - interval '1 day' \
+    let sql = "insert into idempotency_keys (org_id, request_hash, rights_hash, expires_at) \
+               select $1, sha256(n::text::bytea), sha256('rights'), now() - interval '1 day' \
                  from generate_series(1, 2500) n";
     admin.execute(sql, &[&house.org.id]).await.unwrap();
     assert_eq!(kernel::sweep::sweep_once(&house.service).await, 2_500);

@@ -242,17 +242,22 @@ async fn loops_begin_again_after_an_error_and_end_with_the_service() {
 
 #[tokio::test]
 async fn more_than_the_house_holds_is_refused_at_once() {
-    // All callers have one address here, whose connections are bounded before requests are; one
-    // connection too many is closed without a word, and that has a test of its own.
+    // Each caller has an address of its own, as a proxy says; what one address may hold is bounded
+    // before, and has tests of its own.
     let connections = (4 * REQUESTS_MAX).to_string();
-    let given = [("CONNECTIONS_PER_ADDRESS", connections.as_str())];
+    let given =
+        [("CONNECTIONS_PER_ADDRESS", connections.as_str()), ("TRUSTED_PROXIES", "127.0.0.1/32")];
     let house = House::with(Arc::new(SystemClock), &given).await;
     let place = house.place("crowded").await;
     let id: Uuid = place.parse().unwrap();
     let cx = house.org.begin().await.unwrap();
     cx.query("select id from places where id = $1 for update", &[&id]).await.unwrap();
     let path = format!("/places/{place}");
-    let calls = (0..REQUESTS_MAX + 30).map(|_| house.patch(&path, json!({"seats": 1})));
+    let calls = (0..REQUESTS_MAX + 30).map(|n| {
+        let from = format!("10.0.{}.{}", n / 250, n % 250 + 1);
+        let request = house.request("PATCH", &path).header("x-forwarded-for", from);
+        Seen::of(request.json(&json!({"seats": 1})))
+    });
     let calls = futures_util::future::join_all(calls);
     // The row is free as soon as one refusal was counted; the database gives up before we do.
     let release = async {

@@ -192,7 +192,7 @@ pub(crate) async fn sweep(run: JobRun) -> Result<Value> {
     // The newest row stays in any case: the cursor is read from it.
     let sql = format!(
         "delete from catalogue_documents where kind = 'instruction' \
-            and gone_at < $1 - interval '{GONE_KEPT}' \
+            and gone_at < $1::timestamptz - interval '{GONE_KEPT}' \
             and cursor < (select max(cursor) from catalogue_documents)"
     );
     let swept = tx.execute(&sql, &[&tx.now]).await?;

@@ -50,7 +50,6 @@ fn edges_are_written_and_what_is_broken_is_refused() {
     }
     for value in [
         "0",
-        "0.0000",
         "1",
         "-1",
         "10000",
@@ -67,6 +66,10 @@ fn edges_are_written_and_what_is_broken_is_refused() {
     }
     assert_eq!(number(Decimal::new(425, 1), Digits::AtLeast(2)), "42.50");
     assert_eq!(number(Decimal::new(425_001, 4), Digits::AtLeast(2)), "42.5001");
+    // A nought of four digits, as the server sends it; the driver's own loses them.
+    let nought = [0, 0, 0, 0, 0, 0, 0, 4];
+    assert_eq!(text(|out| numeric(&nought, Digits::Stored, out).unwrap()), "0.0000");
+    assert_eq!(text(|out| numeric(&nought, Digits::AtLeast(2), out).unwrap()), "0.00");
     // NaN and the infinities (`numeric.c`).
     for sign in [0xC0, 0xD0, 0xF0] {
         assert!(numeric(&[0, 0, 0, 0, sign, 0, 0, 0], Digits::Stored, &mut Vec::new()).is_err());
@@ -92,6 +95,7 @@ proptest! {
         shift in 0..29_u32, scale in 0..28_u32, least in 0..6_u32,
     ) {
         let value = Decimal::from_i128_with_scale(mantissa / 10_i128.pow(shift), scale);
+        prop_assume!(!value.is_zero());
         prop_assert_eq!(number(value, Digits::Stored), value.to_string());
         prop_assert_eq!(number(value, Digits::AtLeast(0)), value.normalize().to_string());
         let mut shown = value.normalize();

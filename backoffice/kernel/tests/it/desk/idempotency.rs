@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use kernel::clock::ManualClock;
 use kernel::error::Code;
-use kernel::service::Shutdown;
 use kernel::testkit::{Reply, TestOrg, TestServer, settings};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -149,13 +148,7 @@ async fn a_key_is_free_again_after_a_day() {
         let sql = "select count(*) from idempotency_keys where org_id = $1";
         admin.query_one(sql, &[&org.id]).await.unwrap().try_get(0).unwrap()
     };
-    let empty = async || {
-        let mut loops = super::registry().domains().iter().flat_map(|domain| domain.loops);
-        let empty = loops.find(|one| one.name == "idempotency").unwrap();
-        let (trigger, shutdown) = Shutdown::new();
-        trigger.end();
-        (empty.run)(server.service.clone(), shutdown).await.unwrap();
-    };
+    let empty = async || kernel::sweep::sweep_once(&server.service).await;
     empty().await;
     assert_eq!(kept().await, 1);
     clock.advance(Duration::from_secs(24 * 3_600));
