@@ -138,8 +138,8 @@ fn traces(org: Uuid, email: &str) -> String {
     format!(
         "insert into messages (org_id, purpose, recipient, subject, body, status)
            values ('{org}', 'invitation', '{email}', 'Hello', 'Dear {email}', 'sent');
-         insert into idempotency_keys (org_id, request_hash, kept, status, body, expires_at)
-           values ('{org}', 'x', true, 201, '\\x{body}', now() + interval '1 day');
+         insert into idempotency_keys (org_id, request_hash, rights_hash, kept, status, body, expires_at)
+           values ('{org}', 'x', 'x', true, 201, '\\x{body}', now() + interval '1 day');
          insert into jobs (org_id, name, state, actor_kind, payload, error, due_at)
            values ('{org}', 'mail.send', 'done', 'system', '{{\"to\": \"{email}\"}}', null, now()),
                   ('{org}', 'mail.send', 'dead', 'system', '{{}}', '{{\"detail\": \"{email} is no one\"}}', now());
