@@ -63,9 +63,7 @@ pub(super) fn entity() -> Value {
         )),
         "views": list(&view()),
     });
-    for (name, schema) in more.as_object().into_iter().flatten() {
-        put(&mut all, name, schema.clone());
-    }
+    add(&mut all, &more);
     object(&all, &[])
 }
 
@@ -133,34 +131,44 @@ fn field() -> Value {
         "read": {"type": "string", "enum": ["always", "sometimes", "never"]},
         "create": {"type": "boolean"},
         "update": {"type": "boolean"},
+    });
+    add(&mut all, &more);
+    add(&mut all, &listed());
+    object(&all, OF_SOME)
+}
+
+/// What lists can do with a field.
+fn listed() -> Value {
+    json!({
         "filter": texts(),
         "sortable": {"type": "boolean"},
         "groupable": {"type": "boolean"},
         "group_by": texts(),
         "aggregates": texts(),
-    });
+    })
+}
+
+fn add(all: &mut Value, more: &Value) {
     for (name, schema) in more.as_object().into_iter().flatten() {
-        put(&mut all, name, schema.clone());
+        put(all, name, schema.clone());
     }
-    object(&all, OF_SOME)
 }
 
 fn custom_field() -> Value {
-    object(
-        &json!({
-            "name": {"type": "string"},
-            "label": {"type": "string"},
-            "kind": {"type": "string"},
-            "widget": {"type": "string"},
-            "required": {"type": "boolean"},
-            "level": level(),
-            "create": {"type": "boolean"},
-            "update": {"type": "boolean"},
-            "limits": limits(),
-            "options": list(&option()),
-        }),
-        &[],
-    )
+    let mut all = json!({
+        "name": {"type": "string"},
+        "label": {"type": "string"},
+        "kind": {"type": "string"},
+        "widget": {"type": "string"},
+        "required": {"type": "boolean"},
+        "level": level(),
+        "create": {"type": "boolean"},
+        "update": {"type": "boolean"},
+        "limits": limits(),
+        "options": list(&option()),
+    });
+    add(&mut all, &listed());
+    object(&all, &[])
 }
 
 fn action() -> Value {
