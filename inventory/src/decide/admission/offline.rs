@@ -2,7 +2,7 @@
 //! standing is the fold of all of them. Which two admissions contradict each other follows from the
 //! facts alone, so the report is the same whatever order they were sent in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::history::History;
 use super::nonce_digest;
@@ -30,6 +30,7 @@ pub(in crate::decide) fn upload(state: &State, now: Millis, scans: &[OfflineScan
     let mut items = Vec::with_capacity(scans.len());
     // The facts of this command are not in the state yet.
     let mut seen: HashMap<Digest16, (Digest16, bool)> = HashMap::new();
+    let mut annulled: HashSet<u64> = HashSet::new();
     for scan in scans {
         let nonce = nonce_digest(scan.device, &scan.nonce);
         let known = state.scan_by_nonce(&nonce, now);
@@ -41,14 +42,18 @@ pub(in crate::decide) fn upload(state: &State, now: Millis, scans: &[OfflineScan
                 Item::Known(Uploaded::Rejected(Reason::NonceReused))
             }
             Some((_, admitted)) if admitted == scan.admitted => Item::Known(Uploaded::Duplicate),
-            // Let in by the store, but the answer never came and the device refused.
-            Some((_, true)) => match known {
-                Some(known) => {
-                    facts.push(Fact::ScanAnnulled { scan: known.seq, device: scan.device });
-                    Item::Known(Uploaded::Recorded)
+            // Let in by the store, but the answer never came and the device refused. Once: a device
+            // that then says otherwise has used its nonce for two things.
+            Some((_, true)) => {
+                let passage = known.and_then(|k| passage_by_nonce(state, k.ticket.get(), nonce));
+                match passage.filter(|passage| annulled.insert(passage.seq)) {
+                    Some(passage) => {
+                        facts.push(Fact::ScanAnnulled { scan: passage.seq, device: scan.device });
+                        Item::Known(Uploaded::Recorded)
+                    }
+                    None => Item::Known(Uploaded::Rejected(Reason::NonceReused)),
                 }
-                None => Item::Known(Uploaded::Rejected(Reason::NonceReused)),
-            },
+            }
             _ => match record(state, now, scan, nonce) {
                 Ok(fact) => {
                     facts.push(Fact::ScanRecorded(Box::new(fact)));

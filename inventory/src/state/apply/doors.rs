@@ -153,7 +153,7 @@ impl State {
         self.set_scan(index, Scan { before, ..scan });
         if let Some((at, other)) = after {
             self.set_scan(at, Scan { before: place, ..other });
-            return self.refold(ticket_at, was_inside);
+            return self.refold(ticket_at, was_inside, None);
         }
         let mut standing =
             Standing { entered: ticket.entered, inside: was_inside, firsts: Vec::new() };
@@ -162,14 +162,10 @@ impl State {
     }
 
     /// Works a ticket's standing out again, after its passages changed elsewhere than at the end.
-    fn refold(&mut self, ticket_at: u32, was_inside: u32) -> Applied {
+    fn refold(&mut self, ticket_at: u32, was_inside: u32, taken_back: Option<&Scan>) -> Applied {
         let ticket = *self.ticket_at(ticket_at).ok_or_else(no_ticket)?;
-        let Some(standing) = self.fold(&ticket) else {
-            // The oldest passages are forgotten: what they were is kept, where they led to is not.
-            let inside = self.inside(&ticket);
-            let standing = Standing { entered: ticket.entered, inside, firsts: Vec::new() };
-            return self.stand(ticket_at, ticket, was_inside, &standing);
-        };
+        let folded = self.fold(&ticket);
+        let standing = folded.unwrap_or_else(|| self.fold_rest(ticket_at, &ticket, taken_back));
         for number in (0..=ZONE_NUMBER_MAX).filter(|n| ticket.entered & zone_bit(*n) != 0) {
             if self.admissions.contains_key(&(ticket_at, number)) {
                 self.put_admission((ticket_at, number), None);
@@ -180,6 +176,33 @@ impl State {
         }
         let blank = Ticket { first: Admission::default(), first_zone: 0, entered: 0, ..ticket };
         self.stand(ticket_at, blank, was_inside, &standing)
+    }
+
+    /// The same where the oldest passages are forgotten: what they were is kept, and only what was
+    /// taken back is worked out from those that are left.
+    fn fold_rest(&self, ticket_at: u32, ticket: &Ticket, taken_back: Option<&Scan>) -> Standing {
+        let gone = taken_back.and_then(|scan| Some((scan, self.zone_at(scan.zone.get()?)?.number)));
+        let mut standing = Standing { inside: self.inside(ticket), ..Standing::default() };
+        for number in (0..=ZONE_NUMBER_MAX).filter(|n| ticket.entered & zone_bit(*n) != 0) {
+            let Some(mut first) = self.first_admission(ticket_at, number) else { continue };
+            if let Some((scan, _)) = gone.filter(|(scan, zone)| {
+                *zone == number && (scan.at, scan.lane) == (first.at, first.lane)
+            }) {
+                let to_here = self.passages(ticket).filter(|s| !s.is_exit() && s.zone == scan.zone);
+                let Some(next) = to_here.last() else { continue };
+                first = Admission { at: next.at, lane: next.lane };
+            }
+            standing.entered |= zone_bit(number);
+            standing.firsts.push((number, first));
+        }
+        standing.firsts.sort_by_key(|(_, first)| first.at);
+        if let Some((scan, zone)) = gone {
+            let bit = zone_bit(zone);
+            let newest = self.passages(ticket).find(|other| other.zone == scan.zone);
+            let inside = newest.map_or(scan.is_exit(), |other| !other.is_exit());
+            standing.inside = if inside { standing.inside | bit } else { standing.inside & !bit };
+        }
+        standing
     }
 
     /// Takes over where a ticket stands, and counts what that changes.
@@ -267,7 +290,7 @@ impl State {
         let was_inside = self.ticket_at(ticket_at).map(|ticket| self.inside(ticket));
         self.flag(index, flag)?;
         self.count_passage(&scan, scan.zone.get().ok_or_else(no_zone)?, -1)?;
-        self.refold(ticket_at, was_inside.ok_or_else(no_ticket)?)
+        self.refold(ticket_at, was_inside.ok_or_else(no_ticket)?, Some(&scan))
     }
 
     // === zones ===
@@ -285,7 +308,7 @@ impl State {
     }
 
     pub(super) fn refold_all(&mut self, tickets: &[(u32, u32)]) -> Applied {
-        tickets.iter().try_for_each(|(index, was_inside)| self.refold(*index, *was_inside))
+        tickets.iter().try_for_each(|(index, was_inside)| self.refold(*index, *was_inside, None))
     }
 
     /// When zones empty next, after a configuration said so; the others no longer do.
