@@ -1,0 +1,103 @@
+//! Orders: what is held becomes tickets.
+
+use uuid::Uuid;
+
+use super::hold::live_hold;
+use super::stock::Basket;
+use crate::code::order_code;
+use crate::command::{Channel, LineView, OrderRequest, PaymentMethod, Refusal, RefusalCode};
+use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay};
+use crate::entry::Hash;
+use crate::fact::{Base64, Fact, IssuedTicket, OrderConfirmed};
+use crate::state::{KeyOutcome, State, total};
+use crate::time::Millis;
+
+/// A live hold is a promise: it becomes an order although the sale has closed meanwhile, but not
+/// when the event was canceled.
+pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderRequest) -> Decided {
+    match replay(state, now, request.key.as_ref())? {
+        Some(KeyOutcome::Order(index)) => return Ok(replayed_order(state, index)),
+        Some(_) => return Err(refusal(RefusalCode::KeyReused, None)),
+        None => {}
+    }
+    let hold = live_hold(state, now, request.hold)?;
+    if state.canceled() {
+        return refused_for(RefusalCode::SaleClosed, "event", state.event());
+    }
+    let lines = state.basket(hold.basket).iter();
+    let basket: Basket = lines.map(|line| (line.type_row, line.quantity)).collect();
+    let Some(lines) = state.hold_view(request.hold).map(|view| view.lines) else {
+        return refused_for(RefusalCode::UnknownHold, "hold", request.hold);
+    };
+    let tickets: u64 = basket.iter().map(|(_, quantity)| u64::from(*quantity)).sum();
+    if request.attendees != 0 && u64::from(request.attendees) != tickets {
+        return Err(refusal(RefusalCode::AttendeesMismatch, None));
+    }
+    check_payment(request.payment, total(&lines))?;
+    let key = request.personal.key.clone();
+    let confirmed = OrderConfirmed {
+        hold: Some(request.hold),
+        payment: request.payment,
+        buyer: request.buyer,
+        secret_hash: Hash(request.secret_hash),
+        personal: Base64(request.personal.bytes.clone()),
+        key: request.key,
+        ..draft(state, request.id, &basket, lines)?
+    };
+    Ok(Decision {
+        facts: vec![Fact::OrderConfirmed(Box::new(confirmed))],
+        keys: vec![(request.id, key)],
+        outcome: Outcome::Ordered { order: request.id, replayed: false },
+    })
+}
+
+/// An order of these lines with the next number and the next tickets; the rest is the caller's.
+pub(in crate::decide) fn draft(
+    state: &State,
+    id: Uuid,
+    basket: &Basket,
+    lines: Vec<LineView>,
+) -> Result<OrderConfirmed, Refusal> {
+    if state.order(id).is_some() {
+        return refused_for(RefusalCode::IdTaken, "order", id);
+    }
+    let after = |len: usize| u64::try_from(len).unwrap_or(u64::MAX).saturating_add(1);
+    let number = after(state.orders.len());
+    let numbers = after(state.tickets.len())..;
+    let types = basket.iter().flat_map(|(row, quantity)| {
+        let id = state.tables.kind(*row).map_or_else(Uuid::nil, |kind| kind.id);
+        (0..*quantity).map(move |_| id)
+    });
+    let tickets = numbers.zip(types);
+    let tickets = tickets.map(|(ticket, ticket_type)| IssuedTicket { ticket, ticket_type });
+    Ok(OrderConfirmed {
+        order: id,
+        number,
+        code: order_code(state.event(), number),
+        hold: None,
+        channel: Channel::Shop,
+        payment: PaymentMethod::Free,
+        currency: state.config.currency.clone(),
+        lines,
+        tickets: tickets.collect(),
+        buyer: None,
+        secret_hash: Hash([0; 32]),
+        personal: Base64::default(),
+        key: None,
+    })
+}
+
+fn replayed_order(state: &State, index: u32) -> Decision {
+    let order = state.order_at(index).map_or_else(Uuid::nil, |order| order.id);
+    Decision::facts(vec![], Outcome::Ordered { order, replayed: true })
+}
+
+/// Cards need a payment provider, which no event has so far; `free` is for what costs nothing.
+fn check_payment(payment: PaymentMethod, total: i64) -> Result<(), Refusal> {
+    let accepted = match payment {
+        PaymentMethod::Free => total == 0,
+        PaymentMethod::Invoice => true,
+        PaymentMethod::Card => false,
+    };
+    if accepted { Ok(()) } else { Err(refusal(RefusalCode::PaymentNotAccepted, None)) }
+}
