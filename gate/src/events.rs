@@ -14,12 +14,14 @@ use keys::{EventSecret, KeyRing, MasterKey, SealedKey, SigningKey};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::alarm::Alarm;
 use crate::metrics::Metrics;
 
 /// One event on this node.
 pub struct Event {
     pub id: Uuid,
     pub handle: EventHandle,
+    pub alarm: Alarm,
     /// None until the catalogue brought them and the master key opened them.
     keys: ArcSwapOption<EventKeys>,
 }
@@ -87,6 +89,11 @@ impl Event {
     pub fn view(&self) -> Arc<EventView> {
         self.handle.view()
     }
+
+    /// No exit is refused, and no entry allowed.
+    pub fn evacuated(&self) -> bool {
+        self.alarm.rings(self.view().evacuated)
+    }
 }
 
 pub struct Registry {
@@ -117,7 +124,7 @@ impl Registry {
             task::open(Arc::clone(&self.log), id, Arc::clone(&self.clock), TaskOptions::default())
                 .await?;
         let view = handle.view();
-        let event = Arc::new(Event { id, handle, keys: ArcSwapOption::empty() });
+        let event = Arc::new(Event { id, handle, alarm: Alarm::default(), keys: ArcSwapOption::empty() });
         self.by_id.insert(id, Arc::clone(&event));
         if view.catalogue_cursor > 0 {
             self.by_number.insert(view.number, Arc::clone(&event));

@@ -8,7 +8,7 @@ use inventory::log::SharedLog;
 use inventory::task::{Answer, AskError, Query, QueryReply};
 use inventory::time::{Millis, SharedClock};
 use keys::MasterKey;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use uuid::Uuid;
 
 use crate::attempts::Attempts;
@@ -55,6 +55,8 @@ pub struct Gate {
     pub journal_token: Secret,
     pub master_key: MasterKey,
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    /// An evacuation waits for its journal.
+    pub alarmed: Notify,
     in_work: InWork,
     stopping: watch::Sender<bool>,
 }
@@ -87,6 +89,7 @@ impl Gate {
             journal_token: settings.journal_token.clone(),
             master_key: settings.master_key.clone(),
             trusted_proxies: limits.trusted_proxies.clone(),
+            alarmed: Notify::new(),
             in_work: InWork {
                 scans: Semaphore::new(limits.requests_max),
                 uploads: Semaphore::new(UPLOADS_MAX),

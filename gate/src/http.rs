@@ -21,10 +21,12 @@ use crate::limits::{Allowance, Exceeded};
 use crate::problem::{Code, Problem};
 use crate::routes::{Class, Listener, Method, Operation, ROUTES, Route};
 
+mod answers;
 mod auth;
 mod body;
 mod call;
 mod conflicts;
+mod evacuation;
 mod internal;
 mod orders;
 mod scan;
@@ -166,6 +168,7 @@ async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
         Operation::ScanNotPassed => settle::report(gate, call, false).await,
         Operation::AnnulScan => settle::annul(gate, call).await,
         Operation::UploadScans => Box::pin(upload::upload(gate, call)).await,
+        Operation::Evacuate => evacuation::evacuate(gate, call).await,
         Operation::CheckInConflicts => conflicts::report(gate, call).await,
         Operation::CheckInStats => stats::stats(gate, call).await,
         Operation::GetEvent => shop::event(gate, call),

@@ -142,9 +142,29 @@ impl Fields {
         })
     }
 
+    pub fn required_flag(&mut self, name: &str) -> bool {
+        self.required(name, |v| v.as_bool().ok_or_else(|| wrong("true or false", v)))
+    }
+
     pub fn flag(&mut self, name: &str) -> bool {
         self.optional(name, |v| v.as_bool().ok_or_else(|| wrong("true or false", v)))
             .unwrap_or(false)
+    }
+
+    /// The members of an object whose names are the caller's.
+    pub fn members(&mut self, name: &str, members_max: usize) -> Map<String, Value> {
+        match self.map.remove(name) {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(members)) if members.len() <= members_max => members,
+            Some(Value::Object(_)) => {
+                self.error(name, "range", format!("must have at most {members_max} members"));
+                Map::new()
+            }
+            Some(other) => {
+                self.push(self.at(name), wrong("an object", &other));
+                Map::new()
+            }
+        }
     }
 
     /// A field that has a place in the contract and may only be absent, null or empty for now.

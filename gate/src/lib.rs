@@ -17,6 +17,7 @@
     )
 )]
 
+pub mod alarm;
 pub mod attempts;
 pub mod back_office;
 pub mod buyer;

@@ -17,6 +17,8 @@ pub enum Denial {
     KeyNotYet,
     UnknownTicket,
     StoreUnavailable,
+    /// The place is being cleared, and the journal does not know of it yet.
+    Evacuation,
 }
 
 impl Denial {
@@ -30,7 +32,13 @@ impl Denial {
             Self::KeyNotYet => "not_yet_valid",
             Self::UnknownTicket => "unknown_ticket",
             Self::StoreUnavailable => "store_unavailable",
+            Self::Evacuation => Reason::Evacuation.code(),
         }
+    }
+
+    /// The rule's name, where the wire says `rules`.
+    pub fn rule(self) -> Option<&'static str> {
+        if self == Self::Evacuation { Reason::Evacuation.rule() } else { None }
     }
 
     pub fn message(self) -> &'static str {
@@ -43,9 +51,14 @@ impl Denial {
             Self::KeyNotYet => "The key that signed this ticket is not good yet",
             Self::UnknownTicket => "No such ticket",
             Self::StoreUnavailable => "The gate cannot decide now, ask the supervisor",
+            Self::Evacuation => EVACUATION,
         }
     }
 }
+
+const EVACUATION: &str = "Nobody may enter: the place is being cleared";
+/// Said to who leaves then, whatever they show.
+pub const FLEE: &str = "Go: the place is being cleared";
 
 /// What a reason of the inventory says to a person.
 pub fn denied(
@@ -78,7 +91,7 @@ pub fn denied(
         Reason::ZoneFull => "The zone is full".to_owned(),
         Reason::Passback => "The ticket is inside already".to_owned(),
         Reason::TooSoon => "Too soon after the last entry".to_owned(),
-        Reason::Evacuation => "Nobody may enter: the place is being cleared".to_owned(),
+        Reason::Evacuation => EVACUATION.to_owned(),
         Reason::Clock => "The time of the scan cannot be".to_owned(),
         Reason::TooLate => "The scan came too late".to_owned(),
     }

@@ -99,8 +99,8 @@ fn tag(route: &Route) -> &'static str {
 fn parameters(route: &Route) -> Vec<Value> {
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
-        let ticket = route.path.contains("/tickets/");
-        let schema = match ticket {
+        let numbered = route.path.contains("/tickets/") || route.path.contains("/scans/");
+        let schema = match numbered {
             true => json!({"type": "string", "pattern": "^[0-9]+-[0-9]+$"}),
             false => json!({"type": "string", "format": "uuid"}),
         };

@@ -16,6 +16,7 @@ pub enum Code {
     ZoneNotAssigned,
     DirectionNotAssigned,
     ForceNotAllowed,
+    EvacuationNotAllowed,
     NotFound,
     MethodNotAllowed,
     RequestTimeout,
@@ -62,6 +63,7 @@ impl Code {
         Self::ZoneNotAssigned,
         Self::DirectionNotAssigned,
         Self::ForceNotAllowed,
+        Self::EvacuationNotAllowed,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -111,6 +113,9 @@ impl Code {
                 ("direction_not_assigned", 403, "Not this device's direction")
             }
             Self::ForceNotAllowed => ("force_not_allowed", 403, "The device may not force"),
+            Self::EvacuationNotAllowed => {
+                ("evacuation_not_allowed", 403, "The device may not evacuate")
+            }
             Self::NotFound => ("not_found", 404, "Not found"),
             Self::MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed"),
             Self::RequestTimeout => ("request_timeout", 408, "The request took too long"),

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::alarm;
 use crate::catalogue;
 use crate::catalogue::client::{Client, ClientError};
 use crate::gate::Gate;
@@ -44,7 +45,7 @@ pub struct Running {
     pub gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<bool>>,
-    /// Catalogue and cleaning.
+    /// Catalogue, cleaning, alarms.
     loops: Vec<JoinHandle<()>>,
 }
 
@@ -87,6 +88,7 @@ pub async fn start(
     let loops = vec![
         tokio::spawn(catalogue.run(Arc::clone(&gate), client, loops_stopped)),
         tokio::spawn(clean(Arc::clone(&gate), loops_stop.subscribe())),
+        tokio::spawn(alarms(Arc::clone(&gate), loops_stop.subscribe())),
     ];
     Ok(Running { public: addresses.0, internal: addresses.1, gate, stop, listeners, loops })
 }
@@ -120,6 +122,13 @@ fn local(listener: &TcpListener) -> Result<SocketAddr, StartError> {
     listener
         .local_addr()
         .map_err(|error| StartError::Listen { address: SocketAddr::from(([0, 0, 0, 0], 0)), error })
+}
+
+async fn alarms(gate: Arc<Gate>, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = alarm::run(gate) => {}
+        _ = stop.wait_for(|stop| *stop) => {}
+    }
 }
 
 async fn clean(gate: Arc<Gate>, mut stop: watch::Receiver<bool>) {

@@ -478,6 +478,13 @@ pub enum Verdict {
     Ask,
 }
 
+impl Verdict {
+    /// Whether someone may go through.
+    pub fn lets_through(self) -> bool {
+        matches!(self, Self::Admit | Self::Reserve)
+    }
+}
+
 /// Why a scan was denied, or what force overruled. New reasons go last: snapshots keep their place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,6 +1,8 @@
 //! Personal data of an order: sealed under the order's own key, so that erasing is deleting a key.
 //! Must not know what the rules do with the rest of an order.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -58,6 +60,35 @@ pub fn open(
     let plain = keys::sealed::open(&key.0, &associated_data(event, order), sealed)
         .map_err(|_| PersonalError::Open)?;
     serde_json::from_slice(&plain).map_err(|_| PersonalError::Open)
+}
+
+/// Answers of one of the order's people, by question, under the order's key.
+pub fn seal_answers(
+    answers: &BTreeMap<Uuid, String>,
+    key: &DataKey,
+    event: Uuid,
+    order: Uuid,
+) -> Result<Vec<u8>, PersonalError> {
+    let plain = serde_json::to_vec(answers).map_err(|e| PersonalError::Seal(e.to_string()))?;
+    keys::sealed::seal(&key.0, &answers_data(event, order), &plain)
+        .map_err(|error| PersonalError::Seal(error.to_string()))
+}
+
+/// Decrypts what [`seal_answers`] made for the same event and order.
+pub fn open_answers(
+    sealed: &[u8],
+    key: &DataKey,
+    event: Uuid,
+    order: Uuid,
+) -> Result<BTreeMap<Uuid, String>, PersonalError> {
+    let plain = keys::sealed::open(&key.0, &answers_data(event, order), sealed)
+        .map_err(|_| PersonalError::Open)?;
+    serde_json::from_slice(&plain).map_err(|_| PersonalError::Open)
+}
+
+/// Answers do not open as names, nor names as answers.
+fn answers_data(event: Uuid, order: Uuid) -> Vec<u8> {
+    [&b"ATLVS-ANSWERS-v1\0"[..], &associated_data(event, order)].concat()
 }
 
 /// Event id ‖ order id: sealed data moved to another order does not open.

@@ -9,6 +9,7 @@ use inventory::task::AskError;
 use inventory::time::Millis;
 use keys::{CREDENTIAL_BYTES, Refused};
 
+use super::answers::{self, Answers};
 use super::body;
 use super::call::{Call, Reply};
 use super::verdict;
@@ -32,22 +33,67 @@ pub(super) async fn scan(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let device = call.device().ok_or_else(|| Problem::internal("a scan without a device"))?;
     let scan = read(call)?;
     assigned(device, &scan)?;
-    let checked = match check(gate, device, &scan) {
-        Ok(checked) => checked,
-        Err(denial) => return Ok(refused(gate, device, denial)),
-    };
+    let direction = scan.direction;
+    match decide(gate, device, scan).await {
+        Ok(reply) => Ok(reply),
+        Err(Undecided::Denied(event, denial)) => {
+            Ok(match direction == Direction::Exit && evacuated(gate, device, event.as_deref()) {
+                true => verdict::let_out(denial, gate.now()),
+                false => refused(gate, device, denial),
+            })
+        }
+        Err(Undecided::Problem(problem)) => Err(problem),
+    }
+}
+
+/// What the inventory did not decide.
+enum Undecided {
+    /// The event where it is known.
+    Denied(Option<Arc<Event>>, Denial),
+    Problem(Problem),
+}
+
+impl From<Problem> for Undecided {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+async fn decide(gate: &Gate, device: &Device, mut scan: Scan) -> Result<Reply, Undecided> {
+    let checked =
+        check(gate, device, &scan).map_err(|denial| Undecided::Denied(None, denial))?;
     let event = Arc::clone(&checked.event);
-    match gate.ask(&event, Command::Scan(command(device, scan, &checked))).await {
+    let denied = |denial| Undecided::Denied(Some(Arc::clone(&event)), denial);
+    if event.alarm.rings_alone() && scan.direction == Direction::Entry {
+        return Err(denied(Denial::Evacuation));
+    }
+    let answers = std::mem::take(&mut scan.answers);
+    let answers = match answers.seal(gate, &event, checked.ticket()).await {
+        Ok(answers) => answers,
+        Err(answers::Unsealed::Problem(problem)) => return Err(problem.into()),
+        Err(answers::Unsealed::Unavailable) => return Err(denied(Denial::StoreUnavailable)),
+    };
+    let command = ScanRequest { answers, ..command(device, scan, &checked) };
+    match gate.ask(&event, Command::Scan(command)).await {
         Ok(answer) => match answer.reply {
             Answered::Scanned(decided) => Ok(verdict::decided(gate, &event, &decided).await),
             // The journal knows no configuration of this event yet: nobody can be judged.
-            Answered::Refused(_) => Ok(refused(gate, device, Denial::StoreUnavailable)),
-            _ => Err(Problem::internal("a scan was answered with something else")),
+            Answered::Refused(_) => Err(denied(Denial::StoreUnavailable)),
+            _ => Err(Problem::internal("a scan was answered with something else").into()),
         },
-        Err(AskError::Overloaded) => Err(unanswered(AskError::Overloaded)),
-        Err(AskError::Unavailable(_) | AskError::Stopped) => {
-            Ok(refused(gate, device, Denial::StoreUnavailable))
+        Err(AskError::Overloaded) if !event.evacuated() => {
+            Err(unanswered(AskError::Overloaded).into())
         }
+        Err(_) => Err(denied(Denial::StoreUnavailable)),
+    }
+}
+
+/// Whether the place is being cleared: that of the event or, where what was shown names none, any
+/// that the device serves.
+fn evacuated(gate: &Gate, device: &Device, event: Option<&Event>) -> bool {
+    match event {
+        Some(event) => event.evacuated(),
+        None => gate.events.all().iter().any(|e| e.evacuated() && serves(device, e).is_ok()),
     }
 }
 
@@ -59,6 +105,7 @@ struct Scan {
     direction: Direction,
     nonce: String,
     force: bool,
+    answers: Answers,
 }
 
 enum Presented {
@@ -97,8 +144,8 @@ fn read(call: &Call) -> Result<Scan, Problem> {
         direction: direction(&mut fields),
         nonce: fields.matching("nonce", NONCE_RULE, is_nonce),
         force: fields.flag("force"),
+        answers: Answers::read(&mut fields),
     };
-    fields.reserved("answers", "no questions are asked at this gate");
     fields.finish()?;
     Ok(scan)
 }
@@ -170,6 +217,13 @@ struct Checked {
     subject: Subject,
     /// What was presented, without the live code: the nonce is bound to it.
     identity: Identity,
+}
+
+impl Checked {
+    fn ticket(&self) -> u64 {
+        let (Subject::Credential { ticket, .. } | Subject::Ticket { ticket }) = self.subject;
+        ticket
+    }
 }
 
 enum Identity {
@@ -278,7 +332,7 @@ pub(super) fn genuine(
 ) -> Result<(Arc<Event>, u64, Digest16), Denial> {
     let checked = check_credential_at(gate, device, credential, shown_at)?;
     let request = digest(&checked.identity, lane, zone, direction);
-    let (Subject::Credential { ticket, .. } | Subject::Ticket { ticket }) = checked.subject;
+    let ticket = checked.ticket();
     Ok((checked.event, ticket, request))
 }
 

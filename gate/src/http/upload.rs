@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use inventory::command::{Command, OfflineMode, OfflineScan, Reply as Answered, Uploaded};
+use inventory::command::{
+    Command, Direction, OfflineMode, OfflineScan, Reply as Answered, Uploaded,
+};
 use inventory::decide::UPLOAD_SCANS_MAX as COMMAND_SCANS_MAX;
 use inventory::time::Millis;
 use serde_json::{Value, json};
@@ -29,10 +31,9 @@ const VERIFIED_AT_ONCE: usize = 32;
 pub(super) async fn upload(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let device = call.device().ok_or_else(|| Problem::internal("an upload without a device"))?;
     let scans = read(call)?;
-    for (index, scan) in scans.iter().enumerate() {
+    for (index, sent) in scans.iter().enumerate() {
         let at = format!("scans[{index}].");
-        let fact = &scan.fact;
-        scan::assigned_to(device, &at, &fact.lane, &fact.zone, fact.direction)?;
+        scan::assigned_to(device, &at, &sent.lane, &sent.zone, sent.direction)?;
     }
     let mut results: Vec<Value> = vec![Value::Null; scans.len()];
     let mut of_events: Vec<(Arc<Event>, Vec<Placed>)> = Vec::new();
@@ -61,11 +62,18 @@ pub(super) async fn upload(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
 /// A fact, and which scan of the request it is.
 type Placed = (usize, OfflineScan);
 
-/// A scan as it was sent.
+/// A scan as it was sent: of which ticket it is, its credential says.
 struct Sent {
     credential: String,
-    /// Its ticket and what its nonce is bound to are known once the credential is.
-    fact: OfflineScan,
+    lane: String,
+    zone: String,
+    direction: Direction,
+    nonce: String,
+    /// By the device's clock and its known offset.
+    at: Millis,
+    admitted: bool,
+    mode: OfflineMode,
+    bundle: u64,
 }
 
 fn read(call: &Call) -> Result<Vec<Sent>, Problem> {
@@ -77,14 +85,12 @@ fn read(call: &Call) -> Result<Vec<Sent>, Problem> {
         }
         let at = fields.instant("at");
         let offset_ms = fields.i64("offset_ms", -OFFSET_MS_MAX, OFFSET_MS_MAX);
-        let fact = OfflineScan {
-            device: Default::default(),
+        Sent {
+            credential: credential.unwrap_or_default(),
             lane: fields.text("gate", 1, NAME_CHARS_MAX),
             zone: fields.text("zone", 1, NAME_CHARS_MAX),
             direction: scan::direction(fields),
             nonce: fields.matching("nonce", NONCE_RULE, is_nonce),
-            request: inventory::command::Digest16([0; 16]),
-            ticket: 0,
             at: at.plus_ms(offset_ms),
             admitted: fields.required_choice("decided", &["admit", "deny"]) == "admit",
             mode: match fields.choice("mode", &["bundle", "open", "code_unchecked"]) {
@@ -93,20 +99,33 @@ fn read(call: &Call) -> Result<Vec<Sent>, Problem> {
                 _ => OfflineMode::Bundle,
             },
             bundle: fields.u64("bundle"),
-        };
-        Sent { credential: credential.unwrap_or_default(), fact }
+        }
     });
     fields.finish()?;
     Ok(scans)
 }
 
 fn check(gate: &Gate, device: &Device, sent: Sent) -> Result<(Arc<Event>, OfflineScan), Denial> {
-    let fact = sent.fact;
-    let door = (fact.lane.as_str(), fact.zone.as_str(), fact.direction);
+    let door = (sent.lane.as_str(), sent.zone.as_str(), sent.direction);
     // A key is judged by when the ticket was shown, but not by a time that is still to come.
-    let shown_at: Millis = fact.at.min(gate.now());
+    let shown_at = sent.at.min(gate.now());
     let (event, ticket, request) = scan::genuine(gate, device, &sent.credential, shown_at, door)?;
-    Ok((event, OfflineScan { device: device.id, ticket, request, ..fact }))
+    let Sent { credential: _, lane, zone, direction, nonce, at, admitted, mode, bundle } = sent;
+    let device = device.id;
+    let scan = OfflineScan {
+        device,
+        lane,
+        zone,
+        direction,
+        nonce,
+        request,
+        ticket,
+        at,
+        admitted,
+        mode,
+        bundle,
+    };
+    Ok((event, scan))
 }
 
 async fn record(

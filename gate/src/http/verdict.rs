@@ -36,8 +36,8 @@ pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -
         "reason": reason,
         "rule": decided.reason.and_then(Reason::rule),
         "message": words(&view, decided),
-        // A question is no decision: nothing was written.
-        "scan": (decided.verdict != Verdict::Ask).then(|| scan_id(view.number, decided.scan)),
+        // Of questions, and of who flees unknown, nothing was written.
+        "scan": (decided.scan != 0).then(|| scan_id(view.number, decided.scan)),
         "at": decided.at,
         "ticket": decided.ticket.as_ref().map(|t| ticket(&view, t, name.as_deref())),
         "first_scan": first_scan,
@@ -52,11 +52,20 @@ pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -
 
 /// A denial from before the inventory: no journal entry, so no scan id.
 pub(super) fn denied(denial: Denial, now: Millis) -> Reply {
+    unwritten("deny", denial, denial.message(), now)
+}
+
+/// The same where nobody is kept inside, because the place is being cleared.
+pub(super) fn let_out(denial: Denial, now: Millis) -> Reply {
+    unwritten("admit", denial, message::FLEE, now)
+}
+
+fn unwritten(verdict: &str, denial: Denial, message: &str, now: Millis) -> Reply {
     let body = json!({
-        "verdict": "deny",
+        "verdict": verdict,
         "reason": denial.wire(),
-        "rule": null,
-        "message": denial.message(),
+        "rule": denial.rule(),
+        "message": message,
         "scan": null,
         "at": now,
         "ticket": null,

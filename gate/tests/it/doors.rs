@@ -186,7 +186,8 @@ async fn wrong_fields_of_a_scan_are_named() {
         (json!({"nonce": "n".repeat(65)}), "nonce", "format"),
         (json!({"nonce": "spaces in it"}), "nonce", "format"),
         (json!({"force": "yes"}), "force", "type"),
-        (json!({"answers": {"age": 18}}), "answers", "unsupported"),
+        (json!({"answers": {"age": 18}}), "answers", "format"),
+        (json!({"answers": [1]}), "answers", "type"),
         (json!({"at": "2026-11-21T18:00:00Z"}), "at", "unknown"),
     ];
     check_fields(SCAN, scan_body(&json!("TK"), "nonce-0001"), &cases).await;

@@ -245,6 +245,20 @@ impl House {
         self.call("POST", "/api/v1/check-in/scan", &[("authorization", &token)], body).await
     }
 
+    /// From the device, with a body or without one.
+    pub(crate) async fn device_post(&self, path: &str, body: Option<Value>) -> Got {
+        self.post_as(DEVICE_TOKEN, path, body).await
+    }
+
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: Option<Value>) -> Got {
+        let token = format!("Bearer {token}");
+        let headers = [("authorization", token.as_str())];
+        match body {
+            Some(body) => self.call("POST", path, &headers, body).await,
+            None => self.send("POST", path, &headers, None).await.shaped("POST", path),
+        }
+    }
+
     /// A hold of so many general tickets.
     pub(crate) async fn hold(&self, quantity: u32) -> Got {
         self.post("/api/v1/shop/holds", hold_body(GENERAL, quantity)).await

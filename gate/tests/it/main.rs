@@ -9,13 +9,17 @@
 
 mod catalogue;
 mod doors;
+mod evacuation;
 mod feeds;
 mod house;
 mod idempotency;
 mod nodes;
 mod office;
+mod offline;
 mod operations;
+mod questions;
 mod sales;
 mod scans;
 mod shape;
+mod turnstile;
 mod walk;

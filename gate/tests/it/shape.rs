@@ -26,6 +26,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     return Err(format!("{value} fits no alternative"));
                 }
             }
+            "const" if rule != value => return Err(format!("{value} is not {rule}")),
             "enum" if !rule.as_array().is_some_and(|values| values.contains(value)) => {
                 return Err(format!("{value} is none of {rule}"));
             }
@@ -51,7 +52,7 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                 }
             }
             "format" => check_format(rule.as_str().unwrap_or_default(), value)?,
-            "enum" | "description" | "default" | "pattern" | "minimum" | "maximum"
+            "enum" | "const" | "propertyNames" | "description" | "default" | "pattern" | "minimum" | "maximum"
             | "minLength" | "maxLength" | "minItems" | "maxItems" | "maxProperties" => {}
             other => return Err(format!("the keyword {other} is not known here")),
         }

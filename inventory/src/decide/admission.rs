@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Decision, Outcome};
-use crate::command::{Digest16, Reason, Reply, ScanRequest, ScanVerdict, Verdict};
+use crate::command::{Digest16, Direction, Reason, Reply, ScanRequest, ScanVerdict, Verdict};
 use crate::fact::{Answered, Base64, Fact, ScanDecided};
 use crate::state::State;
 use crate::time::Millis;
@@ -41,8 +41,13 @@ pub(super) fn digest(purpose: &[u8], id: Uuid, rest: &[u8]) -> Digest16 {
 
 pub(super) fn scan(state: &State, now: Millis, request: &ScanRequest) -> Decision {
     let nonce = nonce_digest(request.device, &request.nonce);
+    let fleeing = state.totals.evacuated && request.direction == Direction::Exit;
     if let Some(scan) = state.scan_by_nonce(&nonce, now) {
-        if scan.request == request.request {
+        let same = scan.request == request.request;
+        if fleeing && !(same && scan.verdict.lets_through()) {
+            return let_out(now, if same { scan.reason } else { Some(Reason::NonceReused) });
+        }
+        if same {
             return Decision::facts(vec![], Outcome::Scanned { nonce, replay: true });
         }
         let verdict = unwritten(Verdict::Deny, Some(Reason::NonceReused), now);
@@ -63,6 +68,9 @@ pub(super) fn scan(state: &State, now: Millis, request: &ScanRequest) -> Decisio
         let verdict = unwritten(Verdict::Ask, None, now);
         let verdict = ScanVerdict { ticket, questions: judged.questions, ..verdict };
         return Decision::reply(Reply::Scanned(verdict));
+    }
+    if fleeing && judged.verdict == Verdict::Deny {
+        return let_out(now, judged.reason);
     }
     let answers = request.answers.as_ref().filter(|answers| !answers.questions.is_empty());
     let fact = ScanDecided {
@@ -86,6 +94,12 @@ pub(super) fn scan(state: &State, now: Millis, request: &ScanRequest) -> Decisio
     };
     let facts = vec![Fact::ScanDecided(Box::new(fact))];
     Decision::facts(facts, Outcome::Scanned { nonce, replay: false })
+}
+
+/// While the place is cleared nobody is kept inside, whatever they show. Who it was is not known, so
+/// nothing is written.
+fn let_out(now: Millis, told: Option<Reason>) -> Decision {
+    Decision::reply(Reply::Scanned(unwritten(Verdict::Admit, told, now)))
 }
 
 /// A verdict that no entry holds.

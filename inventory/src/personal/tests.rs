@@ -34,3 +34,15 @@ fn debug_shows_nobody() {
     let shown = format!("{:?} {:?}", ada(), ada().buyer);
     assert!(!shown.contains("Ada") && !shown.contains("ada@"), "{shown}");
 }
+
+#[test]
+fn answers_open_for_the_same_order_and_as_answers_only() {
+    let (event, order) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let Sealed { bytes, key } = seal(&ada(), event, order).unwrap();
+    let answers = BTreeMap::from([(Uuid::from_u128(9), "no nuts".to_owned())]);
+    let sealed = seal_answers(&answers, &key, event, order).unwrap();
+    assert_eq!(open_answers(&sealed, &key, event, order).unwrap(), answers);
+    assert!(open_answers(&sealed, &key, order, event).is_err());
+    assert!(open_answers(&bytes, &key, event, order).is_err(), "names are no answers");
+    assert!(open(&sealed, &key, event, order).is_err(), "answers are no names");
+}

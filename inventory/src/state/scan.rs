@@ -97,8 +97,9 @@ impl Scan {
 
     /// Someone went through, as far as is known.
     pub(crate) fn is_passage(&self) -> bool {
-        let let_through = matches!(self.verdict, Verdict::Admit | Verdict::Reserve);
-        let_through && !self.flags.has(Flags::NOT_PASSED) && !self.flags.has(Flags::ANNULLED)
+        self.verdict.lets_through()
+            && !self.flags.has(Flags::NOT_PASSED)
+            && !self.flags.has(Flags::ANNULLED)
     }
 
     pub(crate) fn settlement(&self) -> Option<Settlement> {

@@ -32,7 +32,7 @@ impl Auditor {
         after.check().unwrap();
         match Fact::from_entry(entry).unwrap() {
             Fact::ScanDecided(scan) => {
-                let let_through = matches!(scan.verdict, Verdict::Admit | Verdict::Reserve);
+                let let_through = scan.verdict.lets_through();
                 let once = scan.zone == "main" && scan.direction == Direction::Entry;
                 if let_through && once && !scan.forced {
                     let key = (scan.ticket.unwrap(), scan.zone);

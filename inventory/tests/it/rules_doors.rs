@@ -367,6 +367,21 @@ fn questions_are_asked_once() {
 }
 
 #[test]
+fn evacuation_overrules_what_was_refused_before() {
+    let mut house = house(|_| {});
+    let exit = |ticket| ScanRequest { direction: Exit, ..scan_of(ticket, "nonce-001") };
+    assert_eq!(house.scan(exit(3)).reason, Some(Reason::NotInside));
+    house.ask(Command::Evacuate { on: true, by: DEVICE });
+    for ticket in [3, 4] {
+        let out = house.scan(exit(ticket));
+        assert_eq!((out.verdict, out.replay), (Verdict::Admit, false), "the nonce of a refusal");
+    }
+    house.ask(Command::Evacuate { on: false, by: DEVICE });
+    let replay = house.scan(exit(3));
+    assert_eq!((replay.verdict, replay.replay), (Verdict::Deny, true), "what was given stays");
+}
+
+#[test]
 fn evacuation_lets_everyone_out_and_nobody_in() {
     let mut house = house(|_| {});
     let by = DEVICE;
@@ -377,6 +392,14 @@ fn evacuation_lets_everyone_out_and_nobody_in() {
     assert!(house.node.state().view().evacuated);
     let out = house.pass(0, Exit, 3, "main");
     assert_eq!((out.verdict, out.reason), (Verdict::Admit, None), "without having entered");
+    for (ticket, zone, told) in
+        [(99, "main", Reason::UnknownTicket), (3, "cellar", Reason::WrongZone)]
+    {
+        let entries = house.journal.len();
+        let out = house.pass(0, Exit, ticket, zone);
+        assert_eq!((out.verdict, out.reason, out.scan), (Verdict::Admit, Some(told), 0));
+        assert_eq!(house.journal.len(), entries, "nobody knows who it was");
+    }
     let refused = house.pass(1, Entry, 3, "main");
     assert_eq!(
         (refused.reason, refused.reason.unwrap().rule()),
