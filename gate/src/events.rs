@@ -124,7 +124,8 @@ impl Registry {
             task::open(Arc::clone(&self.log), id, Arc::clone(&self.clock), TaskOptions::default())
                 .await?;
         let view = handle.view();
-        let event = Arc::new(Event { id, handle, alarm: Alarm::default(), keys: ArcSwapOption::empty() });
+        let event =
+            Arc::new(Event { id, handle, alarm: Alarm::default(), keys: ArcSwapOption::empty() });
         self.by_id.insert(id, Arc::clone(&event));
         if view.catalogue_cursor > 0 {
             self.by_number.insert(view.number, Arc::clone(&event));

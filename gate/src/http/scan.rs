@@ -60,8 +60,7 @@ impl From<Problem> for Undecided {
 }
 
 async fn decide(gate: &Gate, device: &Device, mut scan: Scan) -> Result<Reply, Undecided> {
-    let checked =
-        check(gate, device, &scan).map_err(|denial| Undecided::Denied(None, denial))?;
+    let checked = check(gate, device, &scan).map_err(|denial| Undecided::Denied(None, denial))?;
     let event = Arc::clone(&checked.event);
     let denied = |denial| Undecided::Denied(Some(Arc::clone(&event)), denial);
     if event.alarm.rings_alone() && scan.direction == Direction::Entry {

@@ -25,7 +25,8 @@ async fn upload(house: &House, scans: &[Value]) -> Got {
 async fn told(house: &House, scans: &[Value]) -> Vec<(String, Value)> {
     let reply = upload(house, scans).await.expect(200);
     let results = reply["results"].as_array().expect("results");
-    let told = |r: &Value| (r["status"].as_str().expect("a status").to_owned(), r["reason"].clone());
+    let told =
+        |r: &Value| (r["status"].as_str().expect("a status").to_owned(), r["reason"].clone());
     results.iter().map(told).collect()
 }
 

@@ -52,8 +52,9 @@ fn fits(document: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                 }
             }
             "format" => check_format(rule.as_str().unwrap_or_default(), value)?,
-            "enum" | "const" | "propertyNames" | "description" | "default" | "pattern" | "minimum" | "maximum"
-            | "minLength" | "maxLength" | "minItems" | "maxItems" | "maxProperties" => {}
+            "enum" | "const" | "propertyNames" | "description" | "default" | "pattern"
+            | "minimum" | "maximum" | "minLength" | "maxLength" | "minItems" | "maxItems"
+            | "maxProperties" => {}
             other => return Err(format!("the keyword {other} is not known here")),
         }
     }

@@ -98,8 +98,7 @@ async fn reports_of_what_is_not_theirs_are_not_found() {
     let other = house.post_as("another-device-token", &path, None).await;
     other.problem(404, "unknown_scan");
     let annul = json!({"nonce": "nonce-0001"});
-    let other =
-        house.post_as("another-device-token", "/api/v1/check-in/annul", Some(annul)).await;
+    let other = house.post_as("another-device-token", "/api/v1/check-in/annul", Some(annul)).await;
     other.problem(404, "unknown_scan");
     // Neither does a device whose event it is no longer.
     house.publish_device(DEVICE, DEVICE_TOKEN, |d| d["events"] = json!([Uuid::nil()])).await;
