@@ -90,6 +90,18 @@ pub enum Reply {
     },
 }
 
+/// More of a row than its fields, told by code of its own: `GET /imports/{id}/rows`. Portals and links
+/// have none.
+pub struct Reading {
+    /// Path segment behind the row: `rows`.
+    pub name: &'static str,
+    pub entity: &'static Entity,
+    /// Gets the row's id, which the caller may read, and the query, whose unknown parameters are its
+    /// own to refuse.
+    pub run:
+        for<'a> fn(&'a mut Cx, Uuid, &'a [(String, String)]) -> BoxFuture<'a, Result<Value>>,
+}
+
 /// A route of the internal listener; the service's token is checked before `run`.
 pub struct InternalRoute {
     pub method: &'static str,

@@ -15,7 +15,7 @@ mod prepare;
 pub(crate) mod reach;
 pub(crate) mod restore;
 pub(crate) mod rules;
-mod standing;
+pub(crate) mod standing;
 mod told;
 pub(crate) mod upsert;
 

@@ -476,6 +476,8 @@ pub struct Domain {
     pub name: &'static str,
     pub entities: &'static [&'static Entity],
     pub actions: &'static [crate::action::Action],
+    /// What rows tell beside their fields.
+    pub readings: &'static [crate::action::Reading],
     /// What must hold after every write, whoever wrote; of own entities and those of others.
     pub rules: &'static [crate::rule::Rule],
     /// What must hold when a unit of work ends.
@@ -500,6 +502,7 @@ impl Domain {
         name: "",
         entities: &[],
         actions: &[],
+        readings: &[],
         rules: &[],
         end_rules: &[],
         sql: &[],

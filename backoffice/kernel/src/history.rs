@@ -10,6 +10,7 @@ mod values;
 pub(crate) use feed::activity;
 pub(crate) use query::{ActivityQuery, LIMIT_DEFAULT, LIMIT_MAX, PageQuery};
 pub(crate) use row::history;
+pub(crate) use sight::among;
 
 use crate::entity::{Entity, Scope};
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::action::{Action, On};
+use crate::action::{Action, On, Reading};
 use crate::cron::Cron;
 use crate::ddl::names;
 use crate::entity::{Domain, Entity, Field, Kind};
@@ -151,6 +151,13 @@ impl Registry {
 
     pub fn actions(&self) -> impl Iterator<Item = &'static Action> + '_ {
         self.domains.iter().flat_map(|domain| domain.actions.iter())
+    }
+
+    /// What rows of the entity tell beside their fields.
+    pub fn readings(&self, entity: &Entity) -> impl Iterator<Item = &'static Reading> + '_ {
+        let table = entity.name;
+        let all = self.domains.iter().flat_map(|domain| domain.readings.iter());
+        all.filter(move |reading| reading.entity.name == table)
     }
 
     /// What must hold after a write of the table.

@@ -25,10 +25,11 @@ use crate::cx::Cx;
 use crate::entity::{Entity, Field};
 use crate::error::{Code, Error, Result};
 use crate::page;
+use crate::registry::Registry;
 use crate::rights::{self, Access};
 
 pub(crate) use job::JOB;
-pub(crate) use rows::page as rows_page;
+pub(crate) use rows::page as rows;
 pub(crate) use stage::answer;
 
 /// Bytes of one file.
@@ -211,6 +212,8 @@ impl May {
 /// An import as its row says it.
 struct Import {
     id: Uuid,
+    /// Who sent the file; no person, where a program did.
+    sender: Option<Uuid>,
     entity: &'static Entity,
     status: String,
     mode: Mode,
@@ -248,7 +251,7 @@ impl Import {
     async fn load(cx: &Cx, id: Uuid) -> Result<Self> {
         let row = cx
             .query_opt(
-                "select entity, status, mode, matching, dry_run, quiet, mapping, rows_total \
+                "select user_id, entity, status, mode, matching, dry_run, quiet, mapping, rows_total \
                  from imports where org_id = $1 and id = $2",
                 &[&cx.org, &id],
             )
@@ -267,6 +270,7 @@ impl Import {
         let mapping = Mapping::restore(cx.registry(), entity, &model, &kept)?;
         Ok(Self {
             id,
+            sender: row.try_get("user_id")?,
             entity,
             status: row.try_get("status")?,
             mode: mode(row.try_get("mode")?).ok_or_else(broken)?,
@@ -280,6 +284,11 @@ impl Import {
     }
 }
 
+/// Whether files of rows are taken at all: only what a worker knows how to write is let in.
+pub(crate) fn is_served(registry: &Registry) -> bool {
+    registry.job(JOB.name).is_some()
+}
+
 pub(crate) async fn commit(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;
     let import = Import::lock(cx, id).await?;
@@ -290,6 +299,10 @@ pub(crate) async fn commit(cx: &mut Cx, args: Args) -> Result<Reply> {
     let count = |name: &str| row.get(name).and_then(Value::as_i64).unwrap_or_default();
     if import.mode == Mode::All && count("rows_faulty") > 0 {
         let text = format!("{} rows are faulty: nothing is imported", count("rows_faulty"));
+        return Err(Error::new(Code::NotReady, text));
+    }
+    if row.get("error").is_some_and(|error| !error.is_null()) {
+        let text = "the rows are refused together, as error says: nothing is imported";
         return Err(Error::new(Code::NotReady, text));
     }
     start(cx, id, "importing").await

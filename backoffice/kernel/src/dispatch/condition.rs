@@ -1,34 +1,51 @@
 //! Conditions on a write (RFC 9110, 13.1): `If-Match` and `If-None-Match`. Each one is either held to
 //! or refused; none is passed over.
 
+use uuid::Uuid;
+
 use super::Call;
+use crate::cx::Cx;
+use crate::engine::standing;
 use crate::engine::upsert::Demand;
+use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
+
+#[cfg(test)]
+mod tests;
 
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
+/// Tags of one `If-Match`; more are refused.
+const TAGS_MAX: usize = 100;
 
 /// What the tags of `If-Match` ask for.
 #[derive(Debug, PartialEq, Eq)]
 enum Tags {
     /// `*`
     Any,
-    Version(i64),
+    /// One of them, and there is at least one.
+    Versions(Vec<i64>),
 }
 
-/// On a row: the version that it must still have. `*` asks for a row, without which there is 404.
-pub(super) fn on_row(call: &Call) -> Result<Option<i64>> {
-    Ok(match tags(call.if_match.as_deref())? {
-        None | Some(Tags::Any) => None,
-        Some(Tags::Version(version)) => Some(version),
-    })
+/// On a row: the version that it must still have, of several that would do the one that it has. `*`
+/// asks for a row, without which there is 404.
+pub(super) async fn on_row(
+    cx: &Cx,
+    call: &Call,
+    entity: &'static Entity,
+    id: Uuid,
+) -> Result<Option<i64>> {
+    match tags(call.if_match.as_deref())? {
+        None | Some(Tags::Any) => Ok(None),
+        Some(Tags::Versions(versions)) => standing::among(cx, entity, id, &versions).await,
+    }
 }
 
 /// On a collection, whose state has no version: no tag is its own.
 pub(super) fn on_collection(call: &Call) -> Result<()> {
     match tags(call.if_match.as_deref())? {
         None | Some(Tags::Any) => Ok(()),
-        Some(Tags::Version(_)) => {
+        Some(Tags::Versions(_)) => {
             let text = "only rows have versions, and the path names none";
             Err(Error::field(Code::VersionMismatch, IF_MATCH, text))
         }
@@ -49,8 +66,8 @@ pub(super) fn on_key(call: &Call) -> Result<Demand> {
     match (there, new) {
         (None, false) => Ok(Demand::Nothing),
         (None, true) => Ok(Demand::New),
-        (Some(Tags::Any), false) => Ok(Demand::There(None)),
-        (Some(Tags::Version(version)), false) => Ok(Demand::There(Some(version))),
+        (Some(Tags::Any), false) => Ok(Demand::There(Vec::new())),
+        (Some(Tags::Versions(versions)), false) => Ok(Demand::There(versions)),
         (Some(_), true) => {
             let text = "a row cannot be there and not be there";
             Err(Error::field(Code::InvalidRequest, IF_NONE_MATCH, text))
@@ -58,22 +75,45 @@ pub(super) fn on_key(call: &Call) -> Result<Demand> {
     }
 }
 
-/// Tags are compared strongly (RFC 9110, 8.8.3.2): a weak one is no version's. Of several that may be
-/// meant, none is guessed.
+/// Tags are compared strongly (RFC 9110, 8.8.3.2): a weak one is no version's.
 fn tags(text: Option<&str>) -> Result<Option<Tags>> {
     let Some(text) = text.map(str::trim) else { return Ok(None) };
     if text == "*" {
         return Ok(Some(Tags::Any));
     }
-    let version = |tag: &str| {
-        let inner = tag.trim().strip_prefix('"')?.strip_suffix('"')?;
-        inner.parse::<i64>().ok()
-    };
-    let mut versions: Vec<i64> = text.split(',').filter_map(version).collect();
-    versions.dedup();
-    match versions.as_slice() {
-        [] => Err(Error::new(Code::VersionMismatch, "If-Match names no version of this row")),
-        [version] => Ok(Some(Tags::Version(*version))),
-        _ => Err(Error::field(Code::InvalidRequest, IF_MATCH, "name one version")),
+    match versions(text) {
+        Some(versions) if TAGS_MAX < versions.len() => {
+            let text = format!("takes at most {TAGS_MAX} tags");
+            Err(Error::field(Code::InvalidRequest, IF_MATCH, text))
+        }
+        Some(versions) if !versions.is_empty() => Ok(Some(Tags::Versions(versions))),
+        _ => {
+            let text = "If-Match names no version of this row";
+            Err(Error::field(Code::VersionMismatch, IF_MATCH, text))
+        }
+    }
+}
+
+/// The versions that the strong tags of a list name (RFC 9110, 5.6.1 and 8.8.3): a comma within
+/// quotes is part of a tag, and between two commas there may be nothing. `None` of what is no list.
+fn versions(text: &str) -> Option<Vec<i64>> {
+    let mut versions: Vec<i64> = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(versions);
+        }
+        let (tag, weak) = rest.strip_prefix("W/").map_or((rest, false), |tag| (tag, true));
+        let (inner, behind) = tag.strip_prefix('"')?.split_once('"')?;
+        rest = behind.trim_start_matches([' ', '\t']);
+        if !(rest.is_empty() || rest.starts_with(',')) {
+            return None;
+        }
+        // As the row's own tag is written: 1 has no tag "01".
+        let version = inner.parse::<i64>().ok().filter(|version| version.to_string() == inner);
+        if let Some(version) = version.filter(|new| !weak && !versions.contains(new)) {
+            versions.push(version);
+        }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn admit(actor: &Actor, target: &Target) -> Result<()> {
             | Target::History { .. }
             | Target::Activity
             | Target::Import { .. }
-            | Target::ImportRows { .. } => false,
+            | Target::Read { .. } => false,
         },
         _ => true,
     };

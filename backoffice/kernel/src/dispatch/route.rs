@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::action::{Action, On, Verb};
+use crate::action::{Action, On, Reading, Verb};
 use crate::csv;
 use crate::dispatch::Method;
 use crate::entity::Entity;
@@ -72,8 +72,9 @@ pub(crate) enum Target {
     Import {
         entity: &'static Entity,
     },
-    /// `GET /imports/{id}/rows`
-    ImportRows {
+    /// What a row tells beside its fields: `GET /<route>/{id}/<name>`.
+    Read {
+        reading: &'static Reading,
         id: Uuid,
     },
 }
@@ -94,7 +95,7 @@ impl Target {
             | Self::History { entity, .. }
             | Self::Export { entity }
             | Self::Import { entity } => entity,
-            Self::ImportRows { .. } => &csv::IMPORT,
+            Self::Read { reading, .. } => reading.entity,
             Self::Activity => return None,
         })
     }
@@ -237,7 +238,7 @@ fn one(registry: &Registry, method: Method, member: &Member, segment: &str) -> R
 
 /// Whether files of rows are taken: the entity allows it, and imports themselves are served.
 pub(crate) fn imports(registry: &Registry, entity: &Entity) -> bool {
-    entity.takes_imports() && registry.member(csv::IMPORT.name).is_some()
+    entity.takes_imports() && csv::import::is_served(registry)
 }
 
 /// Rows as a file, out and in.
@@ -272,9 +273,9 @@ fn below(
             _ => Err(not_allowed(&[(true, "POST")])),
         };
     }
-    if entity.name == csv::IMPORT.name && name == "rows" {
+    if let Some(reading) = registry.readings(entity).find(|reading| reading.name == name) {
         return match method {
-            Method::Get => Ok(Target::ImportRows { id: id(parent)? }),
+            Method::Get => Ok(Target::Read { reading, id: id(parent)? }),
             _ => Err(not_allowed(&[(true, "GET")])),
         };
     }

@@ -8,7 +8,6 @@ use uuid::Uuid;
 use super::perform::{Operation, Outcome, perform};
 use super::route::{Above, Target};
 use super::{Answer, Body, Call, Method, bulk, condition, idempotency};
-use crate::csv;
 use crate::cx::{Actor, Cx, Mode};
 use crate::engine::{self, Lock};
 use crate::entity::{Entity, Field};
@@ -89,27 +88,35 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
         }
         Target::Patch { entity, id } => (
             *entity,
-            Operation::Update { id: *id, version: condition::on_row(call)?, data: object(call)? },
+            Operation::Update {
+                id: *id,
+                version: condition::on_row(cx, call, entity, *id).await?,
+                data: object(call)?,
+            },
         ),
         Target::Delete { entity, id } => {
-            (*entity, Operation::Delete { id: *id, version: condition::on_row(call)? })
+            let version = condition::on_row(cx, call, entity, *id).await?;
+            (*entity, Operation::Delete { id: *id, version })
         }
         Target::Restore { entity, id } => {
             no_members(call)?;
-            (*entity, Operation::Restore { id: *id, version: condition::on_row(call)? })
+            let version = condition::on_row(cx, call, entity, *id).await?;
+            (*entity, Operation::Restore { id: *id, version })
         }
         Target::Act { entity, verb, id, above } => {
             no_query(call)?;
             rights::may(&cx.actor, entity, verb.name())?;
             let input = under(cx, *above, object(call)?).await?;
             let version = match id {
-                Some(_) => condition::on_row(call)?,
+                Some(id) => condition::on_row(cx, call, entity, *id).await?,
                 None => condition::on_collection(call).map(|()| None)?,
             };
             (*entity, Operation::Act { verb: *verb, id: *id, version, input })
         }
-        Target::ImportRows { id } => {
-            return Ok(Done::Answer(csv::import::rows_page(cx, call, *id).await?));
+        Target::Read { reading, id } => {
+            cx.load(reading.entity, *id, "read").await?;
+            let told = (reading.run)(cx, *id, &call.query).await?;
+            return Ok(Done::Answer(Answer::json(200, &told)));
         }
         Target::Export { .. } | Target::Import { .. } => {
             return Err(Error::internal("files do not come through here"));

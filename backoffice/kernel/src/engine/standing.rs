@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{no_such_row, patch};
 use crate::cx::Cx;
+use crate::ddl;
 use crate::entity::Entity;
 use crate::error::{Error, Result};
 use crate::param::Bound;
@@ -52,4 +53,22 @@ impl Standing {
     pub(super) fn link(&self, place: usize) -> Result<Option<Uuid>> {
         Ok(self.row.try_get(place.saturating_add(2))?)
     }
+}
+
+/// Of the versions that a caller would take, the one that the row has; where it has none of them, one
+/// that it has not, so that the write refuses: whatever the answer here, the write compares again.
+pub(crate) async fn among(
+    cx: &Cx,
+    entity: &'static Entity,
+    id: Uuid,
+    versions: &[i64],
+) -> Result<Option<i64>> {
+    let (Some(first), true) = (versions.first(), ddl::is_versioned(entity) && 1 < versions.len())
+    else {
+        return Ok(versions.first().copied());
+    };
+    let sql = format!("select \"version\" from \"{}\" where org_id = $1 and id = $2", entity.name);
+    let rows = cx.query_typed(&sql, &[Bound::uuid(cx.org), Bound::uuid(id)]).await?;
+    let present: Option<i64> = rows.first().map(|row| row.try_get(0)).transpose()?;
+    Ok(present.filter(|present| versions.contains(present)).or(Some(*first)))
 }

@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Lock, create, get, patch};
+use super::{Lock, create, get, patch, standing};
 use crate::cx::Cx;
 use crate::entity::{self, Entity, Unique};
 use crate::error::{Code, Error, Fault, Result};
@@ -20,13 +20,13 @@ use crate::rights::{self, Access};
 const ROUNDS_MAX: u32 = 3;
 
 /// What a caller knows of the row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Demand {
     Nothing,
     /// It is not there.
     New,
-    /// It is there, with this version when one is said.
-    There(Option<i64>),
+    /// It is there, with one of these versions when any are said.
+    There(Vec<i64>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,9 +50,9 @@ pub(crate) async fn upsert(
     loop {
         if let Some(id) = find(cx, entity, key, &values).await? {
             let access = rights::may(&cx.actor, entity, "update")?;
-            let version = match demand {
+            let version = match &demand {
                 Demand::Nothing => None,
-                Demand::There(version) => version,
+                Demand::There(versions) => standing::among(cx, entity, id, versions).await?,
                 Demand::New => {
                     let text = "a row with this key is there";
                     return Err(Error::new(Code::VersionMismatch, text));

@@ -2,7 +2,7 @@
 //! rows that a list would show them now, and of deleted ones that they may delete. The database says
 //! so with its policies in force, row by row; a change tells nothing of a row that is out of reach.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -94,6 +94,17 @@ pub(super) async fn seen(cx: &Cx, asked: &[(&Sight, Vec<Uuid>)]) -> Result<Seen>
         seen.insert((sight.entity.name, row.try_get("id")?), reaches);
     }
     Ok(seen)
+}
+
+/// Of these rows of one entity those in sight; none where the caller may not read the entity.
+pub(crate) async fn among(
+    cx: &Cx,
+    entity: &'static Entity,
+    ids: Vec<Uuid>,
+) -> Result<BTreeSet<Uuid>> {
+    let Ok(sight) = Sight::of(cx, entity) else { return Ok(BTreeSet::new()) };
+    let seen = seen(cx, &[(&sight, ids)]).await?;
+    Ok(seen.into_keys().map(|(_, id)| id).collect())
 }
 
 /// Names of entities, as a parameter.

@@ -14,7 +14,7 @@ pub(super) fn entity(registry: &Registry, member: &Member, paths: &mut Paths) {
     if member.entity.operations.read {
         export(member, paths);
     }
-    if member.entity.takes_imports() && registry.member(IMPORT.name).is_some() {
+    if crate::dispatch::imports(registry, member.entity) {
         import(member, paths);
     }
     if member.entity.name == IMPORT.name {

@@ -234,7 +234,7 @@ pub(super) fn id_parameter() -> Value {
 pub(super) fn if_match() -> Value {
     json!({
         "name": "If-Match", "in": "header", "schema": {"type": "string"},
-        "description": "ETag of the row as it was read; 412 when it was changed since.",
+        "description": "ETag of the row as it was read, or several of which one must be the row's; 412 when it was changed since.",
     })
 }
 

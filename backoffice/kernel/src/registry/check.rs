@@ -37,6 +37,7 @@ pub(super) fn all(registry: &Registry, faults: &mut Vec<String>) {
         natural(member.entity, &mut report);
         served_names(registry, member, &mut report);
         links(member, &mut report);
+        readings(registry, member, &mut report);
         portals(registry, member.entity, &mut report);
         retention(member.entity, &mut report);
     }
@@ -330,6 +331,22 @@ fn served_names(registry: &Registry, member: &Member, report: &mut dyn FnMut(Str
                 "field {} is numbered by {}, which no domain has",
                 field.name, from.action
             ));
+        }
+    }
+}
+
+/// What a row tells beside its fields stands behind the row, where nothing else does.
+fn readings(registry: &Registry, member: &Member, report: &mut dyn FnMut(String)) {
+    let mut taken: BTreeSet<&str> = RESERVED.iter().copied().collect();
+    taken.extend(registry.rights(member.entity));
+    let children = registry.children(member.entity).into_iter().map(|child| child.entity.route());
+    let children: BTreeSet<String> = children.collect();
+    for reading in registry.readings(member.entity) {
+        if !member.entity.operations.read {
+            report(format!("reading {} is of rows that nobody reads", reading.name));
+        }
+        if !taken.insert(reading.name) || children.contains(reading.name) {
+            report(format!("reading {} has a name that is taken", reading.name));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{LazyLock, Mutex};
 use kernel::action::{Action, Answers, Args, On, Reply};
 use kernel::cx::Cx;
 use kernel::entity::{
-    Domain, Entity, Field, Unique, choice, integer, json as json_field, link, slug, text,
+    Domain, Entity, Field, Unique, choice, email, integer, json as json_field, link, slug, text,
 };
 use kernel::error::{Code, Error, Result};
 use kernel::rule::{Change, ChangeOp, Rule};
@@ -37,6 +37,7 @@ const CRATE_FIELDS: &[Field] = &[
     choice("grade", GRADES),
     text("number").numbered("depot.take-number", "crate"),
     link("keeper_id", "accounts.users"),
+    email("contact").personal(),
 ];
 
 /// Its key may change.
@@ -99,9 +100,10 @@ fn take_number(cx: &Cx, args: &Args) -> Result<Reply> {
 
 pub(crate) static DOMAIN: Domain = Domain {
     name: "depot",
-    entities: &[&CRATE, &TRUNK],
+    entities: &[&CRATE, &TRUNK, &crate::trials::LOAD],
     actions: ACTIONS,
     rules: RULES,
+    end_rules: crate::trials::END_RULES,
     ..Domain::EMPTY
 };
 

@@ -33,6 +33,7 @@ mod reads;
 mod saved_views;
 mod sealing;
 mod totals;
+mod trials;
 mod views;
 mod wheres;
 mod words;

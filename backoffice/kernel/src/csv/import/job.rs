@@ -161,7 +161,14 @@ async fn check(job: &JobRun, import: &Import) -> Result<Next> {
     checked(job, import, tried?).await
 }
 
-async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts> {
+/// What a check found out: rows by what would become of them, and what the end would say to all of
+/// them together, where every row is good by itself.
+struct Tried {
+    counts: Counts,
+    refusal: Option<Error>,
+}
+
+async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Tried> {
     cx.suppose();
     if import.mode == Mode::Each {
         cx.parts_stand_alone();
@@ -193,16 +200,21 @@ async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts> {
         note(cx, &chunk, &outcomes).await?;
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }
-    Ok(counts)
+    let asks = ground == Ground::Whole && counts.faulty == 0;
+    let refusal = if asks { trial::end(cx).await? } else { None };
+    Ok(Tried { counts, refusal })
 }
 
-async fn checked(job: &JobRun, import: &Import, counts: Counts) -> Result<Next> {
-    let faultless = counts.faulty == 0 || import.mode == Mode::Each;
+async fn checked(job: &JobRun, import: &Import, tried: Tried) -> Result<Next> {
+    let Tried { counts, refusal } = tried;
+    let faultless = (counts.faulty == 0 && refusal.is_none()) || import.mode == Mode::Each;
     let next = if import.dry_run || !faultless { Next::Wait } else { Next::Write };
     let mut cx = begin(job, import).await?;
     let written = async {
         still(&cx, import.id, "checking").await?;
         let mut fields = counts.fields();
+        let error = refusal.map_or(Value::Null, |refusal| refusal.problem(cx.request_id));
+        fields.push(("error", error));
         fields.push(("status", json!(if next == Next::Wait { "checked" } else { "importing" })));
         cx.set(&IMPORT, import.id, &fields).await
     };

@@ -1,15 +1,16 @@
-//! `GET /imports/{id}/rows`: what would become of each row, or became of it, in pages.
+//! `GET /imports/{id}/rows`: what would become of each row, or became of it, in pages, as far as the
+//! caller's rights on the rows themselves reach.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::entities::IMPORT;
-use super::Import;
 use super::outcome::{self, Fate, Outcome};
+use super::{Import, May};
 use crate::cx::Cx;
-use crate::dispatch::{Answer, Call};
 use crate::error::{Code, Error, Result};
+use crate::history;
 use crate::page::{LIMIT_DEFAULT, LIMIT_MAX, unknown_parameter};
+use crate::rights::{self, Access};
 
 /// Chunks whose outcomes are read at a time.
 const CHUNKS_AT_ONCE: i64 = 4;
@@ -28,13 +29,12 @@ impl Query {
     }
 }
 
-pub(crate) async fn page(cx: &mut Cx, call: &Call, id: Uuid) -> Result<Answer> {
-    let query = query(&call.query)?;
-    cx.get(&IMPORT, id).await?;
+pub(crate) async fn page(cx: &Cx, id: Uuid, query: &[(String, String)]) -> Result<Value> {
+    let query = self::query(query)?;
     let import = Import::load(cx, id).await?;
     let count = count(cx, id, &query).await?;
     let column = |path: &str| column(&import, path);
-    let mut data: Vec<Value> = Vec::new();
+    let mut shown: Vec<Outcome> = Vec::new();
     let (mut last, mut more, mut after) = (0, false, query.after);
     while !more {
         let chunks = chunks(cx, id, &query, after).await?;
@@ -43,17 +43,66 @@ pub(crate) async fn page(cx: &mut Cx, call: &Call, id: Uuid) -> Result<Answer> {
         let outcomes = chunks.iter().map(|(bytes, _)| outcome::read(bytes));
         let outcomes = outcomes.collect::<Result<Vec<_>>>()?.into_iter().flatten();
         for outcome in outcomes.filter(|outcome| query.wants(outcome)) {
-            if data.len() >= query.limit {
+            if shown.len() >= query.limit {
                 more = true;
                 break;
             }
             last = outcome.row;
-            data.push(outcome.show(column));
+            shown.push(outcome);
         }
     }
+    let data = Eye::of(cx, &import)?.look(cx, shown).await?;
+    let data: Vec<Value> = data.iter().map(|outcome| outcome.show(column)).collect();
     let next = if more { json!(last.to_string()) } else { Value::Null };
     let page = json!({"next": next, "count": {"value": count, "exact": true}});
-    Ok(Answer::json(200, &json!({"data": data, "page": page})))
+    Ok(json!({"data": data, "page": page}))
+}
+
+/// What a caller sees of an import's rows: no more than a history shows of them. Who may write what
+/// the file writes is told what is wrong with it, as a write of their own would tell them.
+struct Eye<'a> {
+    import: &'a Import,
+    read: Option<Access>,
+    writes: bool,
+    /// Their own file: what it made is theirs to know.
+    own: bool,
+}
+
+impl<'a> Eye<'a> {
+    fn of(cx: &Cx, import: &'a Import) -> Result<Self> {
+        let writes = May::ask(cx, import.entity, import.matching, &import.mapping).is_ok();
+        let read = rights::may(&cx.actor, import.entity, "read");
+        let read = if writes { read.ok() } else { Some(read?) };
+        let own = import.sender.is_some() && import.sender == cx.actor.user();
+        Ok(Self { import, read, writes, own })
+    }
+
+    async fn look(&self, cx: &Cx, mut outcomes: Vec<Outcome>) -> Result<Vec<Outcome>> {
+        let ids = outcomes.iter().filter_map(|outcome| outcome.id).collect();
+        let seen = history::among(cx, self.import.entity, ids).await?;
+        for outcome in &mut outcomes {
+            let made = self.own && outcome.fate == Fate::Create;
+            if !made && outcome.id.is_some_and(|id| !seen.contains(&id)) {
+                (outcome.id, outcome.version) = (None, None);
+            }
+            outcome.faults.retain(|fault| self.is_told(&fault.field));
+        }
+        Ok(outcomes)
+    }
+
+    /// Whether a fault at this path is told. One of the row as a whole may speak of any field.
+    fn is_told(&self, path: &str) -> bool {
+        let Some(read) = self.read.as_ref().filter(|_| !self.writes) else { return self.writes };
+        let mut parts = path.split(['.', '[']);
+        let head = parts.next().unwrap_or_default();
+        if head == "custom" {
+            let key = parts.next().unwrap_or_default();
+            let mut fields = self.import.mapping.custom_fields();
+            return fields.any(|field| field.key == key && read.shows_level(field.level));
+        }
+        let field = self.import.entity.field(head);
+        head == "id" || field.is_some_and(|field| read.readable_everywhere(field).is_ok())
+    }
 }
 
 /// Rows of the wanted fate, or of all that are known, from what the chunks say of themselves.

@@ -7,21 +7,23 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::Import;
 use super::outcome::{Fate, Outcome};
 use super::plan::Draft;
 use super::write::links_itself;
+use super::{Import, Mode};
 use crate::cx::Cx;
 use crate::ddl::{self, names};
 use crate::entity::{Entity, Scope, Unique};
-use crate::error::{Code, Fault, Result};
+use crate::error::{Code, Error, Fault, Result};
 use crate::param::Bound;
 use crate::rights::uuids;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
-    /// The table itself: what is written is meant, or undone as a whole.
+    /// The table itself: what is written is meant, or undone batch by batch.
     Table,
+    /// The table itself, undone as a whole: what must hold at the end is asked of all rows together.
+    Whole,
     /// A copy that the end of the transaction drops.
     Copy,
 }
@@ -34,10 +36,27 @@ pub(super) fn ground(cx: &Cx, import: &Import) -> Ground {
     let outside = import.mapping.fields().any(|field| {
         registry.target(entity, field.name).is_some_and(|target| target.scope != Scope::Tenant)
     });
-    if judged || outside || links_itself(cx, entity) || entity.scope != Scope::Tenant {
+    let ends = !registry.end_rules(entity.name).is_empty();
+    if ends && import.mode == Mode::All {
+        Ground::Whole
+    } else if judged || outside || links_itself(cx, entity) || entity.scope != Scope::Tenant {
         Ground::Table
     } else {
         Ground::Copy
+    }
+}
+
+/// What the end of the unit of work would say to all rows together: rules of the end, and constraints
+/// that wait for it. An error is about the trial itself.
+pub(super) async fn end(cx: &mut Cx) -> Result<Option<Error>> {
+    let mut said = cx.settle().await;
+    if said.is_ok() {
+        said = cx.execute("set constraints all immediate", &[]).await.map(drop);
+    }
+    match said {
+        Ok(()) => Ok(None),
+        Err(error) if error.is_retryable() || error.code().status() >= 500 => Err(error),
+        Err(refusal) => Ok(Some(refusal)),
     }
 }
 

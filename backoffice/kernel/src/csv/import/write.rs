@@ -65,8 +65,8 @@ pub(super) async fn chunk(
     }
     let mut outcomes: Vec<Outcome> = outcomes.into_values().collect();
     match ground {
-        Ground::Table if cx.is_trial() => {}
-        Ground::Table => versions(cx, import.entity, &mut outcomes).await?,
+        Ground::Table | Ground::Whole if cx.is_trial() => {}
+        Ground::Table | Ground::Whole => versions(cx, import.entity, &mut outcomes).await?,
         Ground::Copy => trial::clashes(cx, import.entity, &mut outcomes).await?,
     }
     Ok(outcomes)
