@@ -36,35 +36,31 @@ async fn main() -> ExitCode {
     let server = TestServer::start(registry, &house.db).await.expect("the service starts");
     let client = server.client.with_bearer(house.org.token.expose());
 
-    let before = server_cpu(&house).await;
-    let (begun, cpu) = (Instant::now(), cpu_ns());
+    let mut clock = Clocks::start(&house).await;
     let sent = client.file("POST", "/api/v1/goods/import", Some(&file)).await;
     let (status, answer) = sent.expect("the file is answered");
     assert_eq!(status, 202, "{answer}");
     let answer: Value = serde_json::from_str(&answer).expect("an import is JSON");
     let path = format!("/api/v1/imports/{}", answer["id"].as_str().expect("it has an id"));
-    let uploaded = begun.elapsed();
+    let upload = clock.phase(&house).await;
 
     house.org.work().await.expect("the check runs");
     let checked = state(&client, &path).await;
     assert_eq!((&checked["status"], &checked["rows_create"]), (&json!("checked"), &json!(ROWS)));
-    let tried = begun.elapsed();
+    let check = clock.phase(&house).await;
 
     let commit = client.post(&format!("{path}/commit"), &json!({})).await;
     assert_eq!(commit.expect("the commit is answered").status, 200);
     house.org.work().await.expect("the import runs");
     let done = state(&client, &path).await;
     assert_eq!((&done["status"], &done["rows_create"]), (&json!("done"), &json!(ROWS)), "{done}");
-    let written = begun.elapsed();
-    let own_cpu = Duration::from_nanos(cpu_ns() - cpu);
-    let after = server_cpu(&house).await;
+    let write = clock.phase(&house).await;
 
-    phase("floor: COPY of the same file", floor);
-    phase("upload", uploaded);
-    phase("check", tried - uploaded);
-    phase("write", written - tried);
-    phase("all, CPU of this process", own_cpu);
-    phase("all, CPU of the database's", after.saturating_sub(before));
+    say(&format!("floor: COPY of the same file: {} ms", floor.as_millis()));
+    upload.tell("upload");
+    check.tell("check");
+    write.tell("write");
+    let written = upload.wall + check.wall + write.wall;
     let times = written.as_millis() / floor.as_millis().max(1);
     say(&format!("the whole takes {times} times the floor"));
     server.end().await.expect("the service ends");
@@ -76,9 +72,46 @@ async fn main() -> ExitCode {
     }])
 }
 
-fn phase(name: &str, took: Duration) {
-    let per_row = took.as_micros() / u128::from(ROWS);
-    say(&format!("{name}: {} ms, {per_row} µs a row", took.as_millis()));
+/// What the clocks said at the end of the last phase.
+struct Clocks {
+    wall: Instant,
+    own: u64,
+    server: Duration,
+}
+
+/// Time of one phase: on the wall, and the CPU time of this process and of the database's.
+struct Phase {
+    wall: Duration,
+    own: Duration,
+    server: Duration,
+}
+
+impl Clocks {
+    async fn start(house: &House) -> Self {
+        let server = server_cpu(house).await;
+        Self { own: cpu_ns(), server, wall: Instant::now() }
+    }
+
+    async fn phase(&mut self, house: &House) -> Phase {
+        let (wall, own) = (self.wall.elapsed(), cpu_ns());
+        let own = Duration::from_nanos(own.saturating_sub(self.own));
+        let server = server_cpu(house).await.saturating_sub(self.server);
+        *self = Self::start(house).await;
+        Phase { wall, own, server }
+    }
+}
+
+impl Phase {
+    fn tell(&self, name: &str) {
+        let row = |took: Duration| took.as_micros() / u128::from(ROWS);
+        say(&format!(
+            "{name}: {} ms, {} µs a row; CPU a row: {} µs of this process, {} µs of the database's",
+            self.wall.as_millis(),
+            row(self.wall),
+            row(self.own),
+            row(self.server)
+        ));
+    }
 }
 
 async fn state(client: &Client, path: &str) -> Value {

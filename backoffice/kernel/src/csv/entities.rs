@@ -59,7 +59,9 @@ pub(crate) static IMPORT: Entity = Entity::new("imports")
         integer("rows_unchanged", 0, COUNT_MAX).required().default("0").by_action(),
         integer("rows_faulty", 0, COUNT_MAX).required().default("0").by_action(),
         id("job_id").by_action().about("The job that works on it."),
-        json_field("error").by_action().about("Problem with code and detail, when it failed or its rows are refused together."),
+        json_field("error").by_action().about(
+            "Problem with code and detail, when it failed or its rows are refused together.",
+        ),
         instant("finished_at").by_action(),
     ])
     .indexes(&[&["status"]])

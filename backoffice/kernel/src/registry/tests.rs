@@ -1,6 +1,9 @@
 //! Each rule of the registry, by a descriptor that breaks it.
 
+use serde_json::Value;
+
 use super::{Meaning, Registry};
+use crate::action::Reading;
 use crate::entity::{
     Check, Domain, Entity, Flow, Move, Operations, Unique, View, choice, id, integer, link, money,
     text,
@@ -204,6 +207,32 @@ fn keys_are_natural_by_decision() {
     static OTHER: Entity =
         sound("things").fields(&[text("code"), text("name")]).uniques(KEY).natural(&["name"]);
     check(&OTHER, &["the natural key (name) must be a unique key of fields that callers write"]);
+}
+
+#[test]
+fn readings_stand_where_nothing_else_does() {
+    const fn reading(name: &'static str, entity: &'static Entity) -> Reading {
+        Reading { name, entity, run: |_, _, _| Box::pin(std::future::ready(Ok(Value::Null))) }
+    }
+    static BOX: Entity = sound("boxes");
+    static LID: Entity = sound("lids").fields(&[link("box_id", "own.boxes")]);
+    static MUTE: Entity = sound("mutes").operations(Operations::NONE);
+    static OWN: Domain = Domain {
+        name: "own",
+        entities: &[&BOX, &LID, &MUTE],
+        readings: &[
+            reading("seams", &BOX),
+            reading("seams", &BOX),
+            reading("history", &BOX),
+            reading("lids", &BOX),
+            reading("words", &MUTE),
+        ],
+        ..Domain::EMPTY
+    };
+    let faults = Registry::new(&[&OWN]).err().map(|faults| faults.0).unwrap_or_default();
+    let taken = |name: &str| format!("own.boxes: reading {name} has a name that is taken");
+    let mute = "own.mutes: reading words is of rows that nobody reads".to_owned();
+    assert_eq!(faults, [taken("seams"), taken("history"), taken("lids"), mute]);
 }
 
 #[test]

@@ -286,3 +286,32 @@ async fn statements_of_a_transaction_are_told_in_their_order() {
         assert_eq!(row.get::<_, Vec<i64>>(1), (1..=51).collect::<Vec<_>>());
     }
 }
+
+/// The canonical text is put together by hand; the database's own printing of an array judges it.
+#[tokio::test]
+async fn what_a_change_proves_is_an_array_as_the_database_prints_it() {
+    let shelf = Shelf::new().await;
+    let odd = r#"E'a"\\/\u0001\t€😀'"#;
+    shelf
+        .told(&format!(
+            "begin; select set_config('app.actor_kind', {odd}, true), set_config('app.actor_id', {odd}, true),
+                 set_config('app.reason', {odd}, true), set_config('app.request_id', uuid7()::text, true);
+             insert into books (code, pages, notes) values ({odd}, 1, '{{\"b\": [1.50, null, \"\\\"\"], \"a\": {{}}}}');
+             update books set code = 'plain', pages = null; commit;
+             insert into books (code) values ('quiet');
+             select erase_changes('books', id) from books where code = 'quiet'"
+        ))
+        .await;
+    let sql = "select c.op, c.salt is null,
+             c.values_digest = sha256(c.salt || convert_to(jsonb_build_array(c.before, c.after, c.reason)::text, 'UTF8')),
+             c.digest = sha256(c.values_digest || convert_to(jsonb_build_array(
+                 c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.actor_kind, c.actor_id, c.request_id,
+                 to_char(c.at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))::text, 'UTF8'))
+         from changes c where org_id = $1 order by c.id";
+    let rows = shelf.admin.query(sql, &[&shelf.org]).await.unwrap();
+    let seen: Vec<(&str, bool, Option<bool>, bool)> =
+        rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
+    let proved = |op| (op, false, Some(true), true);
+    let erased = ("insert", true, None, true);
+    assert_eq!(seen, [proved("insert"), proved("update"), erased, proved("erase")]);
+}
