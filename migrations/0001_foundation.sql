@@ -152,7 +152,8 @@ create table changes (
     constraint changes_empty_check
         check (erased_at is null or (before is null and after is null and reason is null))
 ) partition by range (id);
-create index changes_row_idx on changes (org_id, table_name, row_id, id);
+-- A row id is met in one table; the name of the table would double the entry for nothing.
+create index changes_row_idx on changes (org_id, row_id, id);
 alter table changes enable row level security;
 alter table changes force row level security;
 create policy changes_tenant on changes
@@ -182,28 +183,41 @@ create or replace function change_values_digest(p_salt bytea, p_before jsonb, p_
 returns bytea
 language sql stable parallel safe
 as $$
-    select sha256(p_salt || convert_to(jsonb_build_array(p_before, p_after, p_reason)::text, 'UTF8'))
+    select sha256(p_salt || convert_to(
+        '[' || coalesce(p_before::text, 'null') || ', ' || coalesce(p_after::text, 'null') || ', '
+            || coalesce(to_json(p_reason)::text, 'null') || ']', 'UTF8'))
 $$;
 
--- Canonical is the text of a JSON array (jsonb prints keys in one order), with the time in UTC to the
--- microsecond. A null among the arguments is a null in the array.
+-- Canonical is the text of a JSON array as jsonb prints it (keys in one order, a blank behind commas),
+-- with the time in UTC to the microsecond; a null among the values is a null in the array. The text is
+-- put together here (names of tables need no escape): it stands in the way of every write, and an array that is built to be printed
+-- takes three times as long. What all entries of a statement share is its tail.
+create or replace function change_head_tail(
+    p_actor_kind text, p_actor_id text, p_request uuid, p_at timestamptz)
+returns text
+language sql stable parallel safe
+as $$
+    select to_json(p_actor_kind) || ', ' || coalesce(to_json(p_actor_id)::text, 'null') || ', '
+        || coalesce('"' || p_request || '"', 'null') || ', "'
+        || to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') || '"]'
+$$;
+
 create or replace function change_head_digest(
-    p_org uuid, p_id uuid, p_table text, p_row uuid, p_op text, p_version bigint, p_actor_kind text,
-    p_actor_id text, p_request uuid, p_at timestamptz, p_values bytea)
+    p_org uuid, p_id uuid, p_table text, p_row uuid, p_op text, p_version bigint, p_tail text, p_values bytea)
 returns bytea
 language sql stable parallel safe
 as $$
-    select sha256(p_values || convert_to(jsonb_build_array(
-        p_org, p_id, p_table, p_row, p_op, p_version, p_actor_kind, p_actor_id, p_request,
-        to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))::text, 'UTF8'))
+    select sha256(p_values || convert_to(
+        '["' || p_org || '", "' || p_id || '", "' || p_table || '", "' || p_row || '", "' || p_op || '", '
+            || coalesce(p_version::text, 'null') || ', ' || p_tail, 'UTF8'))
 $$;
 
 -- The digest that an entry should have; of one that lost its values, by the digest that they had.
 create or replace function change_digest(c changes) returns bytea
 language sql stable parallel safe
 as $$
-    select change_head_digest(c.org_id, c.id, c.table_name, c.row_id, c.op, c.version, c.actor_kind,
-        c.actor_id, c.request_id, c.at,
+    select change_head_digest(c.org_id, c.id, c.table_name, c.row_id, c.op, c.version,
+        change_head_tail(c.actor_kind, c.actor_id, c.request_id, c.at),
         case when c.salt is null then c.values_digest
              else change_values_digest(c.salt, c.before, c.after, c.reason) end)
 $$;
@@ -227,7 +241,7 @@ begin
         with entry as (
             select n.org_id, tg_table_name::text as table_name, n.id as row_id, 'insert' as op, n.version,
                    null::jsonb as before, told.after,
-                   jsonb_path_query_array(told.after, '$.keyvalue().key') as fields
+                   to_jsonb(array(select jsonb_object_keys(told.after))) as fields
               from (select n.org_id, n.id, n.version, to_jsonb(n) - v_untold as told_row from new_rows n offset 0) n
              cross join lateral (
                 -- Nulls are left out, but not those inside a JSON value.
@@ -236,27 +250,26 @@ begin
                                     from jsonb_each(n.told_row) where value <> 'null')
                        end as after offset 0) told
         ), context as materialized (
+            select *, change_head_tail(actor_kind, actor_id, request_id, now()) as tail from (
             select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
                    nullif(current_setting('app.actor_id', true), '') as actor_id,
                    nullif(current_setting('app.request_id', true), '')::uuid as request_id,
                    nullif(current_setting('app.reason', true), '') as reason,
                    coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
                    -- Automation leaves such changes alone: an import said so.
-                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
-        ), salted as materialized (
-            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
-              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
-                      from entry offset 0) as entry
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark) as context
         ), proved as materialized (
-            select *, change_values_digest(salt, before, after, reason) as values_digest
-              from salted cross join context
+            select entry.*, context.*, change_values_digest(salt, before, after, reason) as values_digest
+              from context cross join (
+                select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+                  from (select entry.*, (date_part('epoch', clock_timestamp()) * 1000000)::bigint as microseconds
+                          from entry offset 0) as entry offset 0) as entry
         ), logged as (
             insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                                  request_id, reason, at, salt, values_digest, digest)
             select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                    request_id, reason, now(), salt, values_digest,
-                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
-                                      request_id, now(), values_digest)
+                   change_head_digest(org_id, id, table_name, row_id, op, version, tail, values_digest)
               from proved
         )
         insert into outbox (org_id, topic, row_id, change_id, causation, body)
@@ -272,27 +285,26 @@ begin
                 select jsonb_object_agg(key, value) as before, jsonb_agg(key) as fields
                   from jsonb_each(to_jsonb(o) - v_untold) where value <> 'null') told
         ), context as materialized (
+            select *, change_head_tail(actor_kind, actor_id, request_id, now()) as tail from (
             select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
                    nullif(current_setting('app.actor_id', true), '') as actor_id,
                    nullif(current_setting('app.request_id', true), '')::uuid as request_id,
                    nullif(current_setting('app.reason', true), '') as reason,
                    coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
                    -- Automation leaves such changes alone: an import said so.
-                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
-        ), salted as materialized (
-            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
-              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
-                      from entry offset 0) as entry
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark) as context
         ), proved as materialized (
-            select *, change_values_digest(salt, before, after, reason) as values_digest
-              from salted cross join context
+            select entry.*, context.*, change_values_digest(salt, before, after, reason) as values_digest
+              from context cross join (
+                select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+                  from (select entry.*, (date_part('epoch', clock_timestamp()) * 1000000)::bigint as microseconds
+                          from entry offset 0) as entry offset 0) as entry
         ), logged as (
             insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                                  request_id, reason, at, salt, values_digest, digest)
             select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                    request_id, reason, now(), salt, values_digest,
-                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
-                                      request_id, now(), values_digest)
+                   change_head_digest(org_id, id, table_name, row_id, op, version, tail, values_digest)
               from proved
         )
         insert into outbox (org_id, topic, row_id, change_id, causation, body)
@@ -323,27 +335,26 @@ begin
              where fields is not null
                 or exists (select from unnest(v_secret) as key where old_row -> key is distinct from new_row -> key)
         ), context as materialized (
+            select *, change_head_tail(actor_kind, actor_id, request_id, now()) as tail from (
             select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
                    nullif(current_setting('app.actor_id', true), '') as actor_id,
                    nullif(current_setting('app.request_id', true), '')::uuid as request_id,
                    nullif(current_setting('app.reason', true), '') as reason,
                    coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
                    -- Automation leaves such changes alone: an import said so.
-                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
-        ), salted as materialized (
-            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
-              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
-                      from entry offset 0) as entry
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark) as context
         ), proved as materialized (
-            select *, change_values_digest(salt, before, after, reason) as values_digest
-              from salted cross join context
+            select entry.*, context.*, change_values_digest(salt, before, after, reason) as values_digest
+              from context cross join (
+                select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+                  from (select entry.*, (date_part('epoch', clock_timestamp()) * 1000000)::bigint as microseconds
+                          from entry offset 0) as entry offset 0) as entry
         ), logged as (
             insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                                  request_id, reason, at, salt, values_digest, digest)
             select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                    request_id, reason, now(), salt, values_digest,
-                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
-                                      request_id, now(), values_digest)
+                   change_head_digest(org_id, id, table_name, row_id, op, version, tail, values_digest)
               from proved
         )
         insert into outbox (org_id, topic, row_id, change_id, causation, body)
@@ -395,27 +406,26 @@ begin
             select v_org as org_id, p_table as table_name, p_row as row_id, 'erase' as op, null::bigint as version,
                    null::jsonb as before, jsonb_build_object('entries', v_count) as after, '[]'::jsonb as fields
         ), context as materialized (
+            select *, change_head_tail(actor_kind, actor_id, request_id, now()) as tail from (
             select coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system') as actor_kind,
                    nullif(current_setting('app.actor_id', true), '') as actor_id,
                    nullif(current_setting('app.request_id', true), '')::uuid as request_id,
                    nullif(current_setting('app.reason', true), '') as reason,
                    coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint as causation,
                    -- Automation leaves such changes alone: an import said so.
-                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark
-        ), salted as materialized (
-            select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
-              from (select entry.*, (extract(epoch from clock_timestamp()) * 1000000)::bigint as microseconds
-                      from entry offset 0) as entry
+                   case when current_setting('app.quiet', true) = 'on' then '{"quiet": true}'::jsonb else '{}' end as mark) as context
         ), proved as materialized (
-            select *, change_values_digest(salt, before, after, reason) as values_digest
-              from salted cross join context
+            select entry.*, context.*, change_values_digest(salt, before, after, reason) as values_digest
+              from context cross join (
+                select entry.*, uuid7_at(microseconds) as id, uuid_send(gen_random_uuid()) as salt
+                  from (select entry.*, (date_part('epoch', clock_timestamp()) * 1000000)::bigint as microseconds
+                          from entry offset 0) as entry offset 0) as entry
         ), logged as (
             insert into changes (org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                                  request_id, reason, at, salt, values_digest, digest)
             select org_id, id, table_name, row_id, op, version, before, after, actor_kind, actor_id,
                    request_id, reason, now(), salt, values_digest,
-                   change_head_digest(org_id, id, table_name, row_id, op, version, actor_kind, actor_id,
-                                      request_id, now(), values_digest)
+                   change_head_digest(org_id, id, table_name, row_id, op, version, tail, values_digest)
               from proved
         )
         insert into outbox (org_id, topic, row_id, change_id, causation, body)
