@@ -24,6 +24,15 @@ pub struct Event {
     pub alarm: Alarm,
     /// None until the catalogue brought them and the master key opened them.
     keys: ArcSwapOption<EventKeys>,
+    /// The house as it was drawn last.
+    drawn: ArcSwapOption<Drawn>,
+}
+
+/// A rendering of what an event looked like at one head, kept because it is long.
+pub struct Drawn {
+    pub head: Head,
+    pub tag: String,
+    pub body: String,
 }
 
 /// What signs, verifies and hides for one event. Replaced whole when the catalogue changes it.
@@ -94,6 +103,16 @@ impl Event {
     pub fn evacuated(&self) -> bool {
         self.alarm.rings(self.view().evacuated)
     }
+
+    /// What was drawn at this head, or is drawn now and kept. Two who ask at once both draw.
+    pub fn drawn(&self, head: Head, draw: impl FnOnce() -> Drawn) -> Arc<Drawn> {
+        if let Some(drawn) = self.drawn.load_full().filter(|drawn| drawn.head == head) {
+            return drawn;
+        }
+        let drawn = Arc::new(draw());
+        self.drawn.store(Some(Arc::clone(&drawn)));
+        drawn
+    }
 }
 
 pub struct Registry {
@@ -124,8 +143,13 @@ impl Registry {
             task::open(Arc::clone(&self.log), id, Arc::clone(&self.clock), TaskOptions::default())
                 .await?;
         let view = handle.view();
-        let event =
-            Arc::new(Event { id, handle, alarm: Alarm::default(), keys: ArcSwapOption::empty() });
+        let event = Arc::new(Event {
+            id,
+            handle,
+            alarm: Alarm::default(),
+            keys: ArcSwapOption::empty(),
+            drawn: ArcSwapOption::empty(),
+        });
         self.by_id.insert(id, Arc::clone(&event));
         if view.catalogue_cursor > 0 {
             self.by_number.insert(view.number, Arc::clone(&event));

@@ -29,6 +29,7 @@ mod conflicts;
 mod evacuation;
 mod internal;
 mod orders;
+mod plan;
 mod scan;
 pub mod server;
 mod settle;
@@ -172,6 +173,7 @@ async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
         Operation::CheckInConflicts => conflicts::report(gate, call).await,
         Operation::CheckInStats => stats::stats(gate, call).await,
         Operation::GetEvent => shop::event(gate, call),
+        Operation::GetSeats => plan::seats(gate, call),
         Operation::CreateHold => shop::create_hold(gate, call).await,
         Operation::RenewHold => shop::renew_hold(gate, call).await,
         Operation::ReleaseHold => shop::release_hold(gate, call).await,

@@ -100,13 +100,25 @@ impl Fields {
     }
 
     pub fn u32(&mut self, name: &str, min: u32, max: u32) -> u32 {
-        self.required(name, |v| {
-            let number = v.as_u64().ok_or_else(|| wrong("a whole number", v))?;
-            u32::try_from(number)
-                .ok()
-                .filter(|n| (min..=max).contains(n))
-                .ok_or_else(|| ("range", format!("must be {min} to {max}")))
-        })
+        self.required(name, |v| as_u32(v, min, max))
+    }
+
+    /// A whole number up to `max`, which may be absent.
+    pub fn optional_u32(&mut self, name: &str, max: u32) -> Option<u32> {
+        self.optional(name, |v| as_u32(v, 0, max))
+    }
+
+    /// The whole numbers of an array, from 1 to `max`; empty when it is absent.
+    pub fn u32s(&mut self, name: &str, items_max: usize, max: u32) -> Vec<u32> {
+        let items = self.array(name, 0, items_max);
+        let mut out = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match as_u32(item, 1, max) {
+                Ok(number) => out.push(number),
+                Err(error) => self.push(format!("{}[{index}]", self.at(name)), error),
+            }
+        }
+        out
     }
 
     /// 32 bytes as hex.
@@ -315,6 +327,14 @@ impl Fields {
 fn as_uuid(value: &Value) -> Result<Uuid, (&'static str, String)> {
     let text = value.as_str().ok_or_else(|| wrong("a UUID", value))?;
     Uuid::try_parse(text).map_err(|_| ("format", "must be a UUID".to_owned()))
+}
+
+fn as_u32(value: &Value, min: u32, max: u32) -> Result<u32, (&'static str, String)> {
+    let number = value.as_u64().ok_or_else(|| wrong("a whole number", value))?;
+    u32::try_from(number)
+        .ok()
+        .filter(|n| (min..=max).contains(n))
+        .ok_or_else(|| ("range", format!("must be {min} to {max}")))
 }
 
 fn as_text(value: &Value, min: usize, max: usize) -> Result<String, (&'static str, String)> {

@@ -48,6 +48,9 @@ pub enum Code {
     CatalogueConflict,
     UnknownScan,
     UnknownZone,
+    UnknownSeat,
+    SeatTaken,
+    SeatUnit,
     AlreadySettled,
     NotAnnullable,
 }
@@ -95,6 +98,9 @@ impl Code {
         Self::CatalogueConflict,
         Self::UnknownScan,
         Self::UnknownZone,
+        Self::UnknownSeat,
+        Self::SeatTaken,
+        Self::SeatUnit,
         Self::AlreadySettled,
         Self::NotAnnullable,
     ];
@@ -157,6 +163,9 @@ impl Code {
             }
             Self::UnknownScan => ("unknown_scan", 404, "No such scan of this device"),
             Self::UnknownZone => ("unknown_zone", 404, "No such zone"),
+            Self::UnknownSeat => ("unknown_seat", 404, "No such seat for this ticket type"),
+            Self::SeatTaken => ("seat_taken", 409, "The seat is taken"),
+            Self::SeatUnit => ("seat_unit", 409, "Seats that are taken together only"),
             Self::AlreadySettled => ("already_settled", 409, "The reservation ended otherwise"),
             Self::NotAnnullable => {
                 ("not_annullable", 409, "Only admissions of the last 15 minutes are taken back")
@@ -288,6 +297,9 @@ impl From<Refusal> for Problem {
             RefusalCode::CatalogueConflict => Code::CatalogueConflict,
             RefusalCode::UnknownScan => Code::UnknownScan,
             RefusalCode::UnknownZone => Code::UnknownZone,
+            RefusalCode::UnknownSeat => Code::UnknownSeat,
+            RefusalCode::SeatTaken => Code::SeatTaken,
+            RefusalCode::SeatUnit => Code::SeatUnit,
             RefusalCode::AlreadySettled => Code::AlreadySettled,
             RefusalCode::NotAnnullable => Code::NotAnnullable,
         };

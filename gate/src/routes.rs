@@ -67,6 +67,7 @@ pub enum Class {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Operation {
     GetEvent,
+    GetSeats,
     CreateHold,
     RenewHold,
     ReleaseHold,
@@ -174,6 +175,23 @@ const fn json(schema: &'static str, bytes_max: usize) -> Option<Body> {
 }
 
 pub static ROUTES: &[Route] = &[
+    Route {
+        operation: Operation::GetSeats,
+        method: Method::Get,
+        path: "/shop/events/{id}/seats",
+        listener: Listener::Public,
+        class: Class::Shop,
+        auth: Auth::None,
+        summary: "The house: sections, rows, seats, and what is taken of them",
+        query: &[],
+        body: None,
+        idempotent: false,
+        replies: &[
+            Reply(200, "The house", Content::Json("SeatPlan")),
+            Reply(304, "Not changed", Content::Nothing),
+        ],
+        problems: &[404],
+    },
     Route {
         operation: Operation::GetEvent,
         method: Method::Get,

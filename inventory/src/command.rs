@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::config::EventConfig;
+use crate::config::{EventConfig, SectionConfig};
 use crate::log::DataKey;
 use crate::time::Millis;
 
@@ -19,6 +19,11 @@ pub enum Command {
     Configure {
         cursor: u64,
         config: Box<EventConfig>,
+    },
+    /// Take over one section of the house; older or equal cursors of this section change nothing.
+    Seats {
+        cursor: u64,
+        section: Box<SectionConfig>,
     },
     Hold(HoldRequest),
     Renew {
@@ -85,6 +90,27 @@ pub struct HoldRequest {
 pub struct HoldItem {
     pub ticket_type: Uuid,
     pub quantity: u32,
+    pub seats: SeatWish,
+}
+
+/// Which seats, where the ticket type is for seats.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SeatWish {
+    /// By number, one a ticket.
+    Named(Vec<u32>),
+    /// The best that are left, together: in a section (by key) or anywhere.
+    Best {
+        section: Option<String>,
+        /// Wheelchair places among them, each with its companions'.
+        wheelchair: u32,
+    },
+}
+
+impl Default for SeatWish {
+    fn default() -> Self {
+        Self::Best { section: None, wheelchair: 0 }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -256,6 +282,15 @@ pub enum Instruction {
     TicketUnblock { ticket: u64 },
     #[serde(rename = "ticket.reissue")]
     TicketReissue { ticket: u64 },
+    /// Another seat, open to the ticket's type, in place of the one it has; re-issued by that.
+    #[serde(rename = "ticket.reseat")]
+    TicketReseat { ticket: u64, seat: u32 },
+    /// House seats: not sold from now on. Who has one keeps it.
+    #[serde(rename = "seat.block")]
+    SeatBlock { seats: Vec<u32> },
+    /// What the seat map itself keeps back stays so.
+    #[serde(rename = "seat.unblock")]
+    SeatUnblock { seats: Vec<u32> },
     /// A person let in by the back office, by hand: same rules as a scan, lane `back office`.
     #[serde(rename = "check_in")]
     CheckIn { ticket: u64, zone: Option<String>, by: Uuid, force: bool },
@@ -272,6 +307,8 @@ pub enum Instruction {
 pub struct OrderCreateItem {
     pub ticket_type: Uuid,
     pub quantity: u32,
+    #[serde(default)]
+    pub seats: SeatWish,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -325,7 +362,8 @@ pub struct Refusal {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Constraint {
-    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`, `scan`.
+    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`, `scan`,
+    /// `seat`, `section`, `seats_together`.
     pub kind: String,
     pub id: String,
 }
@@ -365,6 +403,12 @@ pub enum RefusalCode {
     /// Only admissions of the last 15 minutes are annulled, once.
     NotAnnullable,
     UnknownZone,
+    /// No such seat or section, or not one that this ticket type may take.
+    UnknownSeat,
+    /// A seat that is not open any more.
+    SeatTaken,
+    /// A wheelchair place and its companions' are taken together; `constraint` names what is missing.
+    SeatUnit,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -373,6 +417,7 @@ pub struct HoldView {
     pub expires_at: Millis,
     pub lines: Vec<LineView>,
     pub total: i64,
+    pub seats: Vec<HeldSeatView>,
     /// The same key was answered before.
     pub replayed: bool,
 }
@@ -426,6 +471,25 @@ pub struct TicketView {
     pub order: Uuid,
     /// Index into the order's attendees.
     pub position: u32,
+    pub seat: Option<Box<SeatPlace>>,
+}
+
+/// A seat as people know it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SeatPlace {
+    pub number: u32,
+    /// Name of the section.
+    pub section: String,
+    pub row: String,
+    pub label: String,
+    pub obstructed: bool,
+    pub wheelchair: bool,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HeldSeatView {
+    pub ticket_type: Uuid,
+    pub seat: SeatPlace,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

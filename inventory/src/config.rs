@@ -8,9 +8,11 @@ use crate::time::Millis;
 
 mod admission;
 mod sale;
+mod seats;
 
 pub use admission::*;
 pub use sale::*;
+pub use seats::*;
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EventConfig {

@@ -19,12 +19,14 @@ use crate::time::Millis;
 mod admission;
 mod instruction;
 mod sale;
+mod seats;
 
 pub use admission::Item as UploadItem;
 use admission::settled_view;
 pub use admission::{ANNUL_WITHIN_MS, UPLOAD_SCANS_MAX, nonce_digest};
 pub use instruction::BACK_OFFICE_LANE;
 pub use sale::TICKETS_PER_ORDER_MAX;
+pub use seats::ROWS_PER_PARTY_MAX;
 
 /// Holds that one entry returns; the rest is returned with the next.
 pub const HOLDS_PER_EXPIRY_MAX: usize = 256;
@@ -78,6 +80,7 @@ type Decided = Result<Decision, Refusal>;
 pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
     let decided = match command {
         Command::Configure { cursor, config } => configure(state, now, *cursor, config),
+        Command::Seats { cursor, section } => seats::configure(state, *cursor, section),
         Command::Tick => Ok(tick(state, now)),
         _ if !state.configured() => Err(refusal(RefusalCode::UnknownEvent, None)),
         Command::Hold(request) => sale::hold(state, now, request),

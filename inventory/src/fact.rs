@@ -9,7 +9,7 @@ use crate::command::{
     Channel, Digest16, Direction, FirstScan, IdempotencyKey, LineView, OfflineMode, PaymentMethod,
     Reason, Refusal, Verdict,
 };
-use crate::config::EventConfig;
+use crate::config::{EventConfig, SectionConfig};
 use crate::entry::{Entry, Hash, VERSION};
 use crate::time::Millis;
 
@@ -37,6 +37,9 @@ pub enum Fact {
         renew_until: Millis,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         buyer: Option<Digest16>,
+        /// In the order of the tickets of each type.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        seats: Vec<SeatGiven>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
     },
@@ -61,7 +64,20 @@ pub enum Fact {
     #[serde(rename = "ticket.unblocked")]
     TicketUnblocked { ticket: u64 },
     #[serde(rename = "ticket.reissued")]
-    TicketReissued { ticket: u64, revision: u16 },
+    TicketReissued {
+        ticket: u64,
+        revision: u16,
+        /// Its seat from now on, when that changed.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        seat: Option<u32>,
+    },
+    /// One section of the house, as the catalogue has it.
+    #[serde(rename = "seats.applied")]
+    SeatsApplied { cursor: u64, section: Box<SectionConfig> },
+    #[serde(rename = "seats.blocked")]
+    SeatsBlocked { seats: Vec<u32> },
+    #[serde(rename = "seats.unblocked")]
+    SeatsUnblocked { seats: Vec<u32> },
     #[serde(rename = "scan.decided")]
     ScanDecided(Box<ScanDecided>),
     /// The end of a reservation; `device` is absent when its lease ran out.
@@ -130,6 +146,16 @@ pub struct OrderConfirmed {
 pub struct IssuedTicket {
     /// 1, 2, 3 … within the event.
     pub ticket: u64,
+    pub ticket_type: Uuid,
+    /// By number.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seat: Option<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SeatGiven {
+    /// By number.
+    pub seat: u32,
     pub ticket_type: Uuid,
 }
 

@@ -21,6 +21,7 @@ mod image;
 mod passages;
 mod render;
 mod scan;
+mod seats;
 mod tables;
 mod undo;
 
@@ -30,6 +31,7 @@ pub use tables::{ROWS_MAX, ZONE_NUMBER_MAX};
 
 pub(crate) use render::total;
 pub(crate) use scan::{Flags, Scan};
+pub(crate) use seats::{Block, Cell, HeldSeat, Seats, Strip, Taken};
 use tables::Tables;
 pub(crate) use tables::conflict;
 use undo::Undo;
@@ -86,6 +88,7 @@ pub struct State {
     pub(crate) nonces: HashMap<Digest16, u32>,
     /// Instructions done, for good: the catalogue may offer them again after a restore.
     pub(crate) instructions: HashMap<Uuid, Option<Box<Refusal>>>,
+    pub(crate) seats: Seats,
     undo: Vec<Undo>,
 }
 
@@ -285,6 +288,7 @@ impl State {
             scans: VecDeque::new(),
             nonces: HashMap::new(),
             instructions: HashMap::new(),
+            seats: Seats::default(),
             undo: Vec::new(),
         }
     }

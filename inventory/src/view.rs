@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::config::EventConfig;
+use crate::config::{EventConfig, SectionConfig};
 use crate::entry::Head;
 use crate::time::Millis;
 
@@ -30,8 +30,28 @@ pub struct EventView {
     pub denied: u64,
     /// Nobody enters, everybody leaves.
     pub evacuated: bool,
+    /// None where no ticket type is for seats.
+    pub seats: Option<SeatsView>,
     /// Every quota is sold + held + blocked + free = size, and is the sum of its ticket types.
     pub balanced: bool,
+}
+
+/// The house, and what is taken of it.
+#[derive(Clone, Debug)]
+pub struct SeatsView {
+    /// The best first, with the catalogue's cursor of each.
+    pub sections: Vec<(u64, Arc<SectionConfig>)>,
+    /// By number of the seat, less one.
+    pub states: Arc<[SeatState]>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SeatState {
+    Open,
+    Held,
+    Sold,
+    /// Kept back.
+    Blocked,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -200,7 +200,7 @@ async fn the_journal_becomes_rows() {
     let denied = journal.scan(Some(2), Verdict::Deny);
     journal.scan(None, Verdict::Deny);
     journal.push(&Fact::TicketBlocked { ticket: 3 });
-    journal.push(&Fact::TicketReissued { ticket: 1, revision: 4 });
+    journal.push(&Fact::TicketReissued { ticket: 1, revision: 4, seat: None });
     let canceled =
         journal.push(&Fact::OrderCanceled { order: order(1), positions: vec![4], key: None });
     let progress = house.read(&journal).await;

@@ -64,7 +64,11 @@ impl Journal {
         for (ticket_type, quantity, _) in lines {
             for _ in 0..*quantity {
                 self.tickets += 1;
-                tickets.push(IssuedTicket { ticket: self.tickets, ticket_type: *ticket_type });
+                tickets.push(IssuedTicket {
+                    ticket: self.tickets,
+                    ticket_type: *ticket_type,
+                    seat: None,
+                });
             }
         }
         let person = |name: String| Person { email: "guest@example.org".to_owned(), name };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use inventory::command::Instruction;
-use inventory::config::EventConfig;
+use inventory::config::{EventConfig, SectionConfig};
 use inventory::log::LogError;
 use keys::SealedKey;
 use serde::Deserialize;
@@ -30,6 +30,12 @@ struct EventDocument {
 }
 
 #[derive(Deserialize)]
+struct SectionDocument {
+    event: Uuid,
+    section: SectionConfig,
+}
+
+#[derive(Deserialize)]
 struct InstructionDocument {
     event: Uuid,
     instruction: Instruction,
@@ -45,6 +51,7 @@ pub(super) async fn apply(
     let (kind, taken) = match change.kind.as_str() {
         "event" => ("event", event(gate, delivery, change, offset).await?),
         "device" => ("device", device(gate, change)),
+        "seat_section" => ("seat_section", section(delivery, change, offset)),
         INSTRUCTION => (INSTRUCTION, instruction(gate, delivery, change)),
         // Additive: a newer back office may send kinds that this gate does not know.
         _ => return Ok(()),
@@ -116,6 +123,18 @@ fn device(gate: &Gate, change: &Change) -> Result<(), String> {
             Err(error.to_string())
         }
     }
+}
+
+/// A section that is gone from the catalogue is said by a document without rows: who has a seat
+/// keeps it, and a withdrawn document alone does not tell whose it was.
+fn section(delivery: &Delivery, change: &Change, offset: u64) -> Result<(), String> {
+    let Some(body) = &change.body else { return Ok(()) };
+    let document = SectionDocument::deserialize(body).map_err(|error| error.to_string())?;
+    if document.section.id != change.id {
+        return Err("the section has another id than its document".to_owned());
+    }
+    delivery.seat(document.event, offset.saturating_add(change.cursor), document.section);
+    Ok(())
 }
 
 fn instruction(gate: &Gate, delivery: &Delivery, change: &Change) -> Result<(), String> {

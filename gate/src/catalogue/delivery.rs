@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use inventory::command::{Command, Instruction, Refusal, RefusalCode, Reply};
-use inventory::config::EventConfig;
+use inventory::config::{EventConfig, SectionConfig};
 use inventory::personal;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -38,18 +38,34 @@ pub(super) struct Delivery {
 #[derive(Default)]
 struct Queue {
     config: Option<(u64, EventConfig)>,
+    /// By section.
+    sections: BTreeMap<Uuid, (u64, SectionConfig)>,
     /// By cursor and id.
     instructions: BTreeMap<(u64, Uuid), Instruction>,
 }
 
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.config.is_none() && self.sections.is_empty() && self.instructions.is_empty()
+    }
+}
+
 enum Next {
     Config(u64, Box<EventConfig>),
+    Section(u64, Box<SectionConfig>),
     Instruction((u64, Uuid), Box<Instruction>),
 }
 
 impl Delivery {
     pub(super) fn configure(&self, event: Uuid, cursor: u64, config: EventConfig) {
         self.queues().entry(event).or_default().config = Some((cursor, config));
+        self.came.notify_one();
+    }
+
+    pub(super) fn seat(&self, event: Uuid, cursor: u64, section: SectionConfig) {
+        let mut queues = self.queues();
+        queues.entry(event).or_default().sections.insert(section.id, (cursor, section));
+        drop(queues);
         self.came.notify_one();
     }
 
@@ -98,6 +114,9 @@ impl Delivery {
         if let Some((cursor, config)) = &queue.config {
             return Some(Next::Config(*cursor, Box::new(config.clone())));
         }
+        if let Some((cursor, section)) = queue.sections.values().min_by_key(|(at, _)| *at) {
+            return Some(Next::Section(*cursor, Box::new(section.clone())));
+        }
         let (key, instruction) = queue.instructions.first_key_value()?;
         Some(Next::Instruction(*key, Box::new(instruction.clone())))
     }
@@ -110,6 +129,14 @@ impl Delivery {
         }
     }
 
+    fn seated(&self, event: Uuid, cursor: u64, section: Uuid) {
+        if let Some(queue) = self.queues().get_mut(&event)
+            && queue.sections.get(&section).is_some_and(|(newest, _)| *newest == cursor)
+        {
+            queue.sections.remove(&section);
+        }
+    }
+
     fn instructed(&self, event: Uuid, key: (u64, Uuid)) {
         if let Some(queue) = self.queues().get_mut(&event) {
             queue.instructions.remove(&key);
@@ -119,7 +146,7 @@ impl Delivery {
 
     fn events(&self) -> Vec<Uuid> {
         let mut queues = self.queues();
-        queues.retain(|_, queue| queue.config.is_some() || !queue.instructions.is_empty());
+        queues.retain(|_, queue| !queue.is_empty());
         queues.keys().copied().collect()
     }
 
@@ -158,6 +185,14 @@ async fn deliver(gate: &Arc<Gate>, delivery: &Delivery, id: Uuid) -> bool {
                 let done = ask(gate, &event, command).await;
                 if done {
                     delivery.configured(id, cursor);
+                }
+                done
+            }
+            Next::Section(cursor, section) => {
+                let of = section.id;
+                let done = ask(gate, &event, Command::Seats { cursor, section }).await;
+                if done {
+                    delivery.seated(id, cursor, of);
                 }
                 done
             }

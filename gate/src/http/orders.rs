@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::body;
 use super::call::{Call, Caller, Reply};
 use super::shop::NAME_CHARS_MAX;
-use super::shop::{Subject, counted, email, event_of, idempotency, lines};
+use super::shop::{Subject, counted, email, event_of, idempotency, lines, seat};
 use super::verdict::{parse_ticket_id, ticket_id};
 use crate::events::{Event, EventKeys};
 use crate::gate::{Gate, RETRY_AFTER_S};
@@ -243,6 +243,7 @@ pub(super) fn render_ticket(
         "rotating": ticket.rotating,
         "credential": credential,
         "attendee": attendee,
+        "seat": ticket.seat.as_deref().map(seat),
     }))
 }
 

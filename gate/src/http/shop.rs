@@ -5,8 +5,9 @@ use std::sync::Arc;
 use data_encoding::HEXLOWER;
 use inventory::command::{
     Command, HoldItem, HoldRequest, HoldView, IdempotencyKey, LineView, Reply as Answered,
+    SeatPlace, SeatWish,
 };
-use inventory::config::{EventConfig, EventStatus, TicketTypeConfig};
+use inventory::config::{EventConfig, EventStatus, SEAT_NUMBER_MAX, TicketTypeConfig};
 use inventory::time::Millis;
 use inventory::view::EventView;
 use serde_json::{Value, json};
@@ -23,6 +24,10 @@ use crate::{issue, money};
 
 /// Different items in one hold.
 const ITEMS_MAX: usize = 50;
+/// Seats named in one item.
+const SEATS_MAX: usize = 1_000;
+/// Longest key of a section, in characters.
+const SECTION_CHARS_MAX: usize = 100;
 /// Tickets of one item.
 const QUANTITY_MAX: u32 = 1_000;
 /// Longest name of a person, in characters.
@@ -53,7 +58,7 @@ pub(super) fn event(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
 }
 
 /// Whether the caller has what `tag` stands for (RFC 9110, 13.1.2: compared weakly, `*` is any).
-fn seen(call: &Call, tag: &str) -> bool {
+pub(super) fn seen(call: &Call, tag: &str) -> bool {
     let opaque = |one: &str| one.trim().trim_start_matches("W/").to_owned();
     let sent = call.headers.get_all("if-none-match").iter().filter_map(|value| value.to_str().ok());
     sent.flat_map(|text| text.split(',')).any(|one| one.trim() == "*" || opaque(one) == opaque(tag))
@@ -107,8 +112,8 @@ pub(super) async fn create_hold(gate: &Gate, call: &Call) -> Result<Reply, Probl
     let id = fields.uuid("event");
     let items = fields.objects("items", (1, ITEMS_MAX), |item| {
         let ticket_type = item.uuid("ticket_type");
-        item.reserved("seats", "seats are not sold yet");
-        HoldItem { ticket_type, quantity: item.u32("quantity", 1, QUANTITY_MAX) }
+        let (quantity, seats) = wish(item);
+        HoldItem { ticket_type, quantity, seats }
     });
     let email = fields.object("buyer", |buyer| {
         buyer.optional_text("name", NAME_CHARS_MAX);
@@ -131,6 +136,29 @@ pub(super) async fn create_hold(gate: &Gate, call: &Call) -> Result<Reply, Probl
         }
         _ => Err(Problem::internal("a hold was answered with something else")),
     }
+}
+
+/// How many, and which seats where that matters: named ones, or the best of a section or anywhere.
+fn wish(item: &mut Fields) -> (u32, SeatWish) {
+    let named = item.u32s("seats", SEATS_MAX, SEAT_NUMBER_MAX);
+    let section = item.optional_text("section", SECTION_CHARS_MAX);
+    let wheelchair = item.optional_u32("wheelchair", QUANTITY_MAX).unwrap_or(0);
+    if named.is_empty() {
+        let quantity = item.u32("quantity", 1, QUANTITY_MAX);
+        if quantity < wheelchair {
+            item.error("wheelchair", "range", "must not be more than quantity".to_owned());
+        }
+        return (quantity, SeatWish::Best { section, wheelchair });
+    }
+    let count = u32::try_from(named.len()).unwrap_or(u32::MAX);
+    let quantity = item.optional_u32("quantity", QUANTITY_MAX).unwrap_or(count);
+    if quantity != count {
+        item.error("quantity", "range", "must be the number of seats, or absent".to_owned());
+    }
+    if section.is_some() || wheelchair != 0 {
+        item.error("seats", "range", "are named: leave out section and wheelchair".to_owned());
+    }
+    (count, SeatWish::Named(named))
 }
 
 /// `POST /shop/holds/{id}/renew`.
@@ -164,7 +192,16 @@ fn render_hold(view: &EventView, hold: &HoldView) -> Value {
         "expires_at": hold.expires_at,
         "lines": lines(&view.config, &hold.lines),
         "total": money::render(hold.total, view.config.exponent, &view.config.currency),
+        "seats": hold.seats.iter().map(|held| {
+            json!({"ticket_type": held.ticket_type, "seat": seat(&held.seat)})
+        }).collect::<Vec<_>>(),
     })
+}
+
+/// A seat as people know it.
+pub(super) fn seat(place: &SeatPlace) -> Value {
+    json!({"number": place.number, "section": place.section, "row": place.row,
+           "label": place.label, "obstructed": place.obstructed, "wheelchair": place.wheelchair})
 }
 
 pub(super) fn lines(config: &EventConfig, lines: &[LineView]) -> Vec<Value> {
@@ -221,7 +258,7 @@ pub(super) fn event_of(gate: &Gate, id: Uuid, unknown: Code) -> Result<Arc<Event
 }
 
 /// An event that the public may see: configured and not a draft.
-fn on_offer(gate: &Gate, id: Uuid) -> Result<Arc<Event>, Problem> {
+pub(super) fn on_offer(gate: &Gate, id: Uuid) -> Result<Arc<Event>, Problem> {
     gate.events
         .by_id(id)
         .filter(|event| {

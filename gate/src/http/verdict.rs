@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::Reply;
+use super::shop::seat;
 use crate::events::Event;
 use crate::gate::Gate;
 use crate::message::{self, Denial};
@@ -152,6 +153,7 @@ fn ticket(view: &EventView, ticket: &TicketView, name: Option<&str>) -> Value {
         "type": kind.map(|t| t.name.as_str()),
         "name": name,
         "attention": kind.is_some_and(|t| t.attention),
+        "seat": ticket.seat.as_deref().map(seat),
     })
 }
 

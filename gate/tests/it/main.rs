@@ -20,6 +20,7 @@ mod operations;
 mod questions;
 mod sales;
 mod scans;
+mod seats;
 mod shape;
 mod turnstile;
 mod walk;

@@ -5,10 +5,10 @@ use uuid::Uuid;
 
 use super::admission::{self, Passage, digest, judge};
 use super::sale::{self, Charge};
-use super::{Decision, Outcome, refusal, refused_for};
+use super::{Decision, Outcome, refusal, refused_for, seats};
 use crate::command::{
-    Channel, Digest16, Direction, Instruction, OrderCreateItem, PaymentMethod, Reason, Refusal,
-    RefusalCode, Reply, Sealed, Subject, TicketStatus, Verdict,
+    Channel, Digest16, Direction, HoldItem, Instruction, OrderCreateItem, PaymentMethod, Reason,
+    Refusal, RefusalCode, Reply, Sealed, Subject, TicketStatus, Verdict,
 };
 use crate::entry::Hash;
 use crate::fact::{Base64, Fact, OrderConfirmed, ScanDecided};
@@ -93,7 +93,19 @@ fn carry_out(
             let Some(revision) = live_ticket(state, *ticket)?.revision.checked_add(1) else {
                 return refused_for(RefusalCode::LimitReached, "ticket", ticket);
             };
-            Ok(wrote(Fact::TicketReissued { ticket: *ticket, revision }))
+            Ok(wrote(Fact::TicketReissued { ticket: *ticket, revision, seat: None }))
+        }
+        Instruction::TicketReseat { ticket, seat } => {
+            let of = *live_ticket(state, *ticket)?;
+            Ok(wrote(seats::reseat(state, *ticket, &of, *seat)?))
+        }
+        Instruction::SeatBlock { seats } => {
+            let facts = seats::block(state, seats, true)?.into_iter().collect();
+            Ok(Done { facts, ..Done::default() })
+        }
+        Instruction::SeatUnblock { seats } => {
+            let facts = seats::block(state, seats, false)?.into_iter().collect();
+            Ok(Done { facts, ..Done::default() })
         }
         Instruction::CheckIn { ticket, zone, by, force } => {
             let check_in = CheckIn { ticket: *ticket, zone: zone.as_deref(), by: *by };
@@ -134,7 +146,14 @@ fn create_order(
     let charge = if channel == Channel::Comp { Charge::Nothing } else { Charge::Full };
     let lines = sale::price(state, &basket, charge);
     let payment = if total(&lines) == 0 { PaymentMethod::Free } else { PaymentMethod::Invoice };
-    let draft = sale::draft(state, id, &basket, lines)?;
+    let chosen = items.iter().map(|item| HoldItem {
+        ticket_type: item.ticket_type,
+        quantity: item.quantity,
+        seats: item.seats.clone(),
+    });
+    let chosen = seats::choose(state, &chosen.collect::<Vec<_>>())?;
+    let mut draft = sale::draft(state, id, &basket, lines)?;
+    seats::assign(state, &mut draft.tickets, &chosen);
     if attendees != 0 && attendees != draft.tickets.len() {
         return Err(refusal(RefusalCode::AttendeesMismatch, None));
     }

@@ -11,9 +11,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{refusal, refused_for};
-use crate::command::{HoldItem, Refusal, RefusalCode, SeatWish};
-use crate::state::{Block, HeldSeat, Seats, State, Strip};
+use super::{Decided, Decision, Outcome, refusal, refused_for};
+use crate::command::{HoldItem, Refusal, RefusalCode, Reply, SeatWish};
+use crate::config::SectionConfig;
+use crate::fact::{Fact, IssuedTicket, SeatGiven};
+use crate::state::{Block, HeldSeat, Seats, State, Strip, Taken, Ticket, conflict};
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +23,90 @@ mod tests;
 /// Rows that one party is spread over at most.
 pub const ROWS_PER_PARTY_MAX: usize = 8;
 
+/// Seats of one instruction.
+pub(super) const SEATS_PER_INSTRUCTION_MAX: usize = 10_000;
+
+/// Takes over one section of the house. Seats that it leaves out are not sold any more.
+pub(super) fn configure(state: &State, cursor: u64, section: &SectionConfig) -> Decided {
+    let known = state.seats.plan.sections.iter().find(|known| known.config.id == section.id);
+    if let Some(known) = known.filter(|known| cursor <= known.cursor) {
+        return Ok(Decision::reply(Reply::Configured { cursor: known.cursor }));
+    }
+    if state.seats.plan.with(cursor, section).is_none() {
+        return Err(conflict("section", section.id));
+    }
+    let fact = Fact::SeatsApplied { cursor, section: Box::new(section.clone()) };
+    Ok(Decision::facts(vec![fact], Outcome::Reply(Reply::Configured { cursor })))
+}
+
+/// What keeps seats from being sold, or does so no longer; none when nothing changes.
+pub(super) fn block(state: &State, seats: &[u32], blocked: bool) -> Result<Option<Fact>, Refusal> {
+    if SEATS_PER_INSTRUCTION_MAX < seats.len() {
+        let max = ("seats", SEATS_PER_INSTRUCTION_MAX.to_string());
+        return Err(refusal(RefusalCode::LimitReached, Some(max)));
+    }
+    if let Some(unknown) = seats.iter().find(|seat| state.seats.plan.place(**seat).is_none()) {
+        return refused_for(RefusalCode::UnknownSeat, "seat", unknown);
+    }
+    let other = seats.iter().filter(|seat| state.seats.cell(**seat).blocked != blocked);
+    let other: BTreeSet<u32> = other.copied().collect();
+    let seats: Vec<u32> = other.into_iter().collect();
+    if seats.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(if blocked { Fact::SeatsBlocked { seats } } else { Fact::SeatsUnblocked { seats } }))
+}
+
+/// Staff may seat anyone anywhere that the ticket's type allows, wheelchair places included.
+pub(super) fn reseat(
+    state: &State,
+    number: u64,
+    ticket: &Ticket,
+    seat: u32,
+) -> Result<Fact, Refusal> {
+    let block = state.seats.plan.place(seat).map(|place| place.strip);
+    let block = block.and_then(|strip| state.seats.plan.block_of(strip));
+    let kind = state.tables.kind(ticket.type_row);
+    if !block.zip(kind).is_some_and(|(block, kind)| block.admits(kind.number)) {
+        return refused_for(RefusalCode::UnknownSeat, "seat", seat);
+    }
+    // A seat that is kept back is the staff's to give.
+    if state.seats.cell(seat).taken != Taken::No {
+        return refused_for(RefusalCode::SeatTaken, "seat", seat);
+    }
+    let Some(revision) = ticket.revision.checked_add(1) else {
+        return refused_for(RefusalCode::LimitReached, "ticket", number);
+    };
+    Ok(Fact::TicketReissued { ticket: number, revision, seat: Some(seat) })
+}
+
+/// Chosen seats as the journal says them.
+pub(super) fn given(state: &State, chosen: &[HeldSeat]) -> Vec<SeatGiven> {
+    let given = chosen.iter().filter_map(|held| {
+        let ticket_type = state.tables.kind(held.type_row)?.id;
+        Some(SeatGiven { seat: held.seat, ticket_type })
+    });
+    given.collect()
+}
+
+/// Gives each ticket the next seat of its type.
+pub(super) fn assign(state: &State, tickets: &mut [IssuedTicket], seats: &[HeldSeat]) {
+    let mut left = given(state, seats);
+    for ticket in tickets {
+        let next = left.iter().position(|given| given.ticket_type == ticket.ticket_type);
+        ticket.seat = next.map(|at| left.remove(at).seat);
+    }
+}
+
 /// Seats for every item that is for seats, in the order of the items.
 pub(super) fn choose(state: &State, items: &[HoldItem]) -> Result<Vec<HeldSeat>, Refusal> {
+    choose_counted(state, items).map(|(seats, _)| seats)
+}
+
+/// The same, with the number of strips whose places were looked at: what the choice cost.
+fn choose_counted(state: &State, items: &[HoldItem]) -> Result<(Vec<HeldSeat>, usize), Refusal> {
     if state.seats.plan.is_empty() && items.iter().all(|item| item.seats == SeatWish::default()) {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), 0));
     }
     let mut chooser = Chooser::new(&state.seats);
     let mut chosen: Vec<Vec<u32>> = vec![Vec::new(); items.len()];
@@ -47,7 +129,7 @@ pub(super) fn choose(state: &State, items: &[HoldItem]) -> Result<Vec<HeldSeat>,
         let type_row = state.tables.type_row(item.ticket_type);
         seats.into_iter().filter_map(move |seat| Some(HeldSeat { seat, type_row: type_row? }))
     });
-    Ok(held.collect())
+    Ok((held.collect(), chooser.looked_at))
 }
 
 /// Who wants to sit together, and where.
@@ -138,7 +220,6 @@ struct Chooser<'a> {
     /// Chosen already, by this request, and the strips that they are in.
     gone: BTreeSet<u32>,
     touched: BTreeSet<u32>,
-    /// Strips whose places were looked at: what a choice costs.
     looked_at: usize,
 }
 
@@ -235,6 +316,9 @@ impl<'a> Chooser<'a> {
         known: Option<Window>,
     ) -> Option<Window> {
         let mut best = known;
+        if self.seats.open_in(block) < party.size {
+            return best;
+        }
         let size = u64::try_from(party.size).unwrap_or(u64::MAX);
         for index in &block.strips {
             let Some(strip) = self.seats.plan.strip(*index) else { continue };
@@ -274,9 +358,7 @@ impl<'a> Chooser<'a> {
         self.looked_at = self.looked_at.saturating_add(1);
         let strip = self.seats.plan.strip(index)?;
         let plain: Vec<bool> = (strip.seats.iter().enumerate())
-            .map(|(at, seat)| {
-                self.seats.is_plain_open(index, at) && !self.gone.contains(seat)
-            })
+            .map(|(at, seat)| self.seats.is_plain_open(index, at) && !self.gone.contains(seat))
             .collect();
         let in_unit = |at: usize| strip.units.get(at).copied().flatten();
         let open = |at: usize| match in_unit(at) {
@@ -289,13 +371,15 @@ impl<'a> Chooser<'a> {
         };
         // A plain seat that is left with no open neighbour.
         let orphan = |at: Option<usize>, beyond: Option<usize>| {
-            let open = |at: Option<usize>| at.and_then(|at| plain.get(at)).copied().unwrap_or(false);
+            let open =
+                |at: Option<usize>| at.and_then(|at| plain.get(at)).copied().unwrap_or(false);
             open(at) && !open(beyond)
         };
         let (mut best, mut run): (Option<Window>, usize) = (None, 0);
         for last in 0..strip.seats.len() {
             run = if open(last) { run.saturating_add(1) } else { 0 };
-            let Some(from) = last.saturating_add(1).checked_sub(size).filter(|_| size <= run) else {
+            let Some(from) = last.saturating_add(1).checked_sub(size).filter(|_| size <= run)
+            else {
                 continue;
             };
             let after = last.checked_add(1);
@@ -330,9 +414,10 @@ impl<'a> Chooser<'a> {
             for at in 0..self.seats.plan.blocks.len() {
                 let block = self.seats.plan.blocks.get(at).filter(|block| party.sits_in(block));
                 let Some(block) = block else { continue };
-                let start = block.rows.windows(rows).position(|rows| {
-                    adjacent(rows) && party.size <= self.room_in(rows)
-                });
+                let start = block
+                    .rows
+                    .windows(rows)
+                    .position(|rows| adjacent(rows) && party.size <= self.room_in(rows));
                 let Some(start) = start else { continue };
                 let rows: Vec<(u16, Vec<u32>)> =
                     block.rows.iter().skip(start).take(rows).cloned().collect();
@@ -343,9 +428,8 @@ impl<'a> Chooser<'a> {
     }
 
     fn room_in(&self, rows: &[(u16, Vec<u32>)]) -> usize {
-        let longest = |strips: &Vec<u32>| {
-            strips.iter().map(|strip| self.longest(*strip)).max().unwrap_or(0)
-        };
+        let longest =
+            |strips: &Vec<u32>| strips.iter().map(|strip| self.longest(*strip)).max().unwrap_or(0);
         rows.iter().fold(0, |sum, (_, strips)| sum.saturating_add(longest(strips)))
     }
 

@@ -14,6 +14,7 @@ use crate::time::Millis;
 
 mod doors;
 mod sale;
+mod seats;
 
 /// Outdated records of each kind that one entry clears away.
 const FORGOTTEN_PER_ENTRY_MAX: usize = 16;
@@ -60,8 +61,9 @@ impl State {
                 self.configure(*cursor, config)?;
                 self.schedule_exits(exit_alls)?;
             }
-            Fact::HoldCreated { hold, lines, expires_at, renew_until, buyer: _, key } => {
+            Fact::HoldCreated { hold, lines, expires_at, renew_until, buyer: _, seats, key } => {
                 self.create_hold(*hold, lines, *expires_at, *renew_until)?;
+                self.hold_seats(*hold, seats)?;
                 self.remember(key.as_ref(), KeyOutcome::Hold(*hold));
             }
             Fact::HoldRenewed { hold, expires_at } => self.renew_hold(*hold, *expires_at)?,
@@ -78,7 +80,12 @@ impl State {
             }
             Fact::TicketBlocked { ticket } => self.set_status(*ticket, TicketStatus::Blocked)?,
             Fact::TicketUnblocked { ticket } => self.set_status(*ticket, TicketStatus::Valid)?,
-            Fact::TicketReissued { ticket, revision } => self.reissue(*ticket, *revision)?,
+            Fact::TicketReissued { ticket, revision, seat } => {
+                self.reissue(*ticket, *revision, *seat)?;
+            }
+            Fact::SeatsApplied { cursor, section } => self.apply_section(*cursor, section)?,
+            Fact::SeatsBlocked { seats } => self.block_seats(seats, true)?,
+            Fact::SeatsUnblocked { seats } => self.block_seats(seats, false)?,
             Fact::ScanDecided(scan) => self.scan(entry, scan)?,
             Fact::ScanSettled { scan, passed, device: _ } => self.settle(*scan, *passed)?,
             Fact::ScanAnnulled { scan, device: _ } => self.annul(*scan)?,
@@ -191,6 +198,7 @@ impl State {
             }
             self.pop_ended();
             self.put_hold(hold, None);
+            self.put_held_seats(hold, None);
         }
         for _ in 0..FORGOTTEN_PER_ENTRY_MAX {
             let Some(scan) = self.scans.front().copied() else { break };

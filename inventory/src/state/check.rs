@@ -17,7 +17,10 @@ impl State {
         self.check_tickets()?;
         self.check_zones()?;
         self.check_holds()?;
-        self.check_memory()
+        self.check_memory()?;
+        let live = |hold| self.holds.get(&hold).is_some_and(|h| h.status == HoldStatus::Live);
+        self.seats.check(&live)?;
+        self.check_seats()
     }
 
     /// Each quota is the sum of its ticket types.
@@ -57,6 +60,17 @@ impl State {
         }
         same("baskets by lines", &self.basket_ids.len(), &self.baskets.len())?;
         same("tickets", &usize::try_from(next_ticket), &Ok(self.tickets.len()))
+    }
+
+    /// A canceled ticket has no seat, and no two tickets have one.
+    fn check_seats(&self) -> Checked {
+        for (ticket, at) in self.tickets.iter().zip(0_u32..) {
+            if !ticket.status.is_live() && self.seats.ticket_seat(at).is_some() {
+                return Err(format!("ticket {}: canceled, and has a seat", number_at(at)));
+            }
+        }
+        let gone = self.seats.held.keys().find(|hold| !self.holds.contains_key(hold));
+        gone.map_or(Ok(()), |hold| Err(format!("hold {hold} is forgotten, its seats are not")))
     }
 
     fn tickets_of(&self, first: u32, count: u32) -> &[super::Ticket] {

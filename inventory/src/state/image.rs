@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::seats::{Cell, HeldSeat, Plan, Section};
 use super::tables::Tables;
 use super::{
     Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan,
@@ -23,7 +24,7 @@ use crate::time::Millis;
 
 /// Raised when the layout changes; an image of another version is not read, the state is then
 /// built from the journal or by the release that wrote it.
-pub const IMAGE_VERSION: u16 = 2;
+pub const IMAGE_VERSION: u16 = 3;
 
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ImageError {
@@ -60,6 +61,11 @@ struct Image<'a> {
     key_order: Cow<'a, VecDeque<(Millis, Digest16)>>,
     scans: Cow<'a, VecDeque<Scan>>,
     instructions: Vec<(Uuid, Cow<'a, Option<Box<Refusal>>>)>,
+    /// Sections as JSON text, with their cursors.
+    sections: Vec<(u64, Cow<'a, str>)>,
+    cells: Cow<'a, [Cell]>,
+    seat_of_ticket: Cow<'a, [u32]>,
+    held_seats: Vec<(Uuid, Cow<'a, [HeldSeat]>)>,
 }
 
 impl State {
@@ -95,9 +101,22 @@ impl State {
             instructions: sorted(
                 self.instructions.iter().map(|(id, refused)| (*id, Cow::Borrowed(refused))),
             ),
+            sections: self.section_texts()?,
+            cells: (&self.seats.cells).into(),
+            seat_of_ticket: (&self.seats.of_ticket).into(),
+            held_seats: sorted(self.seats.held.iter().map(|(id, s)| (*id, Cow::Borrowed(&**s)))),
         };
         let out = IMAGE_VERSION.to_be_bytes().to_vec();
         postcard::to_extend(&image, out).map_err(|e| ImageError::Unwritable(e.to_string()))
+    }
+
+    fn section_texts(&self) -> Result<Vec<(u64, Cow<'_, str>)>, ImageError> {
+        let sections = self.seats.plan.sections.iter().map(|section| {
+            let text = serde_json::to_string(&*section.config);
+            let text = text.map_err(|error| ImageError::Unwritable(error.to_string()))?;
+            Ok((section.cursor, Cow::Owned(text)))
+        });
+        sections.collect()
     }
 
     /// What time alone will do, from what it follows from.
@@ -157,6 +176,16 @@ impl State {
         state.nonces = indexes.map(|(index, scan)| (scan.nonce, index)).collect();
         let done = image.instructions.into_iter();
         state.instructions = done.map(|(id, refused)| (id, refused.into_owned())).collect();
+        let sections = image.sections.iter().map(|(cursor, text)| {
+            let config = Arc::new(serde_json::from_str(text).map_err(json)?);
+            Ok(Section { cursor: *cursor, config })
+        });
+        let plan = Plan::of(sections.collect::<Result<_, ImageError>>()?);
+        state.seats.cells = image.cells.into_owned();
+        state.seats.of_ticket = image.seat_of_ticket.into_owned();
+        let held = image.held_seats.into_iter();
+        state.seats.held = held.map(|(id, seats)| (id, seats.into_owned().into())).collect();
+        state.seats.set_plan(plan.ok_or(unreadable("two seats have one number"))?);
         Ok(state)
     }
 }

@@ -3,11 +3,11 @@
 
 use uuid::Uuid;
 
-use super::{Flags, Hold, HoldStatus, Line, Scan, State, number_at};
+use super::{Flags, HeldSeat, Hold, HoldStatus, Line, Scan, State, number_at};
 use crate::code::order_code;
 use crate::command::{
-    FirstScan, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict, TicketStatus,
-    TicketView,
+    FirstScan, HeldSeatView, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict,
+    TicketStatus, TicketView,
 };
 use crate::view::{EventView, QuotaFigures, TypeFigures, ZoneFigures};
 
@@ -25,7 +25,8 @@ impl State {
         let hold = self.holds.get(&id)?;
         let lines = self.line_views(self.basket(hold.basket));
         let total = total(&lines);
-        Some(HoldView { id, expires_at: hold.expires_at, lines, total, replayed: false })
+        let seats = self.held_seat_views(id);
+        Some(HoldView { id, expires_at: hold.expires_at, lines, total, seats, replayed: false })
     }
 
     /// The same, while it still holds anything.
@@ -49,6 +50,11 @@ impl State {
             status: ticket.status,
             order: self.order_at(ticket.order)?.id,
             position: ticket.position,
+            seat: self
+                .seats
+                .ticket_seat(index)
+                .and_then(|seat| self.seats.told(seat))
+                .map(Box::new),
         })
     }
 
@@ -102,6 +108,14 @@ impl State {
         let (zone, count) = (self.tables.zones.get(row)?, self.zones.get(row)?);
         let (key, capacity) = (zone.config.key.clone(), zone.config.capacity);
         Some(Occupancy { zone: key, inside: count.shown(), capacity })
+    }
+
+    fn held_seat_views(&self, hold: Uuid) -> Vec<HeldSeatView> {
+        let view = |held: &HeldSeat| {
+            let ticket_type = self.tables.kind(held.type_row)?.id;
+            Some(HeldSeatView { ticket_type, seat: self.seats.told(held.seat)? })
+        };
+        self.seats.held_by(hold).iter().filter_map(view).collect()
     }
 
     fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
@@ -165,15 +179,19 @@ impl State {
             admitted: self.totals.admitted,
             denied: self.totals.denied,
             evacuated: self.totals.evacuated,
+            seats: self.seats.view(),
             balanced: self.check_counts().is_ok(),
         }
     }
 
-    /// What the quotas of a type still allow: None = unlimited.
+    /// What the quotas of a type, and its seats, still allow: None = unlimited.
     pub(crate) fn available(&self, type_row: u16) -> Option<u64> {
         let quotas = self.tables.quotas_of(type_row).iter();
-        let free = quotas.filter_map(|row| self.free(*row)).min()?;
-        Some(u64::try_from(free).unwrap_or(0))
+        let free = quotas.filter_map(|row| self.free(*row)).min();
+        let free = free.map(|free| u64::try_from(free).unwrap_or(0));
+        let seats = self.tables.kind(type_row).and_then(|kind| self.seats.open_for(kind.number));
+        // What has no bound here is bounded there.
+        free.into_iter().chain(seats).min()
     }
 }
 

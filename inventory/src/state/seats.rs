@@ -3,18 +3,19 @@
 //! at the few strips that can serve it. Knows no choice and no time.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::command::SeatPlace;
 use crate::config::SectionConfig;
+use crate::view::{SeatState, SeatsView};
 
 mod plan;
-#[cfg(test)]
-mod tests;
 
-pub(crate) use plan::{Block, Plan, Section, Strip, index};
+use plan::index;
+pub(crate) use plan::{Block, Plan, Section, Strip};
 
 /// Runs longer than this are counted as being so long.
 const RUN_MAX: usize = 63;
@@ -137,6 +138,14 @@ impl Seats {
         runs.map_or(0, |runs| runs.longest)
     }
 
+    /// Open seats of a block, those of wheelchair units among them.
+    pub(crate) fn open_in(&self, block: &Block) -> usize {
+        let strip = block.strips.first().and_then(|strip| self.plan.strip(*strip));
+        let at = strip.and_then(|strip| usize::try_from(strip.block).ok());
+        let open = at.and_then(|at| self.open.get(at)).copied().unwrap_or(0);
+        usize::try_from(open).unwrap_or(usize::MAX)
+    }
+
     pub(crate) fn ticket_seat(&self, ticket: u32) -> Option<u32> {
         let at = usize::try_from(ticket).ok()?;
         self.of_ticket.get(at).copied().filter(|seat| *seat != 0)
@@ -171,9 +180,26 @@ impl Seats {
         })
     }
 
+    pub(super) fn view(&self) -> Option<SeatsView> {
+        if self.plan.is_empty() {
+            return None;
+        }
+        let mut sections: Vec<_> =
+            self.plan.sections.iter().map(|s| (s.cursor, Arc::clone(&s.config))).collect();
+        sections.sort_by_key(|(_, config)| (config.rank, config.number));
+        let states = (1_u32..).zip(&self.cells).map(|(number, cell)| match cell.taken {
+            Taken::Held => SeatState::Held,
+            Taken::Sold(_) => SeatState::Sold,
+            Taken::No if self.is_open(number) => SeatState::Open,
+            Taken::No => SeatState::Blocked,
+        });
+        Some(SeatsView { sections, states: states.collect() })
+    }
+
     fn refresh(&mut self, strip: u32) {
         let Some(of) = self.plan.strip(strip) else { return };
-        let mut runs = Runs { open: vec![0; of.seats.len().div_ceil(WORD_BITS)], ..Runs::default() };
+        let mut runs =
+            Runs { open: vec![0; of.seats.len().div_ceil(WORD_BITS)], ..Runs::default() };
         let mut run = 0_u16;
         for (at, (seat, unit)) in of.seats.iter().zip(&of.units).enumerate() {
             let open = self.is_open(*seat);
@@ -198,7 +224,8 @@ impl Seats {
 
     /// What follows from the cells is what was kept; each holder has its seat, and each seat one.
     pub(super) fn check(&self, live: &dyn Fn(Uuid) -> bool) -> Result<(), String> {
-        let mut anew = Self { plan: self.plan.clone(), cells: self.cells.clone(), ..Self::default() };
+        let mut anew =
+            Self { plan: self.plan.clone(), cells: self.cells.clone(), ..Self::default() };
         anew.derive();
         if (&anew.strips, &anew.open) != (&self.strips, &self.open) {
             return Err("open seats: not what the cells say".to_owned());

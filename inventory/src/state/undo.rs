@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::seats::{Cell, HeldSeat, Plan};
 use super::tables::Tables;
 use super::{
     Admission, Due, Hold, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State, Ticket, Totals,
@@ -45,6 +46,12 @@ pub(super) enum Undo {
     ScanPopped(Box<Scan>),
     Nonce(Digest16, Option<u32>),
     InstructionAdded(Uuid),
+    /// With the number of cells that there were.
+    Plan(Box<Plan>, usize),
+    Cell(u32, Cell),
+    /// With the number of tickets that the list reached to.
+    TicketSeat(usize, u32, usize),
+    HeldSeats(Uuid, Option<Box<[HeldSeat]>>),
 }
 
 /// All that a configuration replaces.
@@ -244,6 +251,38 @@ impl State {
         self.undo.push(Undo::InstructionAdded(id));
     }
 
+    pub(super) fn set_plan(&mut self, plan: Plan) {
+        let cells = self.seats.cells.len();
+        let before = self.seats.set_plan(plan);
+        self.undo.push(Undo::Plan(Box::new(before), cells));
+    }
+
+    /// None when there is no such seat.
+    pub(super) fn put_cell(&mut self, seat: u32, cell: Cell) -> Option<()> {
+        let before = self.seats.set_cell(seat, cell)?;
+        self.undo.push(Undo::Cell(seat, before));
+        Some(())
+    }
+
+    pub(super) fn set_ticket_seat(&mut self, ticket: usize, seat: u32) {
+        let reached = self.seats.of_ticket.len();
+        if reached <= ticket {
+            self.seats.of_ticket.resize(ticket.saturating_add(1), 0);
+        }
+        if let Some(slot) = self.seats.of_ticket.get_mut(ticket) {
+            self.undo.push(Undo::TicketSeat(ticket, std::mem::replace(slot, seat), reached));
+        }
+    }
+
+    pub(super) fn put_held_seats(&mut self, hold: Uuid, seats: Option<Box<[HeldSeat]>>) {
+        let before = match seats {
+            Some(seats) => self.seats.held.insert(hold, seats),
+            None if self.seats.held.is_empty() => return,
+            None => self.seats.held.remove(&hold),
+        };
+        self.undo.push(Undo::HeldSeats(hold, before));
+    }
+
     /// Takes back the newest change that is not committed.
     pub(super) fn undo_last(&mut self) {
         let Some(undo) = self.undo.pop() else { return };
@@ -296,6 +335,16 @@ impl State {
             Undo::ScanPopped(scan) => self.scans.push_front(*scan),
             Undo::Nonce(nonce, before) => restore_in(&mut self.nonces, nonce, before),
             Undo::InstructionAdded(id) => drop(self.instructions.remove(&id)),
+            Undo::Plan(plan, cells) => {
+                self.seats.cells.truncate(cells);
+                drop(self.seats.set_plan(*plan));
+            }
+            Undo::Cell(seat, cell) => drop(self.seats.set_cell(seat, cell)),
+            Undo::TicketSeat(ticket, seat, reached) => {
+                restore(&mut self.seats.of_ticket, ticket, seat);
+                self.seats.of_ticket.truncate(reached);
+            }
+            Undo::HeldSeats(hold, before) => restore_in(&mut self.seats.held, hold, before),
         }
     }
 }

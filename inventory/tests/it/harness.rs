@@ -3,7 +3,7 @@
 use inventory::command::{
     Command, Digest16, Direction, HoldItem, HoldRequest, HoldView, IdempotencyKey, Instruction,
     OrderRequest, OrderView, PaymentMethod, RefusalCode, Reply, ScanRequest, ScanVerdict, Sealed,
-    Subject,
+    SeatWish, Subject,
 };
 use inventory::config::{
     EventConfig, EventStatus, Passback, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
@@ -192,6 +192,7 @@ impl House {
         let item = |(ticket_type, quantity): &(Uuid, u32)| HoldItem {
             ticket_type: *ticket_type,
             quantity: *quantity,
+            seats: SeatWish::default(),
         };
         let items = items.iter().map(item).collect();
         HoldRequest { id: self.fresh_id(), items, buyer: None, key: None }

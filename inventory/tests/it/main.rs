@@ -12,6 +12,7 @@ mod rules_admission;
 mod rules_catalogue;
 mod rules_doors;
 mod rules_sale;
+mod rules_seats;
 mod steps;
 mod store_file;
 mod store_memory;

@@ -2,7 +2,7 @@
 
 use inventory::command::{
     Channel, Command, Direction, Instruction, OrderCreateItem, OrderStatus, PaymentMethod,
-    RefusalCode, Reply, ScanRequest, TicketStatus, Verdict,
+    RefusalCode, Reply, ScanRequest, SeatWish, TicketStatus, Verdict,
 };
 use inventory::config::{EventConfig, EventStatus};
 use inventory::decide::{Outcome, TICKETS_PER_ORDER_MAX, decide};
@@ -397,6 +397,7 @@ fn the_back_office_creates_orders_once() {
             .map(|(ticket_type, quantity)| OrderCreateItem {
                 ticket_type: *ticket_type,
                 quantity: *quantity,
+                seats: SeatWish::default(),
             })
             .collect(),
         channel,

@@ -3,10 +3,11 @@
 
 use inventory::command::{
     Channel, Command, Direction, HoldItem, HoldRequest, Instruction, OfflineMode, OfflineScan,
-    OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, Subject,
+    OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, SeatWish, Subject,
 };
 use inventory::config::{
-    EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, RotatingOffline, ZonePolicy,
+    EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, RotatingOffline, RowConfig,
+    SeatConfig, SectionConfig, ZonePolicy,
 };
 use inventory::time::Millis;
 use proptest::prelude::*;
@@ -61,6 +62,16 @@ pub(crate) enum Step {
         without_vip: bool,
     },
     Tick,
+    /// One of a few houses, with seats for the standard and the VIP type.
+    House {
+        ahead: u8,
+        which: u8,
+    },
+    HoldSeats {
+        vip: bool,
+        wish: SeatWish,
+        quantity: u32,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -85,6 +96,8 @@ pub(crate) enum What {
     CheckIn(u64, bool),
     Correct(u64),
     CallOff,
+    Reseat(u64, u32),
+    KeepBack(Vec<u32>, bool),
 }
 
 pub(crate) fn item() -> impl Strategy<Value = (u8, u32)> {
@@ -123,6 +136,9 @@ pub(crate) fn what() -> impl Strategy<Value = What> {
         4 => (0..12_u64, any::<bool>()).prop_map(|(ticket, force)| What::CheckIn(ticket, force)),
         1 => (0..5_u64).prop_map(What::Correct),
         1 => Just(What::CallOff),
+        2 => (0..12_u64, 1..16_u32).prop_map(|(ticket, seat)| What::Reseat(ticket, seat)),
+        2 => (proptest::collection::vec(1..16_u32, 0..4), any::<bool>())
+            .prop_map(|(seats, on)| What::KeepBack(seats, on)),
     ]
 }
 
@@ -132,6 +148,14 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let tickets = proptest::collection::vec(1..12_u64, 0..3);
     let flag = proptest::bool::weighted;
     prop_oneof![
+        1 => (0..3_u8, 0..4_u8).prop_map(|(ahead, which)| Step::House { ahead, which }),
+        5 => (any::<bool>(), wish(), 1..4_u32).prop_map(|(vip, wish, quantity)| {
+            let quantity = match &wish {
+                SeatWish::Named(seats) => u32::try_from(seats.len()).unwrap_or(1),
+                SeatWish::Best { .. } => quantity,
+            };
+            Step::HoldSeats { vip, wish, quantity }
+        }),
         8 => (items, idempotency(), proptest::option::weighted(0.05, 0..8_u8))
             .prop_map(|(items, key, id)| Step::Hold { items, key, id }),
         3 => (0..8_u8).prop_map(Step::Renew),
@@ -207,6 +231,7 @@ impl Names {
                 let item = |(kind, quantity): &(u8, u32)| HoldItem {
                     ticket_type: kind_of(*kind),
                     quantity: *quantity,
+                    seats: SeatWish::default(),
                 };
                 let items = items.iter().map(item).collect();
                 Command::Hold(HoldRequest { id, items, buyer: None, key: key_of(0, key) })
@@ -255,6 +280,18 @@ impl Names {
                 Command::Configure { cursor: self.cursor, config: Box::new(config) }
             }
             Step::Tick => Command::Tick,
+            Step::House { ahead, which } => {
+                self.cursor += u64::from(*ahead);
+                Command::Seats { cursor: self.cursor, section: Box::new(section(*which)) }
+            }
+            Step::HoldSeats { vip, wish, quantity } => {
+                let id = self.fresh();
+                self.holds.push(id);
+                let ticket_type = if *vip { VIP } else { STANDARD };
+                let seats = wish.clone();
+                let items = vec![HoldItem { ticket_type, quantity: *quantity, seats }];
+                Command::Hold(HoldRequest { id, items, buyer: None, key: None })
+            }
         }
     }
 
@@ -268,6 +305,7 @@ impl Names {
                     items: vec![OrderCreateItem {
                         ticket_type: kind_of(*kind),
                         quantity: *quantity,
+                        seats: SeatWish::default(),
                     }],
                     channel: if *quantity == 1 { Channel::Comp } else { Channel::BoxOffice },
                     buyer: None,
@@ -295,8 +333,57 @@ impl Names {
                 by: Uuid::from_u128(0xBB),
             },
             What::CallOff => Instruction::EventCancel {},
+            What::Reseat(ticket, seat) => {
+                Instruction::TicketReseat { ticket: *ticket, seat: *seat }
+            }
+            What::KeepBack(seats, true) => Instruction::SeatBlock { seats: seats.clone() },
+            What::KeepBack(seats, false) => Instruction::SeatUnblock { seats: seats.clone() },
         }
     }
+}
+
+/// The same seats in other rows, for other types, with some left out.
+pub(crate) fn section(which: u8) -> SectionConfig {
+    let seat = |number: u32| SeatConfig {
+        number,
+        label: number.to_string(),
+        types: if which == 1 && number % 5 == 0 { vec![2] } else { Vec::new() },
+        gap: number == 4,
+        wheelchair: number == 12,
+        companion_of: (number == 13).then_some(12),
+        blocked: which == 2 && number < 3,
+        ..SeatConfig::default()
+    };
+    let row = |label: &str, numbers: std::ops::Range<u32>| RowConfig {
+        label: label.to_owned(),
+        seats: numbers.map(seat).collect(),
+    };
+    let cut = if which == 2 { 5 } else { 8 };
+    let mut rows = vec![row("A", 1..cut), row("B", cut..14)];
+    if which == 3 {
+        rows.pop();
+    }
+    SectionConfig {
+        id: Uuid::from_u128(0x401),
+        number: 1,
+        key: "stalls".to_owned(),
+        name: "Stalls".to_owned(),
+        rank: 0,
+        types: vec![1, 2],
+        rows,
+    }
+}
+
+pub(crate) fn wish() -> impl Strategy<Value = SeatWish> {
+    prop_oneof![
+        2 => proptest::collection::vec(1..16_u32, 1..3).prop_map(SeatWish::Named),
+        4 => (any::<bool>(), proptest::bool::weighted(0.1)).prop_map(|(stalls, wheelchair)| {
+            SeatWish::Best {
+                section: stalls.then(|| "stalls".to_owned()),
+                wheelchair: u32::from(wheelchair),
+            }
+        }),
+    ]
 }
 
 pub(crate) fn kind_of(n: u8) -> Uuid {

@@ -6,7 +6,7 @@ use super::price::{Charge, price};
 use super::stock::{basket, check_stock, on_sale};
 use crate::command::{HoldRequest, Refusal, RefusalCode, Reply};
 use crate::config::EventStatus;
-use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay};
+use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay, seats};
 use crate::fact::Fact;
 use crate::state::{Hold, HoldStatus, KeyOutcome, State};
 use crate::time::Millis;
@@ -38,6 +38,7 @@ pub(in crate::decide) fn hold(state: &State, now: Millis, request: &HoldRequest)
         }
     }
     check_stock(state, &basket)?;
+    let seats = seats::choose(state, &request.items)?;
     let config = &state.config;
     let fact = Fact::HoldCreated {
         hold: request.id,
@@ -45,6 +46,7 @@ pub(in crate::decide) fn hold(state: &State, now: Millis, request: &HoldRequest)
         expires_at: now.plus_s(config.hold_ttl_s.min(config.hold_cap_s)),
         renew_until: now.plus_s(config.hold_cap_s),
         buyer: request.buyer,
+        seats: seats::given(state, &seats),
         key: request.key,
     };
     Ok(Decision::facts(vec![fact], Outcome::Held { hold: request.id, replayed: false }))

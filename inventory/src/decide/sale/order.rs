@@ -6,7 +6,7 @@ use super::hold::live_hold;
 use super::stock::Basket;
 use crate::code::order_code;
 use crate::command::{Channel, LineView, OrderRequest, PaymentMethod, Refusal, RefusalCode};
-use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay};
+use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay, seats};
 use crate::entry::Hash;
 use crate::fact::{Base64, Fact, IssuedTicket, OrderConfirmed};
 use crate::state::{KeyOutcome, State, total};
@@ -35,7 +35,7 @@ pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderReques
     }
     check_payment(request.payment, total(&lines))?;
     let key = request.personal.key.clone();
-    let confirmed = OrderConfirmed {
+    let mut confirmed = OrderConfirmed {
         hold: Some(request.hold),
         payment: request.payment,
         buyer: request.buyer,
@@ -44,6 +44,7 @@ pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderReques
         key: request.key,
         ..draft(state, request.id, &basket, lines)?
     };
+    seats::assign(state, &mut confirmed.tickets, state.seats.held_by(request.hold));
     Ok(Decision {
         facts: vec![Fact::OrderConfirmed(Box::new(confirmed))],
         keys: vec![(request.id, key)],
@@ -69,7 +70,8 @@ pub(in crate::decide) fn draft(
         (0..*quantity).map(move |_| id)
     });
     let tickets = numbers.zip(types);
-    let tickets = tickets.map(|(ticket, ticket_type)| IssuedTicket { ticket, ticket_type });
+    let tickets =
+        tickets.map(|(ticket, ticket_type)| IssuedTicket { ticket, ticket_type, seat: None });
     Ok(OrderConfirmed {
         order: id,
         number,

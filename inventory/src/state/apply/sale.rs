@@ -50,6 +50,7 @@ impl State {
             let quantity = i64::from(line.quantity);
             self.shift(line.type_row, 0, quantity.saturating_neg())?;
         }
+        self.return_seats(id)?;
         self.remove_due(hold.expires_at, Due::HoldEnds(id));
         self.push_ended(self.totals.now, id);
         self.put_hold(id, Some(Hold { status, ..hold }));
@@ -77,13 +78,16 @@ impl State {
         let mut issued = confirmed.tickets.iter();
         for line in &lines {
             for _ in 0..line.quantity {
-                let ticket = issued.next().map(|t| (t.ticket, self.tables.type_row(t.ticket_type)));
+                let next = issued.next();
+                let ticket = next.map(|t| (t.ticket, self.tables.type_row(t.ticket_type)));
                 let number = number_at(small(self.tickets.len())?);
                 if ticket != Some((number, Some(line.type_row))) {
                     return Err(ApplyError::contradiction("tickets do not match the lines"));
                 }
-                let position = small(self.tickets.len())?.saturating_sub(first_ticket);
+                let at = small(self.tickets.len())?;
+                let position = at.saturating_sub(first_ticket);
                 self.add_ticket(Ticket::new(index, position, line.type_row));
+                self.seat_ticket(at, next.and_then(|ticket| ticket.seat))?;
             }
             self.shift(line.type_row, i64::from(line.quantity), 0)?;
         }
@@ -117,6 +121,7 @@ impl State {
             let canceled = Ticket { status: TicketStatus::Canceled, ..*ticket };
             self.shift(canceled.type_row, -1, 0)?;
             self.set_ticket(large(index), canceled);
+            self.unseat_ticket(index)?;
             live = live.checked_sub(1).ok_or_else(wrong)?;
         }
         self.set_order_live(large(order_index), live);
@@ -129,13 +134,16 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn reissue(&mut self, number: u64, revision: u16) -> Applied {
+    pub(super) fn reissue(&mut self, number: u64, revision: u16, seat: Option<u32>) -> Applied {
         let (index, ticket) = self.live_ticket(number)?;
         if revision <= ticket.revision {
             return Err(ApplyError::contradiction("revision does not rise"));
         }
         self.set_ticket(large(index), Ticket { revision, ..ticket });
-        Ok(())
+        if seat.is_some() {
+            self.unseat_ticket(index)?;
+        }
+        self.seat_ticket(index, seat)
     }
 
     fn live_ticket(&self, number: u64) -> Result<(u32, Ticket), ApplyError> {

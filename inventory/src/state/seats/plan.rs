@@ -87,9 +87,10 @@ impl Plan {
         let at_odds = sections.iter().enumerate().any(|(at, section)| {
             sections.iter().skip(at.saturating_add(1)).any(|other| clash(section, other))
         });
-        let renumbered = self.sections.iter().any(|known| {
-            known.config.id == config.id && known.config.number != config.number
-        });
+        let renumbered = self
+            .sections
+            .iter()
+            .any(|known| known.config.id == config.id && known.config.number != config.number);
         if at_odds || renumbered || SECTIONS_MAX < sections.len() {
             return None;
         }

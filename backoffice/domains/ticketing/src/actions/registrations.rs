@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use inventory::command::{Channel, Instruction, OrderCreateItem};
+use inventory::command::{Channel, Instruction, OrderCreateItem, SeatWish};
 use inventory::personal::{Person, Personal};
 use kernel::action::{Args, Reply};
 use kernel::cx::Cx;
@@ -125,7 +125,8 @@ pub(super) async fn refund(cx: &mut Cx, args: Args) -> Result<Reply> {
 fn items(input: &Register, faults: &mut Vec<Fault>) -> Vec<OrderCreateItem> {
     match (&input.items, input.ticket_type_id) {
         (None, Some(ticket_type)) => {
-            vec![OrderCreateItem { ticket_type, quantity: input.quantity.unwrap_or(1) }]
+            let quantity = input.quantity.unwrap_or(1);
+            vec![OrderCreateItem { ticket_type, quantity, seats: SeatWish::default() }]
         }
         (Some(items), None) => {
             if input.quantity.is_some() {
@@ -170,7 +171,8 @@ fn listed(items: &Value, faults: &mut Vec<Fault>) -> Vec<OrderCreateItem> {
             .filter(|quantity| (1..=TICKETS_MAX).contains(&i64::from(*quantity)));
         match (ticket_type, quantity) {
             (Some(ticket_type), Some(quantity)) => {
-                found.push(OrderCreateItem { ticket_type, quantity });
+                let seats = SeatWish::default();
+                found.push(OrderCreateItem { ticket_type, quantity, seats });
             }
             (None, _) => {
                 faults.push(Fault::new(

@@ -124,6 +124,9 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
         | Fact::ZoneEmptied { .. }
+        | Fact::SeatsApplied { .. }
+        | Fact::SeatsBlocked { .. }
+        | Fact::SeatsUnblocked { .. }
         | Fact::ZoneCorrected { .. }
         | Fact::EventEvacuated { .. }
         | Fact::EventCanceled {} => Ok(Subject::Nothing),

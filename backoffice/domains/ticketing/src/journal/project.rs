@@ -132,7 +132,7 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
         }
         Fact::TicketBlocked { ticket } => orders::block(cx, entry, *ticket, true).await,
         Fact::TicketUnblocked { ticket } => orders::block(cx, entry, *ticket, false).await,
-        Fact::TicketReissued { ticket, revision } => {
+        Fact::TicketReissued { ticket, revision, .. } => {
             orders::reissued(cx, entry, *ticket, *revision).await
         }
         Fact::ScanDecided(scan) => scans::decided(cx, entry, scan).await,
@@ -150,6 +150,9 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
         | Fact::ZoneEmptied { .. }
+        | Fact::SeatsApplied { .. }
+        | Fact::SeatsBlocked { .. }
+        | Fact::SeatsUnblocked { .. }
         | Fact::ZoneCorrected { .. }
         | Fact::EventEvacuated { .. }
         | Fact::EventCanceled {} => Ok(()),

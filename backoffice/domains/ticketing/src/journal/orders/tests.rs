@@ -27,7 +27,7 @@ fn order(lines: &[(u8, u32, i64)], tickets: &[u8]) -> OrderConfirmed {
             .collect(),
         tickets: (1..)
             .zip(tickets)
-            .map(|(ticket, id)| IssuedTicket { ticket, ticket_type: kind(*id) })
+            .map(|(ticket, id)| IssuedTicket { ticket, ticket_type: kind(*id), seat: None })
             .collect(),
         buyer: None,
         secret_hash: Hash([0; 32]),
