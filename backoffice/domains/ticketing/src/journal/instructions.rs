@@ -59,7 +59,8 @@ fn code(refused: RefusalCode) -> Code {
         | RefusalCode::UnknownTicket
         | RefusalCode::UnknownHold
         | RefusalCode::UnknownScan
-        | RefusalCode::UnknownZone => Code::NotFound,
+        | RefusalCode::UnknownZone
+        | RefusalCode::UnknownSeat => Code::NotFound,
         RefusalCode::UnknownTicketType => Code::UnknownReference,
         RefusalCode::AttendeesMismatch => Code::InvalidValue,
         RefusalCode::AlreadyCanceled | RefusalCode::AlreadySettled | RefusalCode::NotAnnullable => {
@@ -70,6 +71,8 @@ fn code(refused: RefusalCode) -> Code {
         RefusalCode::TicketUsed => Code::AlreadyUsed,
         RefusalCode::SaleClosed
         | RefusalCode::IdTaken
+        | RefusalCode::SeatTaken
+        | RefusalCode::SeatUnit
         | RefusalCode::CatalogueConflict
         | RefusalCode::HoldExpired
         | RefusalCode::KeyReused
