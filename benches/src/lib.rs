@@ -3,7 +3,14 @@
 
 #![allow(clippy::expect_used, reason = "a figure whose house does not stand has nothing to say")]
 
+#[cfg(feature = "gate")]
+pub mod floor;
+#[cfg(feature = "gate")]
+pub mod hall;
+#[cfg(feature = "back-office")]
 pub mod house;
+#[cfg(feature = "gate")]
+pub mod load;
 
 use std::fs;
 use std::io::Write as _;
@@ -11,7 +18,13 @@ use std::process::ExitCode;
 
 /// CPU time of this process so far, all threads, in nanoseconds: what the scheduler gave it.
 pub fn cpu_ns() -> u64 {
-    let tasks = fs::read_dir("/proc/self/task").expect("Linux shows threads below /proc");
+    cpu_ns_of("self")
+}
+
+/// The same of another process, by its number.
+pub fn cpu_ns_of(process: &str) -> u64 {
+    let threads = format!("/proc/{process}/task");
+    let tasks = fs::read_dir(threads).expect("Linux shows threads below /proc");
     let of = |task: fs::DirEntry| {
         let text = fs::read_to_string(task.path().join("schedstat")).unwrap_or_default();
         text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0)

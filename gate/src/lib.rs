@@ -45,3 +45,5 @@ pub mod secret;
 pub mod serve;
 pub mod settings;
 pub mod staff;
+#[cfg(feature = "testing")]
+pub mod testing;

@@ -90,6 +90,11 @@ impl RedisServer {
         self.port
     }
 
+    /// Number of its process, while it runs.
+    pub fn process(&self) -> Option<u32> {
+        self.process.as_ref().map(Child::id)
+    }
+
     /// Where its data lies.
     pub fn directory(&self) -> &Path {
         self.directory.path()

@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::office::{CATALOGUE_TOKEN, Office};
 use crate::shape;
+use gate::testing::{CATALOGUE_TOKEN, Office};
 
 /// 2026-11-21T18:02:00Z: 19:02 in Berlin.
 pub(crate) const NOW: Millis = Millis(1_795_284_120_000);

@@ -14,7 +14,6 @@ mod feeds;
 mod house;
 mod idempotency;
 mod nodes;
-mod office;
 mod offline;
 mod operations;
 mod questions;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use crate::house::{
     DEVICE_TOKEN, EVENT, GENERAL, House, JOURNAL_TOKEN, hold_body, logged, order_body, scan_body,
 };
-use crate::office::CATALOGUE_TOKEN;
+use gate::testing::CATALOGUE_TOKEN;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_logged_that_should_not_be() {
@@ -320,7 +320,7 @@ fn the_commands_print_and_draw() {
 /// The binary as operators start and stop it, and a second one on the same directory.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_binary_serves_until_it_is_told_to_stop() {
-    let office = crate::office::Office::open().await;
+    let office = gate::testing::Office::open().await;
     let dir = inventory::testing::TestDirectory::new().expect("a directory");
     let serve = |port: &str| {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gate"));

@@ -1,4 +1,7 @@
-//! A back office in this process: serves the catalogue feed from a list that the test writes.
+//! For tests of this crate and of its users: a back office in this process, which serves the
+//! catalogue feed from a list that the test writes and knows what tokens may. Holds no rules.
+
+#![allow(clippy::expect_used, reason = "a helper of tests fails its test by panicking")]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,11 +21,11 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-pub(crate) const CATALOGUE_TOKEN: &str = "catalogue-token-of-the-tests";
+pub const CATALOGUE_TOKEN: &str = "catalogue-token-of-the-tests";
 const WAIT: Duration = Duration::from_secs(10);
 
-pub(crate) struct Office {
-    pub(crate) address: SocketAddr,
+pub struct Office {
+    pub address: SocketAddr,
     shared: Arc<Shared>,
     serving: AbortHandle,
 }
@@ -39,7 +42,7 @@ struct Shared {
 }
 
 impl Office {
-    pub(crate) async fn open() -> Self {
+    pub async fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared {
@@ -53,12 +56,12 @@ impl Office {
         Self { address, shared, serving }
     }
 
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Publishes a document under the next cursor and returns the cursor.
-    pub(crate) fn publish(&self, kind: &str, id: Uuid, body: Value) -> u64 {
+    pub fn publish(&self, kind: &str, id: Uuid, body: Value) -> u64 {
         let mut changes = self.shared.changes.lock().expect("not poisoned");
         let cursor = *self.shared.cursor.borrow() + 1;
         changes.retain(|change| change["id"] != json!(id) || change["kind"] != kind);
@@ -69,7 +72,7 @@ impl Office {
     }
 
     /// As after a restore from an old backup: everything again, under low cursors.
-    pub(crate) fn restore(&self, documents: &[(&str, Uuid, Value)]) {
+    pub fn restore(&self, documents: &[(&str, Uuid, Value)]) {
         self.shared.changes.lock().expect("not poisoned").clear();
         self.shared.taken.send_replace(0);
         self.shared.cursor.send_replace(0);
@@ -79,28 +82,28 @@ impl Office {
     }
 
     /// Waits until the gate has taken over everything up to `cursor`.
-    pub(crate) async fn taken(&self, cursor: u64) {
+    pub async fn taken(&self, cursor: u64) {
         let mut taken = self.shared.taken.subscribe();
         let waited = tokio::time::timeout(WAIT, taken.wait_for(|taken| cursor <= *taken)).await;
         waited.expect("the gate takes the catalogue over").expect("the office is open");
     }
 
-    pub(crate) async fn all_taken(&self) {
+    pub async fn all_taken(&self) {
         let cursor = *self.shared.cursor.borrow();
         self.taken(cursor).await;
     }
 
     /// A person whose token may see the figures of `organization`.
-    pub(crate) fn employ(&self, token: &str, organization: Uuid) {
+    pub fn employ(&self, token: &str, organization: Uuid) {
         self.shared.people.lock().expect("not poisoned").push((token.to_owned(), organization));
     }
 
     /// How often the gate asked what a token may do.
-    pub(crate) fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.shared.asked.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.serving.abort();
     }
 }
