@@ -30,6 +30,7 @@ mod evacuation;
 mod internal;
 mod orders;
 mod plan;
+mod promo;
 mod scan;
 pub mod server;
 mod settle;
@@ -175,6 +176,7 @@ async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
         Operation::GetEvent => shop::event(gate, call),
         Operation::GetSeats => plan::seats(gate, call),
         Operation::CreateHold => shop::create_hold(gate, call).await,
+        Operation::ValidatePromoCode => promo::validate(gate, call).await,
         Operation::RenewHold => shop::renew_hold(gate, call).await,
         Operation::ReleaseHold => shop::release_hold(gate, call).await,
         Operation::CreateOrder => Box::pin(orders::create(gate, call)).await,

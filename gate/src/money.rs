@@ -10,7 +10,8 @@ pub fn render(minor: i64, exponent: u8, currency: &str) -> Value {
     json!({"amount": amount(minor, exponent), "currency": currency})
 }
 
-fn amount(minor: i64, exponent: u8) -> String {
+/// The number alone.
+pub fn amount(minor: i64, exponent: u8) -> String {
     let digits = usize::from(exponent.min(EXPONENT_MAX));
     let sign = if minor < 0 { "-" } else { "" };
     let unsigned = minor.unsigned_abs().to_string();

@@ -53,6 +53,10 @@ pub enum Code {
     SeatUnit,
     AlreadySettled,
     NotAnnullable,
+    UnknownPromo,
+    PromoNotApplicable,
+    PromoExhausted,
+    BuyerRequired,
 }
 
 impl Code {
@@ -103,6 +107,10 @@ impl Code {
         Self::SeatUnit,
         Self::AlreadySettled,
         Self::NotAnnullable,
+        Self::UnknownPromo,
+        Self::PromoNotApplicable,
+        Self::PromoExhausted,
+        Self::BuyerRequired,
     ];
 
     /// The table: wire code, status, title.
@@ -160,6 +168,14 @@ impl Code {
             Self::IdTaken => ("id_taken", 409, "The id names another one already"),
             Self::CatalogueConflict => {
                 ("catalogue_conflict", 409, "The configuration contradicts the event")
+            }
+            Self::UnknownPromo => ("unknown_promo_code", 404, "No such promo code"),
+            Self::PromoNotApplicable => {
+                ("promo_not_applicable", 409, "The promo code is not for this")
+            }
+            Self::PromoExhausted => ("promo_exhausted", 409, "The promo code is used up"),
+            Self::BuyerRequired => {
+                ("buyer_required", 400, "The buyer's e-mail address is needed for this")
             }
             Self::UnknownScan => ("unknown_scan", 404, "No such scan of this device"),
             Self::UnknownZone => ("unknown_zone", 404, "No such zone"),
@@ -302,6 +318,10 @@ impl From<Refusal> for Problem {
             RefusalCode::SeatUnit => Code::SeatUnit,
             RefusalCode::AlreadySettled => Code::AlreadySettled,
             RefusalCode::NotAnnullable => Code::NotAnnullable,
+            RefusalCode::UnknownPromo => Code::UnknownPromo,
+            RefusalCode::PromoNotApplicable => Code::PromoNotApplicable,
+            RefusalCode::PromoExhausted => Code::PromoExhausted,
+            RefusalCode::BuyerRequired => Code::BuyerRequired,
         };
         let detail = match &refusal.constraint {
             Some(constraint) => {

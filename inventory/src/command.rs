@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::config::{EventConfig, SectionConfig};
+use crate::config::{EventConfig, PromoConfig, SectionConfig};
 use crate::log::DataKey;
 use crate::time::Millis;
 
@@ -25,9 +25,18 @@ pub enum Command {
         cursor: u64,
         section: Box<SectionConfig>,
     },
+    /// One chunk of the event's promo codes, whole; older or equal cursors change nothing.
+    ListPromos {
+        chunk: Uuid,
+        cursor: u64,
+        promos: Vec<PromoConfig>,
+    },
     Hold(HoldRequest),
+    /// What a hold would cost, and whether it would be given; holds nothing.
+    Quote(HoldRequest),
     Renew {
         hold: Uuid,
+        key: Option<IdempotencyKey>,
     },
     Release {
         hold: Uuid,
@@ -83,6 +92,8 @@ pub struct HoldRequest {
     pub items: Vec<HoldItem>,
     /// Normalized e-mail address, digested; none for an anonymous basket.
     pub buyer: Option<Digest16>,
+    /// [`crate::promo::digest`] of the code that came with it.
+    pub promo: Option<Digest16>,
     pub key: Option<IdempotencyKey>,
 }
 
@@ -325,10 +336,16 @@ pub enum Reply {
     Configured {
         cursor: u64,
     },
+    /// A chunk of promo codes is taken over.
+    Listed {
+        cursor: u64,
+    },
     Held(HoldView),
+    Quoted(Quote),
     Renewed {
         hold: Uuid,
         expires_at: Millis,
+        replayed: bool,
     },
     Released,
     Ordered(OrderView),
@@ -362,8 +379,10 @@ pub struct Refusal {
 
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Constraint {
-    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `zone`, `scan`,
-    /// `seat`, `section`, `seats_together`.
+    /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `min_per_order`,
+    /// `per_customer` (a type or the event), `promo_code`, `promo_uses`, `promo_customer_uses`,
+    /// `promo_budget`, `promo_period`, `promo_types`, `promo_min_quantity`, `zone`, `scan`, `seat`,
+    /// `section`, `seats_together`.
     pub kind: String,
     pub id: String,
 }
@@ -409,6 +428,14 @@ pub enum RefusalCode {
     SeatTaken,
     /// A wheelchair place and its companions' are taken together; `constraint` names what is missing.
     SeatUnit,
+    /// No promo code of the event, or one that is no longer taken.
+    UnknownPromo,
+    /// Not now, not for these types, or not for so few tickets.
+    PromoNotApplicable,
+    /// Its uses or its budget do not cover this.
+    PromoExhausted,
+    /// A limit per customer holds, and nobody said who buys.
+    BuyerRequired,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -418,13 +445,23 @@ pub struct HoldView {
     pub lines: Vec<LineView>,
     pub total: i64,
     pub seats: Vec<HeldSeatView>,
+    /// Id of the promo code.
+    pub promo: Option<Uuid>,
     /// The same key was answered before.
     pub replayed: bool,
 }
 
+/// What a hold would be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Quote {
+    pub lines: Vec<LineView>,
+    pub total: i64,
+    pub promo: Option<PromoConfig>,
+}
+
 /// Amounts in minor units of the event's currency, for the whole line; `price` before discount,
-/// `tax` is contained in `price - discount + fee`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// `tax` is contained in `price - discount + fee`, or comes on top of it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LineView {
     pub ticket_type: Uuid,
     pub quantity: u32,
@@ -432,6 +469,16 @@ pub struct LineView {
     pub discount: i64,
     pub fee: i64,
     pub tax: i64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tax_added: bool,
+}
+
+impl LineView {
+    /// What the line costs, tax included.
+    pub fn total(&self) -> i64 {
+        let added = if self.tax_added { self.tax } else { 0 };
+        self.price.saturating_sub(self.discount).saturating_add(self.fee).saturating_add(added)
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -7,10 +7,12 @@ use uuid::Uuid;
 use crate::time::Millis;
 
 mod admission;
+mod promo;
 mod sale;
 mod seats;
 
 pub use admission::*;
+pub use promo::*;
 pub use sale::*;
 pub use seats::*;
 
@@ -46,6 +48,8 @@ pub struct EventConfig {
     /// Longest life of a hold with all renewals.
     #[serde(default = "hold_cap_s")]
     pub hold_cap_s: u32,
+    #[serde(default, skip_serializing_if = "SaleConfig::is_default")]
+    pub sale: SaleConfig,
 }
 
 impl EventConfig {
@@ -69,6 +73,7 @@ impl EventConfig {
             day_starts_min: 0,
             hold_ttl_s: hold_ttl_s(),
             hold_cap_s: hold_cap_s(),
+            sale: SaleConfig::default(),
         }
     }
 }

@@ -83,8 +83,12 @@ pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
         Command::Seats { cursor, section } => seats::configure(state, *cursor, section),
         Command::Tick => Ok(tick(state, now)),
         _ if !state.configured() => Err(refusal(RefusalCode::UnknownEvent, None)),
+        Command::ListPromos { chunk, cursor, promos } => {
+            sale::list_promos(state, *chunk, *cursor, promos)
+        }
         Command::Hold(request) => sale::hold(state, now, request),
-        Command::Renew { hold } => sale::renew(state, now, *hold),
+        Command::Quote(request) => sale::quote(state, now, request),
+        Command::Renew { hold, key } => sale::renew(state, now, *hold, key.as_ref()),
         Command::Release { hold } => sale::release(state, *hold),
         Command::Order(request) => sale::order(state, now, request),
         Command::Cancel { order, positions, key } => {
@@ -184,6 +188,13 @@ fn tick(state: &State, now: Millis) -> Decision {
             holds.extend(ends.take(HOLDS_PER_EXPIRY_MAX));
             expired = holds.len();
             Some(Fact::HoldsExpired { holds })
+        }
+        Some((_, Due::PromoEnds(_))) => {
+            let ends = due.map_while(|(_, what)| match what {
+                Due::PromoEnds(row) => state.promo_id(Some(*row)),
+                _ => None,
+            });
+            Some(Fact::PromosEnded { promos: ends.take(HOLDS_PER_EXPIRY_MAX).collect() })
         }
         Some((_, Due::LeaseEnds(scan))) => lease_end(state, *scan),
         Some((at, Due::ZoneEmpties(row))) => state.zone_at(*row).map(|zone| {

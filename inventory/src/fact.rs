@@ -9,7 +9,7 @@ use crate::command::{
     Channel, Digest16, Direction, FirstScan, IdempotencyKey, LineView, OfflineMode, PaymentMethod,
     Reason, Refusal, Verdict,
 };
-use crate::config::{EventConfig, SectionConfig};
+use crate::config::{EventConfig, PromoConfig, SectionConfig};
 use crate::entry::{Entry, Hash, VERSION};
 use crate::time::Millis;
 
@@ -28,6 +28,12 @@ pub enum Fact {
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         exit_alls: Vec<(u8, Millis)>,
     },
+    /// A chunk of promo codes, whole: what it named before and does not name now is over.
+    #[serde(rename = "promo.listed")]
+    PromosListed { chunk: Uuid, cursor: u64, promos: Vec<PromoConfig> },
+    /// The time of these codes is over, and what they kept back is free.
+    #[serde(rename = "promo.ended")]
+    PromosEnded { promos: Vec<Uuid> },
     #[serde(rename = "hold.created")]
     HoldCreated {
         hold: Uuid,
@@ -40,11 +46,19 @@ pub enum Fact {
         /// In the order of the tickets of each type.
         #[serde(skip_serializing_if = "Vec::is_empty", default)]
         seats: Vec<SeatGiven>,
+        /// Id of the promo code.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        promo: Option<Uuid>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
     },
     #[serde(rename = "hold.renewed")]
-    HoldRenewed { hold: Uuid, expires_at: Millis },
+    HoldRenewed {
+        hold: Uuid,
+        expires_at: Millis,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
+    },
     #[serde(rename = "hold.released")]
     HoldReleased { hold: Uuid },
     #[serde(rename = "hold.expired")]
@@ -134,6 +148,9 @@ pub struct OrderConfirmed {
     pub tickets: Vec<IssuedTicket>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub buyer: Option<Digest16>,
+    /// Id of the promo code.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub promo: Option<Uuid>,
     /// SHA-256 of the order's secret, hex.
     pub secret_hash: Hash,
     /// `personal::Personal` under the order's data key, base64.

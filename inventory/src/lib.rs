@@ -25,6 +25,7 @@ pub mod config;
 pub mod entry;
 pub mod fact;
 pub mod personal;
+pub mod promo;
 mod text;
 pub mod time;
 pub mod view;

@@ -19,6 +19,7 @@ mod apply;
 mod check;
 mod image;
 mod passages;
+mod promos;
 mod render;
 mod scan;
 mod seats;
@@ -29,8 +30,9 @@ pub use apply::ApplyError;
 pub use image::{IMAGE_VERSION, ImageError};
 pub use tables::{ROWS_MAX, ZONE_NUMBER_MAX};
 
+pub(crate) use promos::{Promo, PromoCount, PromoShift};
 pub(crate) use render::total;
-pub(crate) use scan::{Flags, Scan};
+pub(crate) use scan::{Flags, MaybeIndex, Scan};
 pub(crate) use seats::{Block, Cell, HeldSeat, Seats, Strip, Taken};
 use tables::Tables;
 pub(crate) use tables::conflict;
@@ -76,6 +78,17 @@ pub struct State {
     /// Reservations at two-phase lanes, by index of the scan.
     pub(crate) leases: BTreeMap<u32, Lease>,
     pub(crate) holds: HashMap<Uuid, Hold>,
+    /// Codes by row, with what live holds and orders made of them.
+    pub(crate) promos: Vec<Promo>,
+    pub(crate) promo_counts: Vec<PromoCount>,
+    pub(crate) promo_ids: HashMap<Uuid, u32>,
+    /// Listed ones by the digest of their letters.
+    pub(crate) promo_codes: HashMap<Digest16, u32>,
+    /// Cursors of the chunks that codes came in.
+    pub(crate) promo_chunks: BTreeMap<Uuid, u64>,
+    /// Uses of a code, and tickets of a type, in the live holds and orders of a buyer.
+    pub(crate) promo_buyers: HashMap<(u32, Digest16), u32>,
+    pub(crate) buyers: HashMap<(Digest16, u16), u32>,
     /// What time alone will do, by when.
     pub(crate) due: BTreeSet<(Millis, Due)>,
     /// Holds that ended, by the time they did.
@@ -117,6 +130,8 @@ pub(crate) enum Due {
     LeaseEnds(u32),
     /// By row of the zone.
     ZoneEmpties(u8),
+    /// By row of the code.
+    PromoEnds(u32),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -131,6 +146,8 @@ pub(crate) struct Lease {
 pub(crate) struct QuotaCount {
     pub sold: u64,
     pub held: u64,
+    /// Places that promo codes keep for their holders.
+    pub kept: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -203,6 +220,9 @@ pub(crate) struct Order {
     pub live: u32,
     /// Index of its basket.
     pub basket: u32,
+    pub buyer: Option<Digest16>,
+    /// Row of its promo code.
+    pub promo: MaybeIndex,
 }
 
 /// `LineView` with the type's row in place of its id.
@@ -214,6 +234,7 @@ pub(crate) struct Line {
     pub tax: i64,
     pub quantity: u32,
     pub type_row: u16,
+    pub tax_added: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -223,6 +244,9 @@ pub(crate) struct Hold {
     pub expires_at: Millis,
     pub renew_until: Millis,
     pub status: HoldStatus,
+    pub buyer: Option<Digest16>,
+    /// Row of its promo code.
+    pub promo: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -244,6 +268,8 @@ pub(crate) struct KeyRecord {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum KeyOutcome {
     Hold(Uuid),
+    /// A renewal, and the end that it gave.
+    Renewed(Uuid, Millis),
     /// Index of the order.
     Order(u32),
     Canceled(u32),
@@ -281,6 +307,13 @@ impl State {
             recorded: BTreeSet::new(),
             leases: BTreeMap::new(),
             holds: HashMap::new(),
+            promos: Vec::new(),
+            promo_counts: Vec::new(),
+            promo_ids: HashMap::new(),
+            promo_codes: HashMap::new(),
+            promo_chunks: BTreeMap::new(),
+            promo_buyers: HashMap::new(),
+            buyers: HashMap::new(),
             due: BTreeSet::new(),
             ended: VecDeque::new(),
             keys: HashMap::new(),
@@ -427,11 +460,11 @@ impl State {
 
     /// Places left in a quota: None = unlimited; negative after staff made it smaller.
     pub(crate) fn free(&self, row: u16) -> Option<i64> {
-        let size = self.tables.quotas.get(usize::from(row))?.config.size?;
-        let count = self.quotas.get(usize::from(row))?;
-        let free = i128::from(size)
-            .saturating_sub(i128::from(count.sold))
-            .saturating_sub(i128::from(count.held));
+        let config = &self.tables.quotas.get(usize::from(row))?.config;
+        let (size, count) = (config.size?, self.quotas.get(usize::from(row))?);
+        let taken = [count.sold, count.held, count.kept, config.blocked];
+        let taken = taken.into_iter().map(i128::from).fold(0, i128::saturating_add);
+        let free = i128::from(size).saturating_sub(taken);
         Some(i64::try_from(free).unwrap_or(i64::MAX))
     }
 }

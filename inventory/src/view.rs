@@ -61,7 +61,7 @@ pub struct QuotaFigures {
     pub size: Option<u64>,
     pub sold: u64,
     pub held: u64,
-    /// Places that promo codes and allotments keep back; none of these rules exists so far.
+    /// Places that are kept back by hand, and by promo codes for their holders.
     pub blocked: u64,
     /// Negative after staff made the quota smaller than what was sold.
     pub free: Option<i64>,

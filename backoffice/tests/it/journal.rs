@@ -90,6 +90,7 @@ impl Journal {
             lines: lines.iter().map(line).collect(),
             tickets,
             buyer: None,
+            promo: None,
             secret_hash: Hash([1; 32]),
             personal: Base64(sealed.bytes),
             key: None,
@@ -143,9 +144,10 @@ fn line((ticket_type, quantity, price): &(Uuid, u32, i64)) -> LineView {
         ticket_type: *ticket_type,
         quantity: *quantity,
         price: *price,
-        discount: 0,
+
         fee: 100 * i64::from(*quantity),
         tax: *price / 10,
+        ..LineView::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use inventory::command::Instruction;
-use inventory::config::{EventConfig, SectionConfig};
+use inventory::config::{EventConfig, PromoConfig, SectionConfig};
 use inventory::log::LogError;
 use keys::SealedKey;
 use serde::Deserialize;
@@ -41,6 +41,16 @@ struct InstructionDocument {
     instruction: Instruction,
 }
 
+/// A chunk of an event's promo codes, whole; its id is the chunk's. A chunk that shall name no code any
+/// more is sent with none.
+#[derive(Deserialize)]
+struct PromoCodesDocument {
+    event: Uuid,
+    promo_codes: Vec<PromoConfig>,
+}
+
+const PROMO_CODES: &str = "promo_codes";
+
 /// `offset` is added to the cursors that journals see.
 pub(super) async fn apply(
     gate: &Arc<Gate>,
@@ -50,6 +60,7 @@ pub(super) async fn apply(
 ) -> Result<(), LogError> {
     let (kind, taken) = match change.kind.as_str() {
         "event" => ("event", event(gate, delivery, change, offset).await?),
+        PROMO_CODES => (PROMO_CODES, promo_codes(delivery, change, offset)),
         "device" => ("device", device(gate, change)),
         "seat_section" => ("seat_section", section(delivery, change, offset)),
         INSTRUCTION => (INSTRUCTION, instruction(gate, delivery, change)),
@@ -105,6 +116,14 @@ fn open_keys(gate: &Gate, number: u32, keys: &Value, secret: &str) -> Result<Eve
         .map_err(|_| "event_secret_sealed: must be base64".to_owned())?;
     EventKeys::open(number, &sealed, &secret, &gate.master_key, gate.role.sells())
         .map_err(|error| format!("keys: {error}"))
+}
+
+fn promo_codes(delivery: &Delivery, change: &Change, offset: u64) -> Result<(), String> {
+    let Some(body) = &change.body else { return Ok(()) };
+    let document = PromoCodesDocument::deserialize(body).map_err(|error| error.to_string())?;
+    let cursor = offset.saturating_add(change.cursor);
+    delivery.list_promos(document.event, change.id, cursor, document.promo_codes);
+    Ok(())
 }
 
 fn device(gate: &Gate, change: &Change) -> Result<(), String> {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt as _};
 use inventory::command::{Command, Instruction, Refusal, RefusalCode, Reply};
-use inventory::config::{EventConfig, SectionConfig};
+use inventory::config::{EventConfig, PromoConfig, SectionConfig};
 use inventory::personal;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -40,19 +40,25 @@ struct Queue {
     config: Option<(u64, EventConfig)>,
     /// By section.
     sections: BTreeMap<Uuid, (u64, SectionConfig)>,
+    /// Promo codes by their chunk.
+    promos: BTreeMap<Uuid, (u64, Vec<PromoConfig>)>,
     /// By cursor and id.
     instructions: BTreeMap<(u64, Uuid), Instruction>,
 }
 
 impl Queue {
     fn is_empty(&self) -> bool {
-        self.config.is_none() && self.sections.is_empty() && self.instructions.is_empty()
+        self.config.is_none()
+            && self.sections.is_empty()
+            && self.promos.is_empty()
+            && self.instructions.is_empty()
     }
 }
 
 enum Next {
     Config(u64, Box<EventConfig>),
     Section(u64, Box<SectionConfig>),
+    Promos(Uuid, u64, Vec<PromoConfig>),
     Instruction((u64, Uuid), Box<Instruction>),
 }
 
@@ -66,6 +72,17 @@ impl Delivery {
         let mut queues = self.queues();
         queues.entry(event).or_default().sections.insert(section.id, (cursor, section));
         drop(queues);
+        self.came.notify_one();
+    }
+
+    pub(super) fn list_promos(
+        &self,
+        event: Uuid,
+        chunk: Uuid,
+        cursor: u64,
+        promos: Vec<PromoConfig>,
+    ) {
+        self.queues().entry(event).or_default().promos.insert(chunk, (cursor, promos));
         self.came.notify_one();
     }
 
@@ -117,6 +134,9 @@ impl Delivery {
         if let Some((cursor, section)) = queue.sections.values().min_by_key(|(at, _)| *at) {
             return Some(Next::Section(*cursor, Box::new(section.clone())));
         }
+        if let Some((chunk, (cursor, promos))) = queue.promos.first_key_value() {
+            return Some(Next::Promos(*chunk, *cursor, promos.clone()));
+        }
         let (key, instruction) = queue.instructions.first_key_value()?;
         Some(Next::Instruction(*key, Box::new(instruction.clone())))
     }
@@ -134,6 +154,14 @@ impl Delivery {
             && queue.sections.get(&section).is_some_and(|(newest, _)| *newest == cursor)
         {
             queue.sections.remove(&section);
+        }
+    }
+
+    fn listed(&self, event: Uuid, chunk: Uuid, cursor: u64) {
+        if let Some(queue) = self.queues().get_mut(&event)
+            && queue.promos.get(&chunk).is_some_and(|(newest, _)| *newest == cursor)
+        {
+            queue.promos.remove(&chunk);
         }
     }
 
@@ -193,6 +221,14 @@ async fn deliver(gate: &Arc<Gate>, delivery: &Delivery, id: Uuid) -> bool {
                 let done = ask(gate, &event, Command::Seats { cursor, section }).await;
                 if done {
                     delivery.seated(id, cursor, of);
+                }
+                done
+            }
+            Next::Promos(chunk, cursor, promos) => {
+                let command = Command::ListPromos { chunk, cursor, promos };
+                let done = ask(gate, &event, command).await;
+                if done {
+                    delivery.listed(id, chunk, cursor);
                 }
                 done
             }

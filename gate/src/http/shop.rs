@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
 use inventory::command::{
-    Command, HoldItem, HoldRequest, HoldView, IdempotencyKey, LineView, Reply as Answered,
-    SeatPlace, SeatWish,
+    Command, Digest16, HoldItem, HoldRequest, HoldView, IdempotencyKey, LineView,
+    Reply as Answered, SeatPlace, SeatWish,
 };
 use inventory::config::{EventConfig, EventStatus, SEAT_NUMBER_MAX, TicketTypeConfig};
+use inventory::promo::{self, CODE_CHARS_MAX};
 use inventory::time::Millis;
 use inventory::view::EventView;
 use serde_json::{Value, json};
@@ -69,19 +70,8 @@ fn render_event(view: &EventView, now: Millis) -> Value {
     let types: Vec<Value> = config
         .ticket_types
         .iter()
-        .filter(|t| t.active)
-        .map(|t| {
-            let figures = view.types.iter().find(|figures| figures.id == t.id);
-            json!({
-                "id": t.id,
-                "name": t.name,
-                "price": money::render(t.price, config.exponent, &config.currency),
-                "fee": money::render(t.fee, config.exponent, &config.currency),
-                "available": figures.map_or(Some(0), |figures| figures.available),
-                "max_per_order": t.max_per_order,
-                "sale": sale(config, t, now),
-            })
-        })
+        .filter(|t| t.active && !t.hidden)
+        .map(|t| render_type(view, t, now))
         .collect();
     json!({
         "id": config.event,
@@ -89,6 +79,23 @@ fn render_event(view: &EventView, now: Millis) -> Value {
         "currency": config.currency,
         "time_zone": config.time_zone,
         "ticket_types": types,
+    })
+}
+
+pub(super) fn render_type(view: &EventView, kind: &TicketTypeConfig, now: Millis) -> Value {
+    let config = &view.config;
+    let figures = view.types.iter().find(|figures| figures.id == kind.id);
+    json!({
+        "id": kind.id,
+        "name": kind.name,
+        "price": money::render(kind.price, config.exponent, &config.currency),
+        "fee": money::render(kind.fee, config.exponent, &config.currency),
+        "tax_added": kind.tax_added,
+        "available": figures.map_or(Some(0), |figures| figures.available),
+        "min_per_order": kind.min_per_order,
+        "max_per_order": kind.max_per_order,
+        "max_per_customer": kind.max_per_customer,
+        "sale": sale(config, kind, now),
     })
 }
 
@@ -110,24 +117,17 @@ pub(super) async fn create_hold(gate: &Gate, call: &Call) -> Result<Reply, Probl
     let sent = body::json(call)?;
     let mut fields = Fields::root(sent.clone())?;
     let id = fields.uuid("event");
-    let items = fields.objects("items", (1, ITEMS_MAX), |item| {
-        let ticket_type = item.uuid("ticket_type");
-        let (quantity, seats) = wish(item);
-        HoldItem { ticket_type, quantity, seats }
-    });
-    let email = fields.object("buyer", |buyer| {
-        buyer.optional_text("name", NAME_CHARS_MAX);
-        email(buyer)
-    });
-    fields.reserved("promo_code", "promo codes are not taken yet");
+    let items = items(&mut fields, 1);
+    let buyer = buyer_of(&mut fields);
+    let promo = fields.optional_text("promo_code", CODE_CHARS_MAX);
     fields.reserved("queue_pass", "no waiting room is open");
     fields.finish()?;
     let event = on_offer(gate, id)?;
     let view = event.view();
     let key = idempotency(call, id, "", &sent)?;
     let fresh = issue::fresh_id(view.number).map_err(|e| Problem::internal(e.to_string()))?;
-    let buyer = email.flatten().map(|email| buyer::digest(&email));
-    let command = Command::Hold(HoldRequest { id: fresh, items, buyer, key });
+    let command =
+        Command::Hold(HoldRequest { id: fresh, items, buyer, promo: code_of(id, promo), key });
     match counted(gate, &event, command, Subject::Hold).await? {
         Answered::Held(hold) => {
             gate.metrics.hold("created");
@@ -161,13 +161,33 @@ fn wish(item: &mut Fields) -> (u32, SeatWish) {
     (count, SeatWish::Named(named))
 }
 
+/// What is asked for.
+pub(super) fn items(fields: &mut Fields, min: usize) -> Vec<HoldItem> {
+    fields.objects("items", (min, ITEMS_MAX), |item| {
+        let ticket_type = item.uuid("ticket_type");
+        let (quantity, seats) = wish(item);
+        HoldItem { ticket_type, quantity, seats }
+    })
+}
+
+/// Who asks, as limits per customer know them.
+pub(super) fn buyer_of(fields: &mut Fields) -> Option<Digest16> {
+    let email = fields.object("buyer", |buyer| {
+        buyer.optional_text("name", NAME_CHARS_MAX);
+        email(buyer)
+    });
+    email.flatten().map(|email| buyer::digest(&email))
+}
+
 /// `POST /shop/holds/{id}/renew`.
 pub(super) async fn renew_hold(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let (event, hold) = held(gate, call)?;
-    match counted(gate, &event, Command::Renew { hold }, Subject::Hold).await? {
-        Answered::Renewed { hold, expires_at } => {
+    let key = idempotency(call, event.id, &hold.to_string(), &Value::Null)?;
+    match counted(gate, &event, Command::Renew { hold, key }, Subject::Hold).await? {
+        Answered::Renewed { hold, expires_at, replayed } => {
             gate.metrics.hold("renewed");
-            Ok(Reply::json(200, &json!({"id": hold, "expires_at": expires_at})).private())
+            let body = json!({"id": hold, "expires_at": expires_at});
+            Ok(Reply::json(200, &body).private().replayed(replayed))
         }
         _ => Err(Problem::internal("a renewal was answered with something else")),
     }
@@ -185,12 +205,19 @@ pub(super) async fn release_hold(gate: &Gate, call: &Call) -> Result<Reply, Prob
     }
 }
 
+/// The code as the event knows it; an empty one is none.
+pub(super) fn code_of(event: Uuid, text: Option<String>) -> Option<Digest16> {
+    let text = text.filter(|text| !text.trim().is_empty())?;
+    Some(promo::digest(event, &text))
+}
+
 fn render_hold(view: &EventView, hold: &HoldView) -> Value {
     json!({
         "id": hold.id,
         "event": view.event,
         "expires_at": hold.expires_at,
         "lines": lines(&view.config, &hold.lines),
+        "promo_code": hold.promo,
         "total": money::render(hold.total, view.config.exponent, &view.config.currency),
         "seats": hold.seats.iter().map(|held| {
             json!({"ticket_type": held.ticket_type, "seat": seat(&held.seat)})
@@ -211,7 +238,7 @@ pub(super) fn lines(config: &EventConfig, lines: &[LineView]) -> Vec<Value> {
         .map(|line| {
             json!({"ticket_type": line.ticket_type, "quantity": line.quantity,
                    "price": money(line.price), "discount": money(line.discount),
-                   "fee": money(line.fee), "tax": money(line.tax)})
+                   "fee": money(line.fee), "tax": money(line.tax), "tax_added": line.tax_added})
         })
         .collect()
 }

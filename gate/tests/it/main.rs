@@ -16,6 +16,7 @@ mod idempotency;
 mod nodes;
 mod offline;
 mod operations;
+mod promo;
 mod questions;
 mod sales;
 mod scans;

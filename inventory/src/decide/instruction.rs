@@ -142,8 +142,11 @@ fn create_order(
         return refused_for(RefusalCode::SaleClosed, "event", state.event());
     }
     let basket = sale::basket(state, items.iter().map(|i| (i.ticket_type, i.quantity)))?;
-    sale::check_stock(state, &basket)?;
-    let charge = if channel == Channel::Comp { Charge::Nothing } else { Charge::Full };
+    sale::check_stock(state, &basket, None)?;
+    let charge = match channel {
+        Channel::Comp => Charge::Nothing,
+        _ => Charge::Full(None),
+    };
     let lines = sale::price(state, &basket, charge);
     let payment = if total(&lines) == 0 { PaymentMethod::Free } else { PaymentMethod::Invoice };
     let chosen = items.iter().map(|item| HoldItem {

@@ -4,14 +4,17 @@
 
 mod cancel;
 mod hold;
+mod limits;
 mod order;
 mod price;
+mod promo;
 mod stock;
 
 pub(super) use cancel::{cancel_by_buyer, cancelable};
-pub(super) use hold::{hold, release, renew};
+pub(super) use hold::{hold, quote, release, renew};
 pub(super) use order::{draft, order};
 pub(super) use price::{Charge, price};
+pub(super) use promo::list_promos;
 pub(super) use stock::{basket, check_stock};
 
 /// Tickets of one hold or order, so that an entry stays small and no sum overflows.

@@ -13,6 +13,7 @@ use crate::fact::Fact;
 use crate::time::Millis;
 
 mod doors;
+mod promos;
 mod sale;
 mod seats;
 
@@ -61,12 +62,30 @@ impl State {
                 self.configure(*cursor, config)?;
                 self.schedule_exits(exit_alls)?;
             }
-            Fact::HoldCreated { hold, lines, expires_at, renew_until, buyer: _, seats, key } => {
-                self.create_hold(*hold, lines, *expires_at, *renew_until)?;
+            Fact::PromosListed { chunk, cursor, promos } => {
+                self.list_promos(*chunk, *cursor, promos)?;
+            }
+            Fact::PromosEnded { promos } => self.end_promos(promos)?,
+            Fact::HoldCreated {
+                hold,
+                lines,
+                expires_at,
+                renew_until,
+                buyer,
+                promo,
+                seats,
+                key,
+            } => {
+                let (expires_at, renew_until) = (*expires_at, *renew_until);
+                let party = self.party(*buyer, *promo)?;
+                self.create_hold(*hold, lines, expires_at, renew_until, party)?;
                 self.hold_seats(*hold, seats)?;
                 self.remember(key.as_ref(), KeyOutcome::Hold(*hold));
             }
-            Fact::HoldRenewed { hold, expires_at } => self.renew_hold(*hold, *expires_at)?,
+            Fact::HoldRenewed { hold, expires_at, key } => {
+                self.renew_hold(*hold, *expires_at)?;
+                self.remember(key.as_ref(), KeyOutcome::Renewed(*hold, *expires_at));
+            }
             Fact::HoldReleased { hold } => self.give_back(*hold, HoldStatus::Released)?,
             Fact::HoldsExpired { holds } => {
                 for hold in holds {
@@ -146,6 +165,7 @@ impl State {
                 }
             }
         }
+        self.count_kept(&tables, &mut quotas);
         let (config, tables) = (Arc::new(config.clone()), Arc::new(tables));
         Ok(Catalogue { config, tables, quotas, types, zones })
     }

@@ -17,6 +17,7 @@ impl State {
         self.check_tickets()?;
         self.check_zones()?;
         self.check_holds()?;
+        self.check_promos_and_buyers()?;
         self.check_memory()?;
         let live = |hold| self.holds.get(&hold).is_some_and(|h| h.status == HoldStatus::Live);
         self.seats.check(&live)?;
@@ -34,6 +35,7 @@ impl State {
                 }
             }
         }
+        self.count_kept(&self.tables, &mut sums);
         same("quotas", &sums, &self.quotas)
     }
 
@@ -160,6 +162,15 @@ impl State {
         let listed: HashSet<Uuid> = self.ended.iter().map(|(_, id)| *id).collect();
         same("holds ended", &ended, &listed)?;
         ordered("holds ended", self.ended.iter().map(|(at, _)| *at))
+    }
+
+    fn check_promos_and_buyers(&self) -> Checked {
+        let counted = self.recount();
+        same("codes", &counted.promos, &self.promo_counts)?;
+        same("buyers of codes", &counted.promo_buyers, &self.promo_buyers)?;
+        same("buyers", &counted.buyers, &self.buyers)?;
+        let listed = self.promos.iter().filter(|promo| promo.listed).count();
+        same("codes listed", &listed, &self.promo_codes.len())
     }
 
     fn check_memory(&self) -> Checked {

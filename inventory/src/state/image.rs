@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::seats::{Cell, HeldSeat, Plan, Section};
 use super::tables::Tables;
 use super::{
-    Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, QuotaCount, Scan,
-    State, Ticket, Totals, TypeCount, ZoneCount,
+    Admission, Due, Flags, Hold, HoldStatus, KeyRecord, Lease, Line, Order, PromoCount, QuotaCount,
+    Scan, State, Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::entry::Hash;
@@ -56,6 +56,10 @@ struct Image<'a> {
     recorded: Cow<'a, BTreeSet<u32>>,
     leases: Cow<'a, BTreeMap<u32, Lease>>,
     holds: Vec<(Uuid, Hold)>,
+    /// As JSON text, like all that the catalogue said.
+    promos: Cow<'a, str>,
+    promo_counts: Cow<'a, [PromoCount]>,
+    promo_chunks: Cow<'a, BTreeMap<Uuid, u64>>,
     ended: Cow<'a, VecDeque<(Millis, Uuid)>>,
     keys: Vec<(Digest16, KeyRecord)>,
     key_order: Cow<'a, VecDeque<(Millis, Digest16)>>,
@@ -94,6 +98,9 @@ impl State {
             recorded: Cow::Borrowed(&self.recorded),
             leases: Cow::Borrowed(&self.leases),
             holds: sorted(self.holds.iter().map(|(id, hold)| (*id, *hold))),
+            promos: serde_json::to_string(&self.promos).map_err(json)?.into(),
+            promo_counts: (&self.promo_counts).into(),
+            promo_chunks: Cow::Borrowed(&self.promo_chunks),
             ended: Cow::Borrowed(&self.ended),
             keys: sorted(self.keys.iter().map(|(scope, record)| (*scope, *record))),
             key_order: Cow::Borrowed(&self.key_order),
@@ -126,7 +133,9 @@ impl State {
         let leases = self.leases.iter().map(|(scan, l)| (l.until, Due::LeaseEnds(*scan)));
         let zones = (0..).zip(&self.zones);
         let zones = zones.filter_map(|(row, zone)| Some((zone.empties_at?, Due::ZoneEmpties(row))));
-        holds.chain(leases).chain(zones)
+        let promos = (0..).zip(&self.promos);
+        let promos = promos.filter_map(|(row, p)| Some((p.keeps_until()?, Due::PromoEnds(row))));
+        holds.chain(leases).chain(zones).chain(promos)
     }
 
     /// Reads what `to_bytes` wrote for this event.
@@ -164,6 +173,14 @@ impl State {
         state.recorded = image.recorded.into_owned();
         state.leases = image.leases.into_owned();
         state.holds = image.holds.into_iter().collect();
+        state.promos = serde_json::from_str(&image.promos).map_err(json)?;
+        state.promo_counts = image.promo_counts.into_owned();
+        state.promo_chunks = image.promo_chunks.into_owned();
+        state.promo_ids = numbered(state.promos.iter().map(|promo| promo.config.id));
+        let listed = (0..).zip(&state.promos).filter(|(_, promo)| promo.listed);
+        state.promo_codes = listed.map(|(row, promo)| (promo.config.code, row)).collect();
+        let counted = state.recount();
+        (state.buyers, state.promo_buyers) = (counted.buyers, counted.promo_buyers);
         state.due = state.all_due().collect();
         state.ended = image.ended.into_owned();
         state.keys = image.keys.into_iter().collect();

@@ -9,6 +9,7 @@ use crate::command::{
     FirstScan, HeldSeatView, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict,
     TicketStatus, TicketView,
 };
+use crate::money::share;
 use crate::view::{EventView, QuotaFigures, TypeFigures, ZoneFigures};
 
 impl State {
@@ -25,8 +26,9 @@ impl State {
         let hold = self.holds.get(&id)?;
         let lines = self.line_views(self.basket(hold.basket));
         let total = total(&lines);
+        let (expires_at, promo) = (hold.expires_at, self.promo_id(hold.promo));
         let seats = self.held_seat_views(id);
-        Some(HoldView { id, expires_at: hold.expires_at, lines, total, seats, replayed: false })
+        Some(HoldView { id, expires_at, lines, total, promo, seats, replayed: false })
     }
 
     /// The same, while it still holds anything.
@@ -118,6 +120,21 @@ impl State {
         self.seats.held_by(hold).iter().filter_map(view).collect()
     }
 
+    /// What one ticket has of its order's amounts.
+    pub(crate) fn share(&self, basket: u32, position: u32) -> Option<Line> {
+        let mut before = position;
+        for line in self.basket(basket) {
+            let Some(rest) = before.checked_sub(line.quantity) else {
+                let of = |amount| share(amount, line.quantity, before);
+                let [price, discount, fee, tax] =
+                    [line.price, line.discount, line.fee, line.tax].map(of);
+                return Some(Line { price, discount, fee, tax, quantity: 1, ..*line });
+            };
+            before = rest;
+        }
+        None
+    }
+
     fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
         let view = |line: &Line| {
             Some(LineView {
@@ -127,6 +144,7 @@ impl State {
                 discount: line.discount,
                 fee: line.fee,
                 tax: line.tax,
+                tax_added: line.tax_added,
             })
         };
         lines.iter().filter_map(view).collect()
@@ -155,7 +173,7 @@ impl State {
                     size: quota.config.size,
                     sold: count.sold,
                     held: count.held,
-                    blocked: 0,
+                    blocked: count.kept.saturating_add(quota.config.blocked),
                     free: self.free(u16::try_from(row).unwrap_or(u16::MAX)),
                 })
                 .collect(),
@@ -201,11 +219,7 @@ impl TicketStatus {
     }
 }
 
-/// What a basket costs: tax is contained in it.
+/// What a basket costs, tax included.
 pub(crate) fn total(lines: &[LineView]) -> i64 {
-    lines.iter().fold(0, |sum, line| sum.saturating_add(gross(line)))
-}
-
-pub(crate) fn gross(line: &LineView) -> i64 {
-    line.price.saturating_sub(line.discount).saturating_add(line.fee)
+    lines.iter().fold(0, |sum, line| sum.saturating_add(line.total()))
 }

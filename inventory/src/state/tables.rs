@@ -14,7 +14,7 @@ use crate::config::{
     DAY_MINUTES, EventConfig, LANES_MAX, LEASE_S_MAX, LaneConfig, QUESTIONS_MAX, QuestionConfig,
     QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
 };
-use crate::money::{PRICE_MAX, TAX_RATE_BP_MAX};
+use crate::money::{FEE_BP_MAX, PRICE_MAX, TAX_RATE_BP_MAX};
 
 /// Most types, and most quotas, that an event may ever have had.
 pub const ROWS_MAX: usize = 4_096;
@@ -47,6 +47,9 @@ struct Derived {
     /// Listed zones by the key that lanes use.
     zone_rows: HashMap<String, u8>,
     lane_rows: HashMap<String, usize>,
+    /// By number.
+    quota_rows: HashMap<u16, u16>,
+    type_numbers: HashSet<u16>,
     /// By row of the type: rows of its quotas, bits of its zones.
     quotas_of: Vec<Vec<u16>>,
     zones_of: Vec<u32>,
@@ -79,15 +82,15 @@ impl Tables {
         }
         let lanes = self.lanes.iter().enumerate();
         derived.lane_rows = lanes.map(|(row, lane)| (lane.key.clone(), row)).collect();
-        let quota_rows: HashMap<u16, usize> =
-            self.quotas.iter().enumerate().map(|(row, q)| (q.config.number, row)).collect();
+        let quota_rows = (0_u16..).zip(&self.quotas).map(|(row, q)| (q.config.number, row));
+        derived.quota_rows = quota_rows.collect();
+        derived.type_numbers = self.types.iter().map(|row| row.config.number).collect();
         for (row, kind) in self.types.iter().enumerate() {
             let refusal = || conflict("ticket_type", kind.config.id);
             derived.type_rows.insert(kind.config.id, u16::try_from(row).map_err(|_| refusal())?);
             let mut quotas = Vec::with_capacity(kind.config.quotas.len());
             for number in &kind.config.quotas {
-                let row = quota_rows.get(number).ok_or_else(refusal)?;
-                let row = u16::try_from(*row).map_err(|_| refusal())?;
+                let row = *derived.quota_rows.get(number).ok_or_else(refusal)?;
                 // A quota named twice still takes one place.
                 if !quotas.contains(&row) {
                     quotas.push(row);
@@ -127,6 +130,16 @@ impl Tables {
     pub(crate) fn zone(&self, key: &str) -> Option<(u8, &ZoneConfig)> {
         let row = *self.derived.zone_rows.get(key)?;
         Some((row, &self.zones.get(usize::from(row))?.config))
+    }
+
+    /// Row of a quota by its number, listed or not.
+    pub(crate) fn quota_row(&self, number: u16) -> Option<u16> {
+        self.derived.quota_rows.get(&number).copied()
+    }
+
+    /// Whether an event ever had a type of this number.
+    pub(crate) fn type_number_known(&self, number: u16) -> bool {
+        self.derived.type_numbers.contains(&number)
     }
 
     /// Row of a zone by its number, listed or not.
@@ -215,10 +228,15 @@ fn merge_rows<T: Numbered>(
 fn check_types(config: &EventConfig) -> Result<(), Refusal> {
     let quotas: HashSet<u16> = config.quotas.iter().map(|quota| quota.number).collect();
     let zones: HashSet<u8> = config.zones.iter().map(|zone| zone.number).collect();
+    let sale = &config.sale;
+    if !(0..=PRICE_MAX).contains(&sale.order_fee) || FEE_BP_MAX < sale.order_fee_bp {
+        return Err(conflict("event", config.event));
+    }
     for kind in &config.ticket_types {
         let amounts = [kind.price, kind.fee];
         let priced = amounts.iter().all(|amount| (0..=PRICE_MAX).contains(amount))
-            && kind.tax_rate_bp <= TAX_RATE_BP_MAX;
+            && kind.tax_rate_bp <= TAX_RATE_BP_MAX
+            && kind.fee_bp <= FEE_BP_MAX;
         let linked = kind.quotas.iter().all(|number| quotas.contains(number))
             && kind.zones.iter().all(|number| zones.contains(number));
         let windows = kind.windows.iter().all(|window| zones.contains(&window.zone));

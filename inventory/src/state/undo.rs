@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::seats::{Cell, HeldSeat, Plan};
 use super::tables::Tables;
 use super::{
-    Admission, Due, Hold, KeyRecord, Lease, Line, Order, QuotaCount, Scan, State, Ticket, Totals,
-    TypeCount, ZoneCount,
+    Admission, Due, Hold, KeyRecord, Lease, Line, Order, Promo, PromoCount, QuotaCount, Scan,
+    State, Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::config::EventConfig;
@@ -34,6 +34,13 @@ pub(super) enum Undo {
     LaneAdded,
     BasketAdded,
     Hold(Uuid, Option<Hold>),
+    PromoAdded,
+    Promo(usize, Box<Promo>),
+    PromoCount(usize, Box<PromoCount>),
+    PromoCode(Digest16, Option<u32>),
+    PromoChunk(Uuid, Option<u64>),
+    PromoBuyer((u32, Digest16), Option<u32>),
+    Buyer((Digest16, u16), Option<u32>),
     DueAdded(Millis, Due),
     DueRemoved(Millis, Due),
     EndedPushed,
@@ -171,6 +178,47 @@ impl State {
             None => self.holds.remove(&id),
         };
         self.undo.push(Undo::Hold(id, before));
+    }
+
+    pub(super) fn add_promo(&mut self, row: u32, promo: Promo) {
+        self.promo_ids.insert(promo.config.id, row);
+        self.promos.push(promo);
+        self.promo_counts.push(PromoCount::default());
+        self.undo.push(Undo::PromoAdded);
+    }
+
+    pub(super) fn set_promo(&mut self, row: usize, promo: Promo) {
+        if let Some(slot) = self.promos.get_mut(row) {
+            self.undo.push(Undo::Promo(row, Box::new(std::mem::replace(slot, promo))));
+        }
+    }
+
+    pub(super) fn set_promo_count(&mut self, row: usize, count: PromoCount) {
+        if let Some(slot) = self.promo_counts.get_mut(row) {
+            self.undo.push(Undo::PromoCount(row, Box::new(std::mem::replace(slot, count))));
+        }
+    }
+
+    pub(super) fn put_promo_code(&mut self, code: Digest16, row: Option<u32>) {
+        let before = put(&mut self.promo_codes, code, row);
+        self.undo.push(Undo::PromoCode(code, before));
+    }
+
+    pub(super) fn put_promo_chunk(&mut self, chunk: Uuid, cursor: u64) {
+        let before = self.promo_chunks.insert(chunk, cursor);
+        self.undo.push(Undo::PromoChunk(chunk, before));
+    }
+
+    /// None = no longer any.
+    pub(super) fn put_promo_buyer(&mut self, key: (u32, Digest16), uses: Option<u32>) {
+        let before = put(&mut self.promo_buyers, key, uses);
+        self.undo.push(Undo::PromoBuyer(key, before));
+    }
+
+    /// None = no longer any.
+    pub(super) fn put_buyer(&mut self, key: (Digest16, u16), tickets: Option<u32>) {
+        let before = put(&mut self.buyers, key, tickets);
+        self.undo.push(Undo::Buyer(key, before));
     }
 
     pub(super) fn add_due(&mut self, at: Millis, what: Due) {
@@ -319,6 +367,20 @@ impl State {
                 }
             }
             Undo::Hold(id, before) => restore_in(&mut self.holds, id, before),
+            Undo::PromoAdded => {
+                self.promo_counts.pop();
+                if let Some(promo) = self.promos.pop() {
+                    self.promo_ids.remove(&promo.config.id);
+                }
+            }
+            Undo::Promo(row, promo) => restore(&mut self.promos, row, *promo),
+            Undo::PromoCount(row, count) => restore(&mut self.promo_counts, row, *count),
+            Undo::PromoCode(code, before) => restore_in(&mut self.promo_codes, code, before),
+            Undo::PromoChunk(chunk, before) => {
+                restore_sorted(&mut self.promo_chunks, chunk, before);
+            }
+            Undo::PromoBuyer(key, before) => restore_in(&mut self.promo_buyers, key, before),
+            Undo::Buyer(key, before) => restore_in(&mut self.buyers, key, before),
             Undo::DueAdded(at, what) => drop(self.due.remove(&(at, what))),
             Undo::DueRemoved(at, what) => drop(self.due.insert((at, what))),
             Undo::EndedPushed => drop(self.ended.pop_back()),
@@ -346,6 +408,16 @@ impl State {
             }
             Undo::HeldSeats(hold, before) => restore_in(&mut self.seats.held, hold, before),
         }
+    }
+}
+
+fn put<K, V>(map: &mut std::collections::HashMap<K, V>, key: K, value: Option<V>) -> Option<V>
+where
+    K: std::hash::Hash + Eq,
+{
+    match value {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
     }
 }
 

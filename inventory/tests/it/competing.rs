@@ -234,9 +234,9 @@ fn a_lost_tail_comes_back() {
         cluster.carry(0, START, &commands, proposal).unwrap().remove(0)
     };
     ask(&mut cluster, Command::Configure { cursor: 1, config: Box::new(config()) });
-    let hold = Step::Hold { items: vec![(0, 2)], key: None, id: None };
+    let hold = Step::Hold { items: vec![(0, 2)], key: None, id: None, promo: None, buyer: None };
     ask(&mut cluster, names.command(&hold, START, 0));
-    let order = Step::Order { hold: 0, payment: PaymentMethod::Invoice, key: None };
+    let order = Step::Order { hold: 0, payment: PaymentMethod::Invoice, key: None, buyer: None };
     ask(&mut cluster, names.command(&order, START, 0));
     let before = cluster.log.read_now(EVENT, 0, 10).unwrap();
     cluster.log.lose_tail(EVENT, 2);

@@ -6,7 +6,8 @@ use inventory::command::{
     SeatWish, Subject,
 };
 use inventory::config::{
-    EventConfig, EventStatus, Passback, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
+    Discount, EventConfig, EventStatus, Passback, PromoConfig, QuotaConfig, TicketTypeConfig,
+    ZoneConfig, ZonePolicy,
 };
 use inventory::entry::Entry;
 use inventory::fact::Fact;
@@ -56,7 +57,7 @@ pub(crate) fn config() -> EventConfig {
 }
 
 pub(crate) fn quota(id: Uuid, number: u16, size: Option<u64>) -> QuotaConfig {
-    QuotaConfig { id, number, name: format!("Quota {number}"), size }
+    QuotaConfig { id, number, name: format!("Quota {number}"), size, blocked: 0 }
 }
 
 pub(crate) fn kind(id: Uuid, number: u16, quotas: &[u16], zones: &[u8]) -> TicketTypeConfig {
@@ -64,20 +65,11 @@ pub(crate) fn kind(id: Uuid, number: u16, quotas: &[u16], zones: &[u8]) -> Ticke
         id,
         number,
         name: format!("Type {number}"),
-        price: 0,
-        fee: 0,
         tax_rate_bp: 1_900,
         quotas: quotas.to_vec(),
         zones: zones.to_vec(),
-        valid_from: None,
-        valid_until: None,
-        sale_from: None,
-        sale_until: None,
-        max_per_order: None,
-        windows: Vec::new(),
-        rotating: false,
-        attention: false,
         active: true,
+        ..TicketTypeConfig::default()
     }
 }
 
@@ -96,6 +88,32 @@ pub(crate) fn zone(number: u8, key: &str, capacity: Option<u64>) -> ZoneConfig {
         closes_at: None,
         exit_all_at_min: None,
     }
+}
+
+/// The code `CODE-<n>`: 10 % off everything.
+pub(crate) fn promo(n: u8) -> PromoConfig {
+    PromoConfig {
+        id: promo_id(n),
+        code: code(n),
+        discount: Some(Discount::Percent { bp: 1_000 }),
+        types: Vec::new(),
+        from: None,
+        until: None,
+        max_uses: None,
+        max_per_customer: None,
+        min_quantity: 0,
+        budget: None,
+        reserves: Vec::new(),
+        active: true,
+    }
+}
+
+pub(crate) fn promo_id(n: u8) -> Uuid {
+    Uuid::from_u128(0x400 + u128::from(n))
+}
+
+pub(crate) fn code(n: u8) -> Digest16 {
+    inventory::promo::digest(EVENT, &format!("code-{n}"))
 }
 
 pub(crate) fn digest(n: u8) -> Digest16 {
@@ -188,6 +206,42 @@ impl House {
         assert_eq!(self.ask(command), Reply::Configured { cursor: self.cursor });
     }
 
+    /// Takes one chunk of codes over.
+    #[track_caller]
+    pub(crate) fn list(&mut self, promos: Vec<PromoConfig>) {
+        self.cursor += 1;
+        let (chunk, cursor) = (Uuid::from_u128(0xC), self.cursor);
+        let reply = self.ask(Command::ListPromos { chunk, cursor, promos });
+        assert_eq!(reply, Reply::Listed { cursor });
+    }
+
+    /// A hold with a code and a buyer.
+    pub(crate) fn coded(
+        &mut self,
+        items: &[(Uuid, u32)],
+        promo: Option<u8>,
+        buyer: Option<u8>,
+    ) -> Result<HoldView, (RefusalCode, Option<String>)> {
+        let request = HoldRequest {
+            promo: promo.map(code),
+            buyer: buyer.map(digest),
+            ..self.hold_request(items)
+        };
+        match self.ask(Command::Hold(request)) {
+            Reply::Held(view) => Ok(view),
+            Reply::Refused(r) => {
+                Err((r.code, r.constraint.map(|c| format!("{} {}", c.kind, c.id))))
+            }
+            other => panic!("not held: {other:?}"),
+        }
+    }
+
+    /// Places of a quota that are kept back.
+    pub(crate) fn blocked(&self, id: Uuid) -> u64 {
+        let view = self.node.state().view();
+        view.quotas.iter().find(|quota| quota.id == id).unwrap().blocked
+    }
+
     pub(crate) fn hold_request(&mut self, items: &[(Uuid, u32)]) -> HoldRequest {
         let item = |(ticket_type, quantity): &(Uuid, u32)| HoldItem {
             ticket_type: *ticket_type,
@@ -195,7 +249,7 @@ impl House {
             seats: SeatWish::default(),
         };
         let items = items.iter().map(item).collect();
-        HoldRequest { id: self.fresh_id(), items, buyer: None, key: None }
+        HoldRequest { id: self.fresh_id(), items, buyer: None, promo: None, key: None }
     }
 
     #[track_caller]

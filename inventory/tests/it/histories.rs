@@ -50,16 +50,17 @@ impl Auditor {
                 assert_eq!(*times, 1, "an instruction twice at {}", entry.seq);
             }
             // Only these take stock; a quota that staff made smaller must not be among theirs.
-            Fact::HoldCreated { lines, .. } => no_oversale(&lines, after),
+            Fact::HoldCreated { lines, promo, .. } => no_oversale(&lines, promo.is_some(), after),
             Fact::OrderConfirmed(order) if order.hold.is_none() => {
-                no_oversale(&order.lines, after);
+                no_oversale(&order.lines, false, after);
             }
             _ => {}
         }
     }
 }
 
-fn no_oversale(lines: &[LineView], after: &State) {
+/// Who has a code may also take what is kept back for it.
+fn no_oversale(lines: &[LineView], coded: bool, after: &State) {
     let view = after.view();
     for line in lines {
         let quotas: &[Uuid] = match line.ticket_type {
@@ -69,7 +70,8 @@ fn no_oversale(lines: &[LineView], after: &State) {
         };
         for id in quotas {
             let quota = view.quotas.iter().find(|quota| quota.id == *id).unwrap();
-            assert!(0 <= quota.free.unwrap(), "sold more than there is: {quota:?}");
+            let kept = if coded { i64::try_from(quota.blocked).unwrap() } else { 0 };
+            assert!(0 <= quota.free.unwrap() + kept, "sold more than there is: {quota:?}");
         }
     }
 }

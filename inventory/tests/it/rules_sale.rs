@@ -108,7 +108,10 @@ fn holds_end_by_an_entry_before_whatever_notices() {
 
     let request = house.order_request(hold.id);
     assert_eq!(house.refused(Command::Order(request)).0, RefusalCode::HoldExpired);
-    assert_eq!(house.refused(Command::Renew { hold: hold.id }).0, RefusalCode::HoldExpired);
+    assert_eq!(
+        house.refused(Command::Renew { hold: hold.id, key: None }).0,
+        RefusalCode::HoldExpired
+    );
     assert_eq!(house.ask(Command::Release { hold: hold.id }), Reply::Released);
 
     // A tick alone returns it too, once.
@@ -126,7 +129,7 @@ fn a_hold_past_its_end_is_no_use_before_it_is_returned() {
     let hold = house.hold(&[(STANDARD, 1)]);
     let order = Command::Order(house.order_request(hold.id));
     for (at, over) in [(hold.expires_at.plus_ms(-1), false), (hold.expires_at, true)] {
-        for command in [&order, &Command::Renew { hold: hold.id }] {
+        for command in [&order, &Command::Renew { hold: hold.id, key: None }] {
             let decision = decide(house.node.state(), at, command);
             let code = match decision.outcome {
                 Outcome::Reply(Reply::Refused(refusal)) => Some(refusal.code),
@@ -153,7 +156,8 @@ fn renewals_end_at_the_cap() {
         house.now = START.plus_ms(minute * MINUTE);
         let before = house.journal.len();
         let expires_at = START.plus_ms(ends * MINUTE);
-        assert_eq!(house.ask(Command::Renew { hold }), Reply::Renewed { hold, expires_at });
+        let renewed = Reply::Renewed { hold, expires_at, replayed: false };
+        assert_eq!(house.ask(Command::Renew { hold, key: None }), renewed);
         assert_eq!(house.journal.len() - before, entries);
     }
     check(&mut house, hold, 0, 10, 0);
@@ -162,8 +166,8 @@ fn renewals_end_at_the_cap() {
     check(&mut house, hold, 22, 30, 1);
     check(&mut house, hold, 29, 30, 0);
     house.now = START.plus_ms(30 * MINUTE);
-    assert_eq!(house.refused(Command::Renew { hold }).0, RefusalCode::HoldExpired);
-    let unknown = Command::Renew { hold: Uuid::from_u128(1) };
+    assert_eq!(house.refused(Command::Renew { hold, key: None }).0, RefusalCode::HoldExpired);
+    let unknown = Command::Renew { hold: Uuid::from_u128(1), key: None };
     assert_eq!(house.refused(unknown).0, RefusalCode::UnknownHold);
 }
 

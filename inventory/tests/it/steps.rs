@@ -6,14 +6,16 @@ use inventory::command::{
     OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, SeatWish, Subject,
 };
 use inventory::config::{
-    EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, RotatingOffline, RowConfig,
-    SeatConfig, SectionConfig, ZonePolicy,
+    Discount, EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, PromoConfig, Reserve,
+    RotatingOffline, RowConfig, SeatConfig, SectionConfig, ZonePolicy,
 };
 use inventory::time::Millis;
 use proptest::prelude::*;
 use uuid::Uuid;
 
-use crate::harness::{DAY, FREE, HOUR, MINUTE, STANDARD, START, VIP, config, digest, sealed};
+use crate::harness::{
+    DAY, FREE, HOUR, MINUTE, STANDARD, START, VIP, code, config, digest, promo, sealed,
+};
 
 /// A command with small numbers in place of ids, so that they meet again and again.
 #[derive(Clone, Debug)]
@@ -22,13 +24,25 @@ pub(crate) enum Step {
         items: Vec<(u8, u32)>,
         key: Option<(u8, u8)>,
         id: Option<u8>,
+        promo: Option<u8>,
+        buyer: Option<u8>,
     },
-    Renew(u8),
+    /// Like a hold, but nothing is taken.
+    Quote(Vec<(u8, u32)>, u8),
+    /// A chunk of codes, the first ones with a limit, a budget, something kept back.
+    List {
+        ahead: u8,
+        codes: Vec<u8>,
+        places: u32,
+        ends: bool,
+    },
+    Renew(u8, Option<(u8, u8)>),
     Release(u8),
     Order {
         hold: u8,
         payment: PaymentMethod,
         key: Option<(u8, u8)>,
+        buyer: Option<u8>,
     },
     Cancel {
         order: u8,
@@ -143,7 +157,8 @@ pub(crate) fn what() -> impl Strategy<Value = What> {
 }
 
 pub(crate) fn step() -> impl Strategy<Value = Step> {
-    let items = proptest::collection::vec(item(), 1..3);
+    let items = || proptest::collection::vec(item(), 1..3);
+    let maybe = || proptest::option::of(0..4_u8);
     let payment = prop_oneof![8 => Just(PaymentMethod::Invoice), 2 => Just(PaymentMethod::Free), 1 => Just(PaymentMethod::Card)];
     let tickets = proptest::collection::vec(1..12_u64, 0..3);
     let flag = proptest::bool::weighted;
@@ -156,12 +171,17 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             };
             Step::HoldSeats { vip, wish, quantity }
         }),
-        8 => (items, idempotency(), proptest::option::weighted(0.05, 0..8_u8))
-            .prop_map(|(items, key, id)| Step::Hold { items, key, id }),
-        3 => (0..8_u8).prop_map(Step::Renew),
+        8 => (items(), idempotency(), proptest::option::weighted(0.05, 0..8_u8), maybe(), maybe())
+            .prop_map(|(items, key, id, promo, buyer)| {
+                Step::Hold { items, key, id, promo, buyer }
+            }),
+        1 => (items(), 0..4_u8).prop_map(|(items, promo)| Step::Quote(items, promo)),
+        2 => (0..3_u8, proptest::collection::vec(0..4_u8, 0..4), 0..4_u32, flag(0.3))
+            .prop_map(|(ahead, codes, places, ends)| Step::List { ahead, codes, places, ends }),
+        3 => (0..8_u8, idempotency()).prop_map(|(hold, key)| Step::Renew(hold, key)),
         2 => (0..8_u8).prop_map(Step::Release),
-        8 => (0..8_u8, payment, idempotency())
-            .prop_map(|(hold, payment, key)| Step::Order { hold, payment, key }),
+        8 => (0..8_u8, payment, idempotency(), maybe())
+            .prop_map(|(hold, payment, key, buyer)| Step::Order { hold, payment, key, buyer }),
         3 => (0..8_u8, tickets, idempotency())
             .prop_map(|(order, positions, key)| Step::Cancel { order, positions, key }),
         16 => scan().prop_map(Step::Scan),
@@ -198,6 +218,7 @@ pub(crate) struct Names {
     holds: Vec<Uuid>,
     orders: Vec<Uuid>,
     cursor: u64,
+    chunk_cursor: u64,
 }
 
 impl Names {
@@ -222,30 +243,41 @@ impl Names {
             key.map(|(scope, body)| crate::harness::key(route * 16 + scope, body))
         };
         match step {
-            Step::Hold { items, key, id } => {
+            Step::Hold { items, key, id, promo, buyer } => {
                 let id = match id {
                     Some(n) => Self::recent(&self.holds, *n),
                     None => self.fresh(),
                 };
                 self.holds.push(id);
-                let item = |(kind, quantity): &(u8, u32)| HoldItem {
-                    ticket_type: kind_of(*kind),
-                    quantity: *quantity,
-                    seats: SeatWish::default(),
-                };
-                let items = items.iter().map(item).collect();
-                Command::Hold(HoldRequest { id, items, buyer: None, key: key_of(0, key) })
+                let (buyer, promo) = (buyer.map(digest), promo.map(code));
+                let (items, key) = (items_of(items), key_of(0, key));
+                Command::Hold(HoldRequest { id, items, buyer, promo, key })
             }
-            Step::Renew(n) => Command::Renew { hold: Self::recent(&self.holds, *n) },
+            Step::Quote(items, promo) => Command::Quote(HoldRequest {
+                id: self.fresh(),
+                items: items_of(items),
+                buyer: Some(digest(1)),
+                promo: Some(code(*promo)),
+                key: None,
+            }),
+            Step::List { ahead, codes, places, ends } => {
+                self.chunk_cursor += u64::from(*ahead);
+                let promos = codes.iter().map(|n| listed(*n, *places, *ends)).collect();
+                let (chunk, cursor) = (Uuid::from_u128(0xC), self.chunk_cursor);
+                Command::ListPromos { chunk, cursor, promos }
+            }
+            Step::Renew(n, key) => {
+                Command::Renew { hold: Self::recent(&self.holds, *n), key: key_of(3, key) }
+            }
             Step::Release(n) => Command::Release { hold: Self::recent(&self.holds, *n) },
-            Step::Order { hold, payment, key } => {
+            Step::Order { hold, payment, key, buyer } => {
                 let id = self.fresh();
                 self.orders.push(id);
                 Command::Order(OrderRequest {
                     id,
                     hold: Self::recent(&self.holds, *hold),
                     payment: *payment,
-                    buyer: Some(digest(1)),
+                    buyer: buyer.map(digest),
                     secret_hash: [5; 32],
                     personal: sealed(),
                     attendees: 0,
@@ -290,7 +322,7 @@ impl Names {
                 let ticket_type = if *vip { VIP } else { STANDARD };
                 let seats = wish.clone();
                 let items = vec![HoldItem { ticket_type, quantity: *quantity, seats }];
-                Command::Hold(HoldRequest { id, items, buyer: None, key: None })
+                Command::Hold(HoldRequest { id, items, buyer: None, promo: None, key: None })
             }
         }
     }
@@ -386,6 +418,31 @@ pub(crate) fn wish() -> impl Strategy<Value = SeatWish> {
     ]
 }
 
+fn items_of(items: &[(u8, u32)]) -> Vec<HoldItem> {
+    let item = |(kind, quantity): &(u8, u32)| HoldItem {
+        ticket_type: kind_of(*kind),
+        quantity: *quantity,
+        seats: SeatWish::default(),
+    };
+    items.iter().map(item).collect()
+}
+
+fn listed(n: u8, places: u32, ends: bool) -> PromoConfig {
+    let reserves = vec![Reserve { quota: 1 + u16::from(n % 2), places }];
+    let until = ends.then_some(START.plus_ms(2 * HOUR));
+    match n {
+        0 => PromoConfig { max_uses: Some(2), budget: Some(2_000), ..promo(0) },
+        1 => PromoConfig { reserves, until, ..promo(1) },
+        2 => PromoConfig { discount: None, types: vec![2], reserves, until, ..promo(2) },
+        _ => PromoConfig {
+            discount: Some(Discount::AmountPerOrder { amount: 1_001 }),
+            max_per_customer: Some(1),
+            until,
+            ..promo(3)
+        },
+    }
+}
+
 pub(crate) fn kind_of(n: u8) -> Uuid {
     [STANDARD, VIP, FREE, Uuid::from_u128(0xBAD)][usize::from(n)]
 }
@@ -455,6 +512,12 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
         mode: LaneMode::Local,
         rotating_offline: RotatingOffline::Refuse,
     }];
+    // Sometimes some, sometimes none of the rest of the rules.
+    config.quotas[1].blocked = seats % 3;
+    config.ticket_types[1].hidden = seats % 4 == 0;
+    config.ticket_types[0].max_per_customer = (seats % 5 == 0).then_some(3);
+    (config.sale.order_fee, config.sale.order_fee_bp) = (i64::from(closes) * 199, 0);
+    config.ticket_types[1].tax_added = closes;
     if closed {
         config.status = EventStatus::SaleClosed;
     }

@@ -16,12 +16,5 @@ pub(crate) fn to_minor(amount: Decimal, currency: &str) -> Result<i64> {
     i64::try_from(scaled).map_err(|_| Error::internal("an amount is out of range"))
 }
 
-/// `total` in `parts` shares whose sum is `total`; the first ones take the remainder.
-pub(crate) fn allocate(total: i64, parts: u32) -> Vec<i64> {
-    let count = i64::from(parts.max(1));
-    let (share, rest) = (total.div_euclid(count), total.rem_euclid(count));
-    (0..count).map(|index| share + i64::from(index < rest)).collect()
-}
-
 #[cfg(test)]
 mod tests;

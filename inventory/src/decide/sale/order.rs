@@ -3,13 +3,17 @@
 use uuid::Uuid;
 
 use super::hold::live_hold;
+use super::limits;
+use super::promo::{Applied, check_customer};
 use super::stock::Basket;
 use crate::code::order_code;
-use crate::command::{Channel, LineView, OrderRequest, PaymentMethod, Refusal, RefusalCode};
+use crate::command::{
+    Channel, Digest16, LineView, OrderRequest, PaymentMethod, Refusal, RefusalCode,
+};
 use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay, seats};
 use crate::entry::Hash;
 use crate::fact::{Base64, Fact, IssuedTicket, OrderConfirmed};
-use crate::state::{KeyOutcome, State, total};
+use crate::state::{Hold, KeyOutcome, State, total};
 use crate::time::Millis;
 
 /// A live hold is a promise: it becomes an order although the sale has closed meanwhile, but not
@@ -34,11 +38,14 @@ pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderReques
         return Err(refusal(RefusalCode::AttendeesMismatch, None));
     }
     check_payment(request.payment, total(&lines))?;
+    let buyer = request.buyer.or(hold.buyer);
+    check_buyer(state, hold, buyer, &basket)?;
     let key = request.personal.key.clone();
     let mut confirmed = OrderConfirmed {
         hold: Some(request.hold),
         payment: request.payment,
-        buyer: request.buyer,
+        buyer,
+        promo: state.promo_id(hold.promo),
         secret_hash: Hash(request.secret_hash),
         personal: Base64(request.personal.bytes.clone()),
         key: request.key,
@@ -83,10 +90,28 @@ pub(in crate::decide) fn draft(
         lines,
         tickets: tickets.collect(),
         buyer: None,
+        promo: None,
         secret_hash: Hash([0; 32]),
         personal: Base64::default(),
         key: None,
     })
+}
+
+/// What the hold counts for its buyer stays as it was allowed; another one is counted anew.
+fn check_buyer(
+    state: &State,
+    hold: &Hold,
+    buyer: Option<Digest16>,
+    basket: &Basket,
+) -> Result<(), Refusal> {
+    let Some(known) = buyer else { return limits::known(state, basket, hold.promo) };
+    if hold.buyer == buyer {
+        return Ok(());
+    }
+    limits::per_customer(state, known, basket)?;
+    let promo = hold.promo.and_then(|row| Some((row, state.promo_at(row)?)));
+    let Some((row, promo)) = promo else { return Ok(()) };
+    check_customer(state, Applied { row, config: &promo.config }, buyer)
 }
 
 fn replayed_order(state: &State, index: u32) -> Decision {

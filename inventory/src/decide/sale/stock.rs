@@ -39,8 +39,13 @@ pub(in crate::decide) fn basket(
     if basket.is_empty() { Err(limit()) } else { Ok(basket) }
 }
 
-/// Every quota of every type has room for all of the basket.
-pub(in crate::decide) fn check_stock(state: &State, basket: &Basket) -> Result<(), Refusal> {
+/// Every quota of every type has room for all of the basket; a code's holder may also take what the
+/// code keeps back.
+pub(in crate::decide) fn check_stock(
+    state: &State,
+    basket: &Basket,
+    promo: Option<u32>,
+) -> Result<(), Refusal> {
     let mut wanted: Vec<(u16, i64)> = Vec::new();
     for (row, quantity) in basket {
         for quota in state.tables.quotas_of(*row) {
@@ -51,7 +56,9 @@ pub(in crate::decide) fn check_stock(state: &State, basket: &Basket) -> Result<(
         }
     }
     for (row, wanted) in wanted {
-        if state.free(row).is_some_and(|free| free < wanted) {
+        let kept = promo.map_or(0, |promo| state.kept_by(promo, row));
+        let kept = i64::try_from(kept).unwrap_or(i64::MAX);
+        if state.free(row).is_some_and(|free| free.saturating_add(kept) < wanted) {
             let quota = state.tables.quotas.get(usize::from(row));
             let id = quota.map_or_else(Uuid::nil, |quota| quota.config.id);
             return refused_for(RefusalCode::SoldOut, "quota", id);

@@ -56,6 +56,7 @@ fn hold(state: &mut State, id: u128, seats: &[u32]) {
         expires_at: Millis(1_000),
         renew_until: Millis(1_000),
         buyer: None,
+        promo: None,
         seats: seats.collect(),
         key: None,
     };

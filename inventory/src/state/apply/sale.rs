@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::promos::Party;
 use super::{Applied, ApplyError, large, small};
 use crate::command::{LineView, TicketStatus};
 use crate::fact::OrderConfirmed;
@@ -19,16 +20,22 @@ impl State {
         lines: &[LineView],
         expires_at: Millis,
         renew_until: Millis,
+        party: Party,
     ) -> Applied {
         if self.holds.contains_key(&id) {
             return Err(ApplyError::contradiction("hold id is taken"));
         }
         let lines = self.rows_of(lines)?;
+        self.count_use(party, 1)?;
         for line in &lines {
-            self.shift(line.type_row, 0, i64::from(line.quantity))?;
+            let quantity = i64::from(line.quantity);
+            self.shift(line.type_row, 0, quantity)?;
+            self.count_sale(party, line.type_row, quantity, line.discount)?;
         }
         let basket = self.intern_basket(lines)?;
-        let hold = Hold { basket, expires_at, renew_until, status: HoldStatus::Live };
+        let Party { buyer, promo } = party;
+        let status = HoldStatus::Live;
+        let hold = Hold { basket, expires_at, renew_until, status, buyer, promo };
         self.put_hold(id, Some(hold));
         self.add_due(expires_at, Due::HoldEnds(id));
         Ok(())
@@ -45,10 +52,13 @@ impl State {
     /// Ends a live hold and returns what it held.
     pub(super) fn give_back(&mut self, id: Uuid, status: HoldStatus) -> Applied {
         let hold = self.live_hold(id)?;
+        let party = Party { buyer: hold.buyer, promo: hold.promo };
+        self.count_use(party, -1)?;
         for index in 0..self.basket(hold.basket).len() {
             let Some(line) = self.basket(hold.basket).get(index).copied() else { break };
-            let quantity = i64::from(line.quantity);
-            self.shift(line.type_row, 0, quantity.saturating_neg())?;
+            let back = i64::from(line.quantity).saturating_neg();
+            self.shift(line.type_row, 0, back)?;
+            self.count_sale(party, line.type_row, back, line.discount.saturating_neg())?;
         }
         self.return_seats(id)?;
         self.remove_due(hold.expires_at, Due::HoldEnds(id));
@@ -73,6 +83,8 @@ impl State {
         if let Some(hold) = confirmed.hold {
             self.give_back(hold, HoldStatus::Ordered)?;
         }
+        let party = self.party(confirmed.buyer, confirmed.promo)?;
+        self.count_use(party, 1)?;
         let first_ticket = small(self.tickets.len())?;
         let lines = self.rows_of(&confirmed.lines)?;
         let mut issued = confirmed.tickets.iter();
@@ -89,7 +101,9 @@ impl State {
                 self.add_ticket(Ticket::new(index, position, line.type_row));
                 self.seat_ticket(at, next.and_then(|ticket| ticket.seat))?;
             }
-            self.shift(line.type_row, i64::from(line.quantity), 0)?;
+            let quantity = i64::from(line.quantity);
+            self.shift(line.type_row, quantity, 0)?;
+            self.count_sale(party, line.type_row, quantity, line.discount)?;
         }
         if issued.next().is_some() {
             return Err(ApplyError::contradiction("more tickets than lines say"));
@@ -103,6 +117,8 @@ impl State {
             tickets,
             live: tickets,
             basket: self.intern_basket(lines)?,
+            buyer: party.buyer,
+            promo: party.promo.into(),
         };
         self.add_order(index, order);
         self.remember(confirmed.key.as_ref(), KeyOutcome::Order(index));
@@ -112,17 +128,23 @@ impl State {
     pub(super) fn cancel(&mut self, id: Uuid, positions: &[u64]) -> Result<u32, ApplyError> {
         let wrong = || ApplyError::contradiction("no such order, or not its live ticket");
         let (order_index, order) = self.order(id).ok_or_else(wrong)?;
-        let mut live = order.live;
+        let (mut live, basket) = (order.live, order.basket);
+        let party = Party { buyer: order.buyer, promo: order.promo.get() };
         for number in positions {
             let (index, ticket) = self.ticket(*number).ok_or_else(wrong)?;
             if ticket.order != order_index || ticket.status == TicketStatus::Canceled {
                 return Err(wrong());
             }
             let canceled = Ticket { status: TicketStatus::Canceled, ..*ticket };
+            let discount = self.share(basket, canceled.position).map_or(0, |share| share.discount);
             self.shift(canceled.type_row, -1, 0)?;
+            self.count_sale(party, canceled.type_row, -1, discount.saturating_neg())?;
             self.set_ticket(large(index), canceled);
             self.unseat_ticket(index)?;
             live = live.checked_sub(1).ok_or_else(wrong)?;
+        }
+        if live == 0 {
+            self.count_use(party, -1)?;
         }
         self.set_order_live(large(order_index), live);
         Ok(order_index)
@@ -180,6 +202,7 @@ impl State {
                 tax: line.tax,
                 quantity: line.quantity,
                 type_row: self.tables.type_row(line.ticket_type).ok_or_else(unknown)?,
+                tax_added: line.tax_added,
             })
         });
         rows.collect()

@@ -127,9 +127,7 @@ async fn config(cx: &Cx, id: Uuid) -> Result<Option<EventConfig>> {
         zones,
         hold_ttl_s: HOLD_TTL_S,
         hold_cap_s: HOLD_CAP_S,
-        lanes: Vec::new(),
-        questions: Vec::new(),
-        day_starts_min: 0,
+        ..EventConfig::unconfigured(id)
     }))
 }
 
@@ -155,6 +153,7 @@ async fn quotas(cx: &Cx, event: Uuid) -> Result<Vec<QuotaConfig>> {
                 number: narrow(row.try_get(1)?, "number of a quota")?,
                 name: row.try_get(2)?,
                 size: size.map(|size| narrow(size, "size of a quota")).transpose()?,
+                blocked: 0,
             })
         })
         .collect()
@@ -268,12 +267,12 @@ fn ticket_type(
         valid_from: moment(8)?,
         valid_until: moment(9)?,
         max_per_order: max_per_order.map(|count| narrow(count, "limit")).transpose()?,
-        windows: Vec::new(),
         rotating: row.try_get(11)?,
         attention: row.try_get(12)?,
         // Without a quota nothing would bound its sale: between its creation and its link, or after
         // the link went.
         active: row.try_get(13)? && !quotas.is_empty(),
+        ..TicketTypeConfig::default()
     })
 }
 

@@ -119,6 +119,8 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
             Ok(order.map_or(Subject::Nothing, Subject::Order))
         }
         Fact::CatalogueApplied { .. }
+        | Fact::PromosListed { .. }
+        | Fact::PromosEnded { .. }
         | Fact::HoldCreated { .. }
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }

@@ -59,10 +59,11 @@ fn code(refused: RefusalCode) -> Code {
         | RefusalCode::UnknownTicket
         | RefusalCode::UnknownHold
         | RefusalCode::UnknownScan
+        | RefusalCode::UnknownPromo
         | RefusalCode::UnknownZone
         | RefusalCode::UnknownSeat => Code::NotFound,
         RefusalCode::UnknownTicketType => Code::UnknownReference,
-        RefusalCode::AttendeesMismatch => Code::InvalidValue,
+        RefusalCode::AttendeesMismatch | RefusalCode::BuyerRequired => Code::InvalidValue,
         RefusalCode::AlreadyCanceled | RefusalCode::AlreadySettled | RefusalCode::NotAnnullable => {
             Code::InvalidTransition
         }
@@ -76,7 +77,9 @@ fn code(refused: RefusalCode) -> Code {
         | RefusalCode::CatalogueConflict
         | RefusalCode::HoldExpired
         | RefusalCode::KeyReused
-        | RefusalCode::PaymentNotAccepted => Code::Conflict,
+        | RefusalCode::PaymentNotAccepted
+        | RefusalCode::PromoNotApplicable
+        | RefusalCode::PromoExhausted => Code::Conflict,
         RefusalCode::UnknownEvent => Code::NotReady,
     }
 }

@@ -2,6 +2,7 @@
 
 use inventory::command::LineView;
 use inventory::fact::{IssuedTicket, OrderConfirmed};
+use inventory::money::allocate;
 use inventory::personal::{self, Person, Personal};
 use kernel::cx::Cx;
 use kernel::error::{Error, Result};
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::facts::StoredEntry;
 use super::raw::signed;
 use super::scans::word;
-use crate::money::allocate;
+
 use crate::secrets;
 
 /// Column bounds; what the gate accepted is cut, not refused.
@@ -41,6 +42,7 @@ struct Place<'o> {
     discount: i64,
     fee: i64,
     tax: i64,
+    tax_added: bool,
 }
 
 /// Texts of a person as columns; absent when empty.
@@ -54,7 +56,7 @@ pub(super) async fn confirmed(cx: &Cx, entry: &StoredEntry, order: &OrderConfirm
     let personal = open_personal(cx, entry.event, order).await?;
     let buyer = contact(&personal.buyer);
     let sum = |part: fn(&LineView) -> i64| order.lines.iter().map(part).sum::<i64>();
-    let total = sum(|line| line.price - line.discount + line.fee);
+    let total = sum(LineView::total);
     cx.execute(
         "insert into ticket_orders \
            (id, event_id, number, code, status, channel, payment_method, total, total_currency, \
@@ -184,7 +186,8 @@ async fn line_item(
     place: &Place<'_>,
     currency: &str,
 ) -> Result<()> {
-    let total = place.price - place.discount + place.fee;
+    let added = if place.tax_added { place.tax } else { 0 };
+    let total = place.price - place.discount + place.fee + added;
     cx.execute(
         "insert into registration_line_items \
            (registration_id, order_id, ticket_type_id, description, quantity, price, \
@@ -215,7 +218,7 @@ fn places(order: &OrderConfirmed) -> Result<Vec<Place<'_>>> {
     let mut position = 0_u32;
     for line in &order.lines {
         let shares = [line.price, line.discount, line.fee, line.tax]
-            .map(|amount| allocate(amount, line.quantity).into_iter());
+            .map(|amount| allocate(amount, line.quantity));
         let [price, discount, fee, tax] = shares;
         for (((price, discount), fee), tax) in price.zip(discount).zip(fee).zip(tax) {
             let issued = tickets.next().filter(|issued| issued.ticket_type == line.ticket_type);
@@ -223,7 +226,8 @@ fn places(order: &OrderConfirmed) -> Result<Vec<Place<'_>>> {
                 Error::internal(format!("order {}: tickets do not follow the lines", order.order))
             })?;
             position = position.saturating_add(1);
-            places.push(Place { issued, position, price, discount, fee, tax });
+            let tax_added = line.tax_added;
+            places.push(Place { issued, position, price, discount, fee, tax, tax_added });
         }
     }
     if tickets.next().is_some() {

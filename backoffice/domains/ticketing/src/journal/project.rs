@@ -145,6 +145,8 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
             instructions::done(cx, *id, refused.as_ref()).await
         }
         Fact::CatalogueApplied { .. }
+        | Fact::PromosListed { .. }
+        | Fact::PromosEnded { .. }
         | Fact::HoldCreated { .. }
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }

@@ -20,19 +20,3 @@ fn an_amount_finer_than_its_currency_is_refused() {
     assert!(to_minor("12.5".parse().unwrap(), "JPY").is_err());
     assert!(to_minor("0.0050".parse().unwrap(), "EUR").is_err());
 }
-
-#[track_caller]
-fn check_allocate(total: i64, parts: u32, expect: &[i64]) {
-    let shares = allocate(total, parts);
-    assert_eq!(shares, expect);
-    assert_eq!(shares.iter().sum::<i64>(), total);
-}
-
-#[test]
-fn shares_sum_to_the_whole() {
-    check_allocate(100, 3, &[34, 33, 33]);
-    check_allocate(0, 2, &[0, 0]);
-    check_allocate(-100, 3, &[-33, -33, -34]);
-    check_allocate(2, 4, &[1, 1, 0, 0]);
-    check_allocate(7, 1, &[7]);
-}

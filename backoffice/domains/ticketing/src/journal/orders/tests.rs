@@ -20,9 +20,8 @@ fn order(lines: &[(u8, u32, i64)], tickets: &[u8]) -> OrderConfirmed {
                 ticket_type: kind(*id),
                 quantity: *quantity,
                 price: *price,
-                discount: 0,
-                fee: 0,
-                tax: 0,
+
+                ..LineView::default()
             })
             .collect(),
         tickets: (1..)
@@ -30,6 +29,7 @@ fn order(lines: &[(u8, u32, i64)], tickets: &[u8]) -> OrderConfirmed {
             .map(|(ticket, id)| IssuedTicket { ticket, ticket_type: kind(*id), seat: None })
             .collect(),
         buyer: None,
+        promo: None,
         secret_hash: Hash([0; 32]),
         personal: Base64(Vec::new()),
         key: None,
