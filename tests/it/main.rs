@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "what a test expects and does not find fails it")]
 
+mod bench;
 mod contracts;
 mod crash;
 mod front;

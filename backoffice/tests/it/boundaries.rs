@@ -8,7 +8,6 @@
 //! come from a seed, which a failing run prints; `ATLVS_KILL_SEED` repeats it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kernel::db::Admin;
@@ -18,6 +17,7 @@ use uuid::Uuid;
 
 use crate::registry;
 use crate::sale::Sale;
+use crate::worker::Process;
 
 struct Boundary {
     name: &'static str,
@@ -106,34 +106,6 @@ impl Dice {
     }
 }
 
-struct Worker(Child);
-
-impl Worker {
-    fn start(db: &TestDb, mail: &Path) -> Self {
-        let child = Command::new(PathBuf::from(env!("CARGO_BIN_EXE_backoffice")))
-            .arg("work")
-            .env_clear()
-            .env("DATABASE_URL", db.app_url.expose())
-            .env("DATABASE_WORK_URL", db.work_url.expose())
-            .env("BACKOFFICE_WORK_PORT", "0")
-            .env("MAIL_DIR", mail)
-            .env("ATLVS_MASTER_KEY", data_encoding::BASE64.encode(&[7; 32]))
-            .env("LOG_LEVEL", "off")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is ended in order.
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 /// A directory that goes with the test.
 struct Letters(PathBuf);
 
@@ -165,6 +137,10 @@ struct House {
 }
 
 impl House {
+    fn worker(&self) -> Process {
+        Process::work(&self.db, &[("MAIL_DIR", self.mail.0.to_str().unwrap())])
+    }
+
     async fn count(&self, sql: &str) -> i64 {
         self.admin.query_one(sql, &[]).await.unwrap().get(0)
     }
@@ -259,7 +235,7 @@ impl House {
         self.admin.execute("select pg_advisory_lock($1)", &[&KEY]).await.unwrap();
         let choose = "insert into boundary_chosen values ($1, $2)";
         self.admin.execute(choose, &[&name, &nth]).await.unwrap();
-        let worker = Worker::start(&self.db, &self.mail.0);
+        let worker = self.worker();
         self.until(
             &format!("{name} for the {nth}. time"),
             "select exists (select from pg_locks where locktype = 'advisory' and not granted
@@ -299,7 +275,7 @@ async fn house(server: &TestServer, db: TestDb) -> House {
     let mail = Letters::new();
     let mut house = House { db, admin, sale, client, role, mail, rounds: 0, rows: 0 };
     // Ticks have no row before the first worker.
-    let worker = Worker::start(&house.db, &house.mail.0);
+    let worker = house.worker();
     house.until("the first worker works", "select exists (select from cron_ticks)").await;
     house.ask(FEW_ROWS).await;
     house.quiet().await;
@@ -327,7 +303,7 @@ async fn a_worker_that_dies_at_any_boundary_loses_and_doubles_nothing() {
         let nth = 1 + dice.below(boundary.times);
         house.ask(if boundary.name == "row" { MANY_ROWS } else { FEW_ROWS }).await;
         house.die_at(&name, nth).await;
-        let worker = Worker::start(&house.db, &house.mail.0);
+        let worker = house.worker();
         house.quiet().await;
         drop(worker);
         house.whole(&format!("seed {seed}, {name}, {nth}")).await;

@@ -2,25 +2,21 @@
 //! into a fresh one the same rows arise. And a second reader's word on what we write.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::net::TcpStream;
 
 use kernel::action::On;
 use kernel::db::Admin;
 use kernel::entity::{Access, Entity, Field, Kind, Scope};
 use kernel::registry::Member;
-use kernel::testkit::{CATALOGUE_TOKEN, JOURNAL_TOKEN, TestDb, TestOrg, python};
+use kernel::testkit::{TestDb, TestOrg, python};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::stage::{Broken, Stage, is_writable};
+use crate::worker::Process;
 use crate::{database, registry};
 
-/// A server that has not opened its port by then does not start.
-const START_WAIT: Duration = Duration::from_secs(60);
 /// Rows of each table.
 const ROWS: usize = 6;
 
@@ -378,77 +374,26 @@ const NAME_CHARS: i32 = 280;
 /// Bytes by which sending them may make a server larger: a fifth of the file.
 const GROWTH_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// A server in a process of its own; it is killed when this is dropped.
-struct Server {
-    child: Child,
-    url: String,
-}
-
-impl Server {
-    async fn start(db: &TestDb) -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (port, internal) = (free(), free());
-        let child = Command::new(env!("CARGO_BIN_EXE_backoffice"))
-            .arg("serve")
-            .env_clear()
-            .env("DATABASE_URL", db.app_url.expose())
-            .env("DATABASE_PORTAL_URL", db.portal_url.expose())
-            .env("DATABASE_WORK_URL", db.work_url.expose())
-            .env("BACKOFFICE_PORT", port.to_string())
-            .env("BACKOFFICE_INTERNAL_PORT", internal.to_string())
-            .env("CATALOGUE_TOKEN", CATALOGUE_TOKEN)
-            .env("JOURNAL_TOKEN", JOURNAL_TOKEN)
-            .env("ATLVS_MASTER_KEY", data_encoding::BASE64.encode(&[7; 32]))
-            .env("LOG_LEVEL", "off")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut server = Self { child, url: format!("http://127.0.0.1:{port}") };
-        let up = async {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert_eq!(server.child.try_wait().unwrap(), None, "the server ended");
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(START_WAIT, up).await.expect("the server starts");
-        server
-    }
-
-    /// Names and bytes in what an export of parties answers, to its end.
-    async fn export(&self, query: &str, token: &str) -> (u64, u64) {
-        let address = self.url.strip_prefix("http://").unwrap().to_owned();
-        let ask = format!(
-            "GET /api/v1/parties/export?{query} HTTP/1.1\r\nHost: {address}\r\n\
-             Authorization: Bearer {token}\r\nConnection: close\r\n\r\n"
-        );
-        let read = move || {
-            let mut stream = TcpStream::connect(&address).unwrap();
-            stream.write_all(ask.as_bytes()).unwrap();
-            let mut all = Vec::new();
-            stream.read_to_end(&mut all).unwrap();
-            all
-        };
-        let all = tokio::task::spawn_blocking(read).await.unwrap();
-        assert!(all.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&all[..200]));
-        // The last piece of a transfer that was not cut off (RFC 9112, 7.1).
-        assert!(all.ends_with(b"\r\n0\r\n\r\n"), "the file was cut off");
-        let names = all.windows(4).filter(|four| four == b"Name").count();
-        (names as u64, all.len() as u64)
-    }
-
-    /// The most memory that the process has had, in bytes (proc(5), `VmHWM`).
-    fn peak_bytes(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+/// Names and bytes in what an export of parties answers, to its end.
+async fn sent(url: &str, query: &str, token: &str) -> (u64, u64) {
+    let address = url.strip_prefix("http://").unwrap().to_owned();
+    let ask = format!(
+        "GET /api/v1/parties/export?{query} HTTP/1.1\r\nHost: {address}\r\n\
+         Authorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+    );
+    let read = move || {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(ask.as_bytes()).unwrap();
+        let mut all = Vec::new();
+        stream.read_to_end(&mut all).unwrap();
+        all
+    };
+    let all = tokio::task::spawn_blocking(read).await.unwrap();
+    assert!(all.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&all[..200]));
+    // The last piece of a transfer that was not cut off (RFC 9112, 7.1).
+    assert!(all.ends_with(b"\r\n0\r\n\r\n"), "the file was cut off");
+    let names = all.windows(4).filter(|four| four == b"Name").count();
+    (names as u64, all.len() as u64)
 }
 
 #[tokio::test]
@@ -462,12 +407,13 @@ async fn a_long_export_takes_no_more_memory_than_a_short_one() {
         from generate_series(1, $2::bigint) n";
     stage.admin.execute(fill, &[&stage.ours.id, &MANY_ROWS, &NAME_CHARS]).await.unwrap();
     stage.admin.batch("commit").await.unwrap();
-    let server = Server::start(db).await;
+    let mut server = Process::serve(db);
+    let url = server.ready().await["listening"].as_str().unwrap().to_owned();
     let token = stage.ours.token.expose();
-    let (few, _) = server.export("sort=id&filter[name][starts]=Name%2099999", token).await;
+    let (few, _) = sent(&url, "sort=id&filter[name][starts]=Name%2099999", token).await;
     assert!(few < 20, "{few} names");
     let before = server.peak_bytes();
-    let (names, bytes) = server.export("sort=id", token).await;
+    let (names, bytes) = sent(&url, "sort=id", token).await;
     assert_eq!(i64::try_from(names).unwrap(), MANY_ROWS);
     let growth = server.peak_bytes() - before;
     assert!(growth < GROWTH_BYTES_MAX, "{growth} bytes more for a file of {bytes}");

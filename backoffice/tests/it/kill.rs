@@ -1,11 +1,8 @@
 //! `backoffice work` killed at any moment while it reads a journal: in the end every entry counts
 //! once.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-
 use inventory::command::Verdict;
-use kernel::testkit::{CATALOGUE_TOKEN, JOURNAL_TOKEN, TestDb, TestServer};
+use kernel::testkit::{JOURNAL_TOKEN, TestDb, TestServer};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -13,44 +10,13 @@ use crate::gate::FakeGate;
 use crate::journal::Journal;
 use crate::registry;
 use crate::sale::Sale;
+use crate::worker::Process;
 
 /// Orders between two kills.
 const ORDERS: u32 = 20;
 const KILLS: u32 = 12;
 /// A worker asks for heads, a page, acknowledges, projects, asks for heads again.
 const QUESTIONS: u32 = 4;
-
-/// A worker process; it is killed when this is dropped.
-pub(crate) struct Worker(Child);
-
-impl Worker {
-    pub(crate) fn start(db: &TestDb, gate: &FakeGate) -> Self {
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_backoffice"));
-        let child = Command::new(binary)
-            .arg("work")
-            .env_clear()
-            .env("DATABASE_URL", db.app_url.expose())
-            .env("DATABASE_WORK_URL", db.work_url.expose())
-            .env("GATE_INTERNAL_URL", &gate.url)
-            .env("CATALOGUE_TOKEN", CATALOGUE_TOKEN)
-            .env("JOURNAL_TOKEN", JOURNAL_TOKEN)
-            .env("ATLVS_MASTER_KEY", data_encoding::BASE64.encode(&[7; 32]))
-            .env("LOG_LEVEL", "off")
-            .env("BACKOFFICE_WORK_PORT", "0")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // SIGKILL: nothing is ended in order.
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
 
 /// Orders of two tickets, each scanned twice: five entries an order.
 fn sell(journal: &mut Journal, ticket_type: Uuid, batch: u32) {
@@ -69,13 +35,13 @@ async fn a_killed_reader_loses_and_doubles_nothing() {
     let server = TestServer::start(registry(), &db).await.unwrap();
     let gate = FakeGate::start(JOURNAL_TOKEN).await;
     let sale = Sale::open(&server).await;
-    let mut worker = Worker::start(&db, &gate);
+    let mut worker = Process::work(&db, &[("GATE_INTERNAL_URL", &gate.url)]);
     for kill in 0..KILLS {
         gate.write(sale.event, |journal| sell(journal, sale.ticket_type, kill));
         // Somewhere within its work.
         gate.asked(u64::from(kill % QUESTIONS) + 1).await;
         drop(worker);
-        worker = Worker::start(&db, &gate);
+        worker = Process::work(&db, &[("GATE_INTERNAL_URL", &gate.url)]);
     }
     gate.worked_off().await;
     drop(worker);

@@ -39,6 +39,7 @@ mod shares;
 mod stage;
 mod walk;
 mod whole;
+mod worker;
 mod writes;
 
 use kernel::registry::Registry;

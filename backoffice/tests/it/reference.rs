@@ -1,5 +1,5 @@
 //! The API's description and its pages, judged by parties that nobody here wrote: spectral for the
-//! document, html-validate (with its rules of accessibility) for the pages.
+//! document, html-validate (with its rules of accessibility) and axe-core in a browser for the pages.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -8,6 +8,9 @@ use kernel::testkit::{TestServer, setting};
 use serde_json::Value;
 
 use crate::{database, registry};
+
+/// A browser that has not judged the pages by then fails, in seconds.
+const SECONDS_MAX: &str = "180";
 
 /// Both judges find nothing on what is right, and do find what is wrong.
 #[test]
@@ -79,15 +82,75 @@ async fn the_pages_are_clean() {
     assert!(!found.status.success() && told(&found).contains("wcag/h32"), "{}", told(&found));
 }
 
+/// All pages are made by the same code: the first, and of each shape a short one.
+const PAGES: &[&str] = &["/docs", "/docs/sessions", "/docs/meta", "/docs?q=session", "/docs?q=zebra"];
+
+/// What the browser's judge has to find: its rule, what is right, what stands in its place, and what
+/// it shows under, where not always.
+const FAULTS: &[(&str, &str, &str, &str)] = &[
+    ("color-contrast", "--dim:#aab3bd", "--dim:#39414a", " (dark 360 px, dark 1280 px)"),
+    (
+        "reflow",
+        "@media(max-width:48rem){",
+        "@media(max-width:48rem){h1{width:50rem}",
+        " (light 360 px, dark 360 px)",
+    ),
+    ("label", "<label for=\"q\">Search operations</label>", "", ""),
+    ("html-has-lang", "<html lang=\"en\">", "<html>", ""),
+    ("target-size", "nav li a{display:block;padding:.15rem 0}", "", ""),
+    ("keyboard", "<button type=\"submit\">", "<button type=\"submit\" tabindex=\"-1\">", ""),
+    ("focus-visible", "a{color:", "a:focus{outline:0}a{color:", ""),
+];
+
+/// In a browser, as people with other eyes and hands meet them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_are_accessible() {
+    let server = TestServer::start(registry(), database().await).await.unwrap();
+    let urls: Vec<String> = PAGES.iter().map(|path| format!("{}{path}", server.url)).collect();
+    let (_, mut page) = server.client.text("/docs/meta").await.unwrap();
+    for (rule, right, wrong, _) in FAULTS {
+        assert!(page.contains(right), "{rule}: the page has no {right}");
+        page = page.replacen(right, wrong, 1);
+    }
+    let file = scratch("inaccessible.html");
+    std::fs::write(&file, page).unwrap();
+    let spoiled = vec![format!("file://{}", file.display())];
+    let (clean, found) =
+        tokio::task::spawn_blocking(move || (axe(&urls), axe(&spoiled))).await.unwrap();
+    let said = told(&clean);
+    assert!(clean.status.success(), "{said}");
+    assert!(said.contains(&format!("axe: {} pages, 0 faults", PAGES.len())), "{said}");
+    let said = told(&found);
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    for (rule, _, _, under) in FAULTS {
+        let tells = |line: &str| line.contains(&format!(" | {rule} | ")) && line.ends_with(under);
+        assert!(said.lines().any(tells), "{rule}{under} is not found:\n{said}");
+    }
+}
+
+fn axe(urls: &[String]) -> Output {
+    Command::new("timeout")
+        .arg(SECONDS_MAX)
+        .arg("node")
+        .arg(root().join("tests/node/axe.mjs"))
+        .args(urls)
+        .env("NODE_TOOLS", tools())
+        .output()
+        .unwrap()
+}
+
 /// A program of `tests/node`, installed by `ops/test`.
 fn judge(program: &str, arguments: &[&str]) -> Command {
-    let tools = setting("NODE_TOOLS")
-        .map_or_else(|| root().join(".run/test/node/node_modules/.bin"), PathBuf::from);
-    let program = tools.join(program);
+    let program = tools().join(program);
     assert!(program.exists(), "{} is not there; ./ops/test installs it", program.display());
     let mut command = Command::new(program);
     command.args(arguments).env("NO_COLOR", "1").env("SCARF_ANALYTICS", "false");
     command
+}
+
+fn tools() -> PathBuf {
+    setting("NODE_TOOLS")
+        .map_or_else(|| root().join(".run/test/node/node_modules/.bin"), PathBuf::from)
 }
 
 fn told(output: &Output) -> String {

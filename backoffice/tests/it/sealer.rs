@@ -8,8 +8,8 @@ use kernel::db::Admin;
 use kernel::testkit::{JOURNAL_TOKEN, Planter, TestDb, TestOrg, TestServer};
 
 use crate::gate::FakeGate;
-use crate::kill::Worker;
 use crate::registry;
+use crate::worker::Process;
 
 const KILLS: u32 = 6;
 /// The whole test; it waits for what other processes do.
@@ -46,7 +46,7 @@ async fn killed(db: &TestDb, planter: &mut Planter<'_>, gate: &FakeGate) {
         let lock = format!("(7391840, {key})");
         holder.batch(&format!("select pg_advisory_lock{lock}")).await.unwrap();
         planter.row(parties).await.unwrap();
-        let worker = Worker::start(db, gate);
+        let worker = Process::work(db, &[("GATE_INTERNAL_URL", &gate.url)]);
         let place = match key {
             // After the commit.
             0 => "not exists (select from outbox)".to_owned(),
@@ -59,7 +59,7 @@ async fn killed(db: &TestDb, planter: &mut Planter<'_>, gate: &FakeGate) {
         drop(worker);
         holder.batch(&format!("select pg_advisory_unlock{lock}")).await.unwrap();
     }
-    let worker = Worker::start(db, gate);
+    let worker = Process::work(db, &[("GATE_INTERNAL_URL", &gate.url)]);
     until(&admin, "not exists (select from outbox)").await;
     drop(worker);
 }
