@@ -194,6 +194,38 @@ fn threats_are_answered_by_tests() {
     demand_none(&faults);
 }
 
+/// What the kernel promises is shown by tests that are there: those of the second column the kernel's,
+/// those of the third the back office's.
+#[test]
+fn promises_are_shown_by_tests() {
+    const PROMISES_MIN: usize = 40;
+    let sources = tracked(&[".rs"]);
+    let homes = ["backoffice/kernel/", "backoffice/tests/"];
+    let mut faults = Vec::new();
+    let page = fs::read_to_string(system::root().join("docs/testing.md")).expect("the page");
+    let (_, table) = page.split_once("| promise |").expect("the table");
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut promises = 0;
+    for row in rows.filter(|row| !row.starts_with("| **")) {
+        promises += 1;
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let mut shown = 0;
+        for (home, cell) in homes.iter().zip(cells.iter().skip(1)) {
+            for test in cell.split('`').skip(1).step_by(2) {
+                shown += 1;
+                if !sources.iter().any(|file| file.name.starts_with(home) && holds(file, test)) {
+                    faults.push(format!("docs/testing.md: {test} is not there below {home}"));
+                }
+            }
+        }
+        if cells.len() != 3 || shown == 0 {
+            faults.push(format!("docs/testing.md: no test shows: {row}"));
+        }
+    }
+    assert!(promises >= PROMISES_MIN, "only {promises} promises: the table is not read");
+    demand_none(&faults);
+}
+
 /// Whether the file has the test `module::test`. Modules are folders and files of its path;
 /// `tests.rs` and the folders of every crate need not be said.
 fn holds(file: &File, test: &str) -> bool {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::process::Stdio;
 
 use kernel::action::On;
 use kernel::db::Admin;
@@ -407,7 +408,7 @@ async fn a_long_export_takes_no_more_memory_than_a_short_one() {
         from generate_series(1, $2::bigint) n";
     stage.admin.execute(fill, &[&stage.ours.id, &MANY_ROWS, &NAME_CHARS]).await.unwrap();
     stage.admin.batch("commit").await.unwrap();
-    let mut server = Process::serve(db);
+    let mut server = Process::serve(db, &[], Stdio::inherit());
     let url = server.ready().await["listening"].as_str().unwrap().to_owned();
     let token = stage.ours.token.expose();
     let (few, _) = sent(&url, "sort=id&filter[name][starts]=Name%2099999", token).await;

@@ -1,6 +1,9 @@
 //! Every rule, over the whole registry.
 
-use crate::stage::Stage;
+use kernel::limits::per_minute;
+use kernel::testkit::settings;
+
+use crate::stage::{Broken, Stage};
 use crate::{database, registry, rules};
 
 async fn stage() -> Stage {
@@ -55,4 +58,26 @@ async fn unknown_fields_are_refused() {
 #[tokio::test]
 async fn the_reference_is_complete() {
     rules::the_reference_is_complete(&stage().await).await;
+}
+
+/// With what its group has, a tenth of it for one credential.
+#[tokio::test]
+async fn every_entity_is_counted_with_its_group() {
+    let stage = stage().await;
+    let client = stage.client(&stage.ours);
+    let percent = settings(database().await).http.rate_percent.get();
+    let mut broken = Broken::default();
+    let mut groups = std::collections::BTreeSet::new();
+    for member in stage.served().into_iter().filter(|member| member.entity.operations.read) {
+        let whole = per_minute(member.entity.group) * (percent / 100);
+        let policy = format!("\"credential\";q={};w=60, \"organization\";q={whole};w=60", whole / 10);
+        let reply = client.get(&format!("/api/v1/{}", member.route)).await.unwrap();
+        broken.demand(reply.header("ratelimit-policy") == Some(&policy), || {
+            format!("{}: {:?} and not {policy}", member.route, reply.header("ratelimit-policy"))
+        });
+        broken.demand(reply.header("ratelimit").is_some(), || member.route.clone());
+        groups.insert(whole);
+    }
+    broken.none();
+    assert!(groups.len() > 1, "one group tells nothing");
 }

@@ -20,22 +20,23 @@ pub(crate) struct Process {
 impl Process {
     /// Runs jobs, timers and feeds. `more` stands in its environment beside what every worker has.
     pub(crate) fn work(db: &TestDb, more: &[(&str, &str)]) -> Self {
-        Self::start("work", db, more)
+        Self::start("work", db, more, Stdio::inherit())
     }
 
-    /// Answers requests.
-    pub(crate) fn serve(db: &TestDb) -> Self {
-        let ports = [("BACKOFFICE_PORT", "0"), ("BACKOFFICE_INTERNAL_PORT", "0")];
-        Self::start("serve", db, &ports)
+    /// Answers requests; what it logs goes to `log`.
+    pub(crate) fn serve(db: &TestDb, more: &[(&str, &str)], log: Stdio) -> Self {
+        Self::start("serve", db, more, log)
     }
 
-    fn start(command: &str, db: &TestDb, more: &[(&str, &str)]) -> Self {
+    fn start(command: &str, db: &TestDb, more: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_backoffice"))
             .arg(command)
             .env_clear()
             .env("DATABASE_URL", db.app_url.expose())
             .env("DATABASE_PORTAL_URL", db.portal_url.expose())
             .env("DATABASE_WORK_URL", db.work_url.expose())
+            .env("BACKOFFICE_PORT", "0")
+            .env("BACKOFFICE_INTERNAL_PORT", "0")
             .env("BACKOFFICE_WORK_PORT", "0")
             .env("CATALOGUE_TOKEN", CATALOGUE_TOKEN)
             .env("JOURNAL_TOKEN", JOURNAL_TOKEN)
@@ -43,6 +44,7 @@ impl Process {
             .env("LOG_LEVEL", "off")
             .envs(more.iter().copied())
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
