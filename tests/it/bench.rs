@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Stdio};
+
+use system::until;
 
 /// What the figure edits, in a repository of the test's own.
 const EDITED: &str = "backoffice/domains/events/src/lib.rs";
@@ -12,8 +14,8 @@ const SOURCE: &str = "//! Events.\n";
 struct Repository(PathBuf);
 
 impl Repository {
-    /// With a `cargo` that does this when something is built after the edit.
-    fn with_cargo(name: &str, then: &str) -> Self {
+    /// Its `cargo` stands still when something is built after the edit, and ends as `go` says.
+    fn new(name: &str) -> Self {
         let top = std::env::temp_dir().join(format!("atlvs-edit-{}-{name}", std::process::id()));
         fs::create_dir_all(top.join("ops")).expect("a directory");
         for file in ["ops/bench", "ops/lib.sh"] {
@@ -24,20 +26,35 @@ impl Repository {
         fs::write(&edited, SOURCE).expect("a source");
         let cargo = top.join("cargo");
         let script = format!(
-            "#!/bin/sh\ngrep -q edited_at {EDITED} || exit 0\ntouch was-edited\n{then}\n"
+            "#!/bin/sh\ngrep -q edited_at {EDITED} || exit 0\ntouch edited\n\
+             read status <go\nexit $status\n"
         );
         fs::write(&cargo, script).expect("a cargo");
         fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).expect("a program");
+        let pipe = Command::new("mkfifo").arg(top.join("go")).status().expect("mkfifo runs");
+        assert!(pipe.success());
         Self(top)
     }
 
-    fn edit(&self) -> Output {
+    /// The status of a run that gets `signal` while it builds, which ends with `built`.
+    async fn edit(&self, signal: Option<&str>, built: &str) -> Option<i32> {
         let path = std::env::var("PATH").expect("a path");
-        Command::new(self.0.join("ops/bench"))
+        let mut run = Command::new(self.0.join("ops/bench"))
             .arg("edit")
             .env("PATH", format!("{}:{path}", self.0.display()))
-            .output()
-            .expect("ops/bench runs")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("ops/bench runs");
+        until("the file is edited", async || self.0.join("edited").exists()).await;
+        assert_ne!(fs::read_to_string(self.0.join(EDITED)).expect("the source"), SOURCE);
+        if let Some(signal) = signal {
+            let pid = run.id().to_string();
+            let sent = Command::new("kill").args(["-s", signal, &pid]).status();
+            assert!(sent.expect("kill runs").success());
+        }
+        fs::write(self.0.join("go"), format!("{built}\n")).expect("it goes on");
+        run.wait().expect("it ends").code()
     }
 }
 
@@ -47,19 +64,14 @@ impl Drop for Repository {
     }
 }
 
-#[test]
-fn an_edit_is_taken_back_however_the_run_ends() {
-    for (name, then, status) in [
-        // The shell is two processes above: the one between changes the directory.
-        ("term", "kill -TERM $(ps -o ppid= -p $PPID)", 143),
-        ("int", "kill -INT $(ps -o ppid= -p $PPID)", 130),
-        ("broken", "exit 101", 1),
-    ] {
-        let repository = Repository::with_cargo(name, then);
-        let output = repository.edit();
-        assert_eq!(output.status.code(), Some(status), "{name}: {output:?}");
-        assert!(repository.0.join("was-edited").exists(), "{name}: nothing was edited");
+#[tokio::test]
+async fn an_edit_is_taken_back_however_the_run_ends() {
+    for (signal, built, status) in
+        [(Some("TERM"), "0", 143), (Some("INT"), "0", 130), (None, "101", 1)]
+    {
+        let repository = Repository::new(signal.unwrap_or("none"));
+        assert_eq!(repository.edit(signal, built).await, Some(status), "{signal:?}");
         let left = fs::read_to_string(repository.0.join(EDITED)).expect("the source");
-        assert_eq!(left, SOURCE, "{name}");
+        assert_eq!(left, SOURCE, "{signal:?}");
     }
 }
