@@ -65,7 +65,8 @@ async fn a_slow_statement_is_told_with_its_request_and_without_its_values() {
     let pid: i32 = holder.query_one(hold, &[&party]).await.unwrap().get(0);
     let (path, body) = (format!("/api/v1/parties/{party}"), json!({"name": "Quagga"}));
     let waits = async {
-        let waited = "select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))
+        let waited =
+            "select exists (select from pg_stat_activity where $1 = any(pg_blocking_pids(pid))
             and clock_timestamp() - query_start > interval '30 milliseconds')";
         while !stage.admin.query_one(waited, &[&pid]).await.unwrap().get::<_, bool>(0) {
             tokio::task::yield_now().await;

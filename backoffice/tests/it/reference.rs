@@ -96,7 +96,8 @@ async fn the_pages_are_clean() {
 }
 
 /// All pages are made by the same code: the first, and of each shape a short one.
-const PAGES: &[&str] = &["/docs", "/docs/sessions", "/docs/meta", "/docs?q=session", "/docs?q=zebra"];
+const PAGES: &[&str] =
+    &["/docs", "/docs/sessions", "/docs/meta", "/docs?q=session", "/docs?q=zebra"];
 
 /// What the browser's judge has to find: its rule, what is right, what stands in its place, and what
 /// it shows under, where not always.

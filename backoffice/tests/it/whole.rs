@@ -70,7 +70,8 @@ async fn every_entity_is_counted_with_its_group() {
     let mut groups = std::collections::BTreeSet::new();
     for member in stage.served().into_iter().filter(|member| member.entity.operations.read) {
         let whole = per_minute(member.entity.group) * (percent / 100);
-        let policy = format!("\"credential\";q={};w=60, \"organization\";q={whole};w=60", whole / 10);
+        let policy =
+            format!("\"credential\";q={};w=60, \"organization\";q={whole};w=60", whole / 10);
         let reply = client.get(&format!("/api/v1/{}", member.route)).await.unwrap();
         broken.demand(reply.header("ratelimit-policy") == Some(&policy), || {
             format!("{}: {:?} and not {policy}", member.route, reply.header("ratelimit-policy"))

@@ -59,7 +59,8 @@ impl Process {
             said.read_line(&mut line).unwrap();
             (line, said)
         });
-        let (line, said) = tokio::time::timeout(READY_WAIT, read).await.expect("it starts").unwrap();
+        let (line, said) =
+            tokio::time::timeout(READY_WAIT, read).await.expect("it starts").unwrap();
         // Kept: a process whose words nobody takes would die of the next.
         self.said = Some(said);
         serde_json::from_str(&line).unwrap_or_else(|_| panic!("it does not start: {line:?}"))
