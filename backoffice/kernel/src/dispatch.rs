@@ -28,6 +28,7 @@ use crate::{custom, meta, page};
 
 pub(crate) use account::{ROUTES as ACCOUNT_ROUTES, Route as AccountRoute};
 pub(crate) use bulk::OPERATIONS_MAX;
+pub(crate) use condition::TAG_DOT;
 pub(crate) use route::{
     ACTIVITY, RESERVED, Target, actions, bare_moves, bulks, imports, is_served, upserts,
 };

@@ -120,6 +120,7 @@ async fn api(State(front): State<Front>, request: Request) -> Response {
     let id = respond::request_id(&request);
     let address = peer::of(&request).address;
     let options = request.method() == Method::OPTIONS;
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let known = respond::known_tags(&request);
     let charges = Charges::default();
     let (name, mut outcome) = match request::read(&front.service, request, &charges).await {
@@ -134,7 +135,7 @@ async fn api(State(front): State<Front>, request: Request) -> Response {
     }
     let mut response = match outcome {
         Err(error) if options && !error.allowed().is_empty() => respond::options(error.allowed()),
-        other => respond::outcome(other, id),
+        other => respond::outcome(other, id, reads),
     };
     respond::unless_known(&mut response, known.as_deref());
     respond::standings(response.headers_mut(), &charges.take());

@@ -29,7 +29,7 @@ session's cookie from our own pages. A person in several organizations names one
 `errors`, and the `request_id` that the log knows. What is another organization's is 404.\n\n\
 **Limits**: requests a minute by organization and by credential, told in `RateLimit-Policy` and \
 `RateLimit`; one too many is 429 with `Retry-After`.\n\n\
-**Versions**: a row's `ETag` is its version. Send it in `If-Match` to change only what you have \
+**Versions**: a row's `ETag` begins with its version. Send it in `If-Match` to change only what you have \
 read (412 otherwise), in `If-None-Match` to be spared what you have (304).";
 
 pub fn document(registry: &Registry) -> Value {

@@ -15,6 +15,8 @@ mod tests;
 
 const IF_MATCH: &str = "If-Match";
 const IF_NONE_MATCH: &str = "If-None-Match";
+/// Stands in a tag between the row's version and the digest of what was shown of it.
+pub(crate) const TAG_DOT: char = '.';
 /// Tags of one `If-Match`; more are refused.
 const TAGS_MAX: usize = 100;
 
@@ -110,10 +112,20 @@ fn versions(text: &str) -> Option<Vec<i64>> {
         if !(rest.is_empty() || rest.starts_with(',')) {
             return None;
         }
+        // What a tag of a reader says beside the version, of what was shown, is no condition on a row.
+        let inner = match inner.split_once(TAG_DOT) {
+            Some((version, shown)) if is_digest(shown) => version,
+            _ => inner,
+        };
         // As the row's own tag is written: 1 has no tag "01".
         let version = inner.parse::<i64>().ok().filter(|version| version.to_string() == inner);
         if let Some(version) = version.filter(|new| !weak && !versions.contains(new)) {
             versions.push(version);
         }
     }
+}
+
+/// As `http` writes what was shown: 16 hexadecimal digits.
+fn is_digest(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

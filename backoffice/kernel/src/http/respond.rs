@@ -4,11 +4,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
+use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::RequestId;
 use crate::accounts::browser::BROWSER_SECONDS;
-use crate::dispatch::{Answer, Cookie};
+use crate::dispatch::{Answer, Cookie, TAG_DOT};
 use crate::error::{Code, Error, Result};
 use crate::limits::{Standing, WINDOW_S};
 use crate::stream::Download;
@@ -23,15 +24,17 @@ pub(crate) fn request_id(request: &Request) -> Uuid {
     request.extensions().get::<RequestId>().map_or(Uuid::nil(), |id| id.0)
 }
 
-pub(super) fn outcome(outcome: Result<Answer>, id: Uuid) -> Response {
+/// `reads`: to a request that changes nothing.
+pub(super) fn outcome(outcome: Result<Answer>, id: Uuid, reads: bool) -> Response {
     match outcome {
-        Ok(answer) => good(answer),
+        Ok(answer) => good(answer, reads),
         Err(error) => problem(&error, id),
     }
 }
 
-fn good(answer: Answer) -> Response {
+fn good(answer: Answer, reads: bool) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+    let tag = tag(&answer, reads);
     let mut response = match (answer.body, answer.download) {
         (Some(body), _) => with_type(status, body, "application/json"),
         (None, Some(download)) => file(download),
@@ -42,7 +45,6 @@ fn good(answer: Answer) -> Response {
         // The caller may keep it and ask whether it is still so.
         put(headers, header::CACHE_CONTROL, Some("private, no-cache".to_owned()));
     }
-    let tag = answer.version.map(|version| version.to_string()).or(answer.tag);
     put(headers, header::ETAG, tag.map(|tag| format!("\"{tag}\"")));
     put(headers, header::LOCATION, answer.location);
     let cookie = answer.cookie.map(|cookie| match cookie {
@@ -61,6 +63,18 @@ fn good(answer: Answer) -> Response {
         headers.append(header::SET_COOKIE, value);
     }
     response
+}
+
+/// A row's tag is its version. What a reader is shown of it may change while it does not (linked rows,
+/// fields asked for, the reader's rights), so to a reader the tag says that, too.
+fn tag(answer: &Answer, reads: bool) -> Option<String> {
+    let Some(version) = answer.version else { return answer.tag.clone() };
+    let shown = answer.body.as_ref().filter(|_| reads).map(|body| Sha256::digest(body));
+    let shown = shown.and_then(|digest| digest.first_chunk::<8>().copied());
+    Some(match shown {
+        Some(shown) => format!("{version}{TAG_DOT}{:016x}", u64::from_be_bytes(shown)),
+        None => version.to_string(),
+    })
 }
 
 /// RFC 9457; logged here, once: this is where an error is handled.

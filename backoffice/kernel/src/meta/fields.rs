@@ -32,7 +32,11 @@ pub(super) fn of(registry: &Registry, entity: &'static Entity, sight: &Sight) ->
     }
     let whole = Kind::Integer { min: 0, max: i64::MAX };
     if ddl::is_versioned(entity) {
-        all.push(standard("version", whole, "Grows with every change; the row's ETag."));
+        all.push(standard(
+            "version",
+            whole,
+            "Grows with every change; the row's ETag begins with it.",
+        ));
     }
     all.push(standard("created_at", Kind::Instant, "When the row was made."));
     if ddl::is_versioned(entity) {

@@ -30,7 +30,7 @@ const ALWAYS: &[&str] = &["RateLimit", "RateLimit-Policy", "X-Request-Id"];
 pub(super) fn headers() -> Value {
     let header = |about: &str, example: &str| json!({"description": about, "schema": {"type": "string", "examples": [example]}});
     json!({
-        "ETag": header("Version of what is answered.", "\"3\""),
+        "ETag": header("Version of what is answered, and to readers a digest of what is shown.", "\"3.5f0c9a1be2d47780\""),
         "Location": header("Where the new row is.", "/api/v1/events/0198…"),
         "RateLimit": header(
             "What is left (draft-ietf-httpapi-ratelimit-headers): r requests, whole again in t s.",

@@ -84,7 +84,8 @@ async fn paths_and_methods_that_there_are_not() {
     }
     Seen::of(house.plain("POST", "/health")).await.refuses(Code::MethodNotAllowed, &[]);
     let head = Seen::of(house.request("HEAD", &format!("/places/{place}"))).await.is(200);
-    assert_eq!(head.header("etag"), "\"1\"");
+    let get = house.get(&format!("/places/{place}")).await.is(200);
+    assert_eq!(head.header("etag"), get.header("etag"));
 }
 
 #[tokio::test]

@@ -341,22 +341,42 @@ async fn what_the_caller_has_already_is_not_sent_again() {
     let house = house(&[]).await;
     let place = house.place("known").await;
     let path = format!("/places/{place}");
+    let get = |path: String, known: String| {
+        let request = house.request("GET", &path).header("if-none-match", known);
+        async { Seen::of(request).await }
+    };
+    let tag = house.get(&path).await.is(200).header("etag").to_owned();
+    assert!(tag.starts_with("\"1."), "{tag}");
     for (known, status) in [
-        ("\"1\"", 304),
-        ("W/\"1\"", 304),
-        ("\"0\", \"1\"", 304),
-        ("*", 304),
-        ("\"2\"", 200),
-        ("1", 200),
+        (tag.clone(), 304),
+        (format!("W/{tag}"), 304),
+        (format!("\"0\", {tag}"), 304),
+        ("*".to_owned(), 304),
+        // The version alone does not say what was shown.
+        ("\"1\"".to_owned(), 200),
+        ("\"2\"".to_owned(), 200),
+        ("1".to_owned(), 200),
     ] {
-        let seen = Seen::of(house.request("GET", &path).header("if-none-match", known)).await;
-        assert_eq!((seen.status, seen.header("etag")), (status, "\"1\""), "{known}");
+        let seen = get(path.clone(), known.clone()).await;
+        assert_eq!((seen.status, seen.header("etag")), (status, tag.as_str()), "{known}");
         assert_eq!(seen.body.is_null(), status == 304);
     }
-    let request = house.request("PATCH", &path).header("if-none-match", "\"1\"");
-    Seen::of(request.json(&json!({"seats": 2}))).await.is(200);
-    let request = house.request("GET", &path).header("if-none-match", "\"1\"");
-    Seen::of(request).await.is(200);
+    // Other fields of the same version are something else to see.
+    let some = get(format!("{path}?fields=name"), tag.clone()).await.is(200);
+    assert_ne!(some.header("etag"), tag);
+    let kept = some.header("etag").to_owned();
+    get(format!("{path}?fields=name"), kept.clone()).await.is(304);
+    let request = house.request("PATCH", &path).header("if-none-match", &tag);
+    let wrote = Seen::of(request.json(&json!({"seats": 2}))).await.is(200);
+    assert_eq!(wrote.header("etag"), "\"2\"");
+    get(path.clone(), tag.clone()).await.is(200);
+    get(format!("{path}?fields=name"), kept).await.is(200);
+    // What was read is what a write may depend on: its version, however much was shown.
+    let old = house.request("PATCH", &path).header("if-match", &tag);
+    Seen::of(old.json(&json!({"seats": 3}))).await.refuses(Code::VersionMismatch, &[]);
+    let seen = house.get(&format!("{path}?fields=seats")).await.is(200);
+    let new = house.request("PATCH", &path).header("if-match", seen.header("etag"));
+    Seen::of(new.json(&json!({"seats": 3}))).await.is(200);
 }
 
 #[tokio::test]
