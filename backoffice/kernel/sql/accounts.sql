@@ -40,54 +40,106 @@ as $$
     select '{}'::uuid[]
 $$;
 
+-- What was found, as one text: two findings are the same when their digests are.
+create or replace function rows_digest(p_rows text[]) returns text
+language sql stable
+as $$
+    select encode(sha256(convert_to(array_to_string(p_rows, e'\n'), 'UTF8')), 'hex')
+$$;
+
 -- A living session with every membership of its person: one row a role, one with nulls without any.
-create or replace function account_session(p_hash bytea, p_now timestamptz)
+-- Part of the definer's functions below, whose plans take it in: so it sets nothing of its own.
+create or replace function session_rows(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
                organization_id uuid, organization_name text, organization_slug text, plan text,
                grants jsonb, units uuid[], is_vouched boolean)
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
+language sql stable
 as $$
-    -- Seen is written once a minute at most, so that reading stays cheap.
-    update sessions set last_seen_at = p_now
-     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
-           case when o.id is not null then account_units(o.id, u.id) end, s.issuer is not null
-      from sessions s
-      join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
-      left join (memberships m
-                 join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-                 join organizations o on o.id = m.org_id)
+           case when o.id is not null then public.account_units(o.id, u.id) end, s.issuer is not null
+      from public.sessions s
+      join public.users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
+      left join (public.memberships m
+                 join public.roles r
+                   on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+                 join public.organizations o on o.id = m.org_id)
         on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
             and (s.issuer is null or s.issuer = o.sso_issuer)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
-     order by o.name, o.id;
 $$;
 
 -- A living API token with the roles that its holder has now in its organization: one row a role. A
--- person or service account without a role there, or one that is shut out, leaves nothing.
-create or replace function account_token(p_hash bytea, p_now timestamptz)
+-- person or service account without a role there, or one that is shut out, leaves nothing. Part of the
+-- definer's functions below, like the one above.
+create or replace function token_rows(p_hash bytea, p_now timestamptz)
 returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
                plan text, token_grants jsonb, grants jsonb, units uuid[])
+language sql stable
+as $$
+    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
+           case when u.id is not null then public.account_units(t.org_id, u.id) else '{}' end
+      from public.api_tokens t
+      join public.organizations o on o.id = t.org_id
+      left join public.users u
+             on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
+      left join public.service_accounts a
+             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
+      join public.memberships m on m.org_id = t.org_id and m.deleted_at is null
+                        and (m.ends_at is null or m.ends_at > p_now)
+                        and (m.user_id = u.id or m.service_account_id = a.id)
+      join public.roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+     where t.token_hash = p_hash and t.deleted_at is null
+       and (t.expires_at is null or t.expires_at > p_now)
+$$;
+
+-- The session's rows, each beside the digest of all. Seen is written once a minute at most, so that
+-- reading stays cheap.
+create or replace function account_session(p_hash bytea, p_now timestamptz)
+returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
+               organization_id uuid, organization_name text, organization_slug text, plan text,
+               grants jsonb, units uuid[], is_vouched boolean, digest text)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update sessions set last_seen_at = p_now
+     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
+    with found as materialized (select * from session_rows(p_hash, p_now))
+    select found.*, (select rows_digest(array(select f::text from found f order by 1)))
+      from found order by organization_name, organization_id;
+$$;
+
+create or replace function account_token(p_hash bytea, p_now timestamptz)
+returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
+               plan text, token_grants jsonb, grants jsonb, units uuid[], digest text)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
-           case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
-      from api_tokens t
-      join organizations o on o.id = t.org_id
-      left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
-      left join service_accounts a
-             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
-      join memberships m on m.org_id = t.org_id and m.deleted_at is null
-                        and (m.ends_at is null or m.ends_at > p_now)
-                        and (m.user_id = u.id or m.service_account_id = a.id)
-      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-     where t.token_hash = p_hash and t.deleted_at is null
-       and (t.expires_at is null or t.expires_at > p_now);
+    with found as materialized (select * from token_rows(p_hash, p_now))
+    select found.*, (select rows_digest(array(select f::text from found f order by 1))) from found;
+$$;
+
+-- The digest of what `account_session` or `account_token` finds now: whoever knows what they found a
+-- moment ago sees whether that still holds. Null where they would note the use, too.
+create or replace function account_digest(p_kind text, p_hash bytea, p_now timestamptz)
+returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if p_kind = 'session' then
+        return (select rows_digest(array(select f::text from session_rows(p_hash, p_now) f order by 1))
+                 where exists (select from sessions where token_hash = p_hash
+                                  and last_seen_at >= p_now - interval '1 minute'));
+    elsif p_kind = 'token' then
+        return (select rows_digest(array(select f::text from token_rows(p_hash, p_now) f order by 1))
+                 where exists (select from api_tokens where token_hash = p_hash and deleted_at is null
+                                  and last_used_at >= p_now - interval '1 minute'));
+    end if;
+    return null;
+end
 $$;
 
 create or replace function account_sessions(p_user uuid, p_now timestamptz)

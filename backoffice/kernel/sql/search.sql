@@ -16,15 +16,34 @@ as $$
         '-_./\@#:;,+*&%$!?()[]{}<>=|^~`''"', '                                   '), 20000)
 $$;
 
+-- The words of an organization's own texts, each behind the key of its field: `=house_no=7`. The sign
+-- is no part of a word, so nobody's words, nor beginnings of words, ask for these unless `search_query`
+-- makes them.
+create or replace function search_custom(p_custom jsonb) returns tsvector
+language sql immutable strict parallel safe
+as $$
+    select coalesce(pg_catalog.string_agg(
+               pg_catalog.quote_literal('=' || own.key || '=' || word.lexeme) || ':'
+               || pg_catalog.array_to_string(word.positions, ','), ' '), '')::pg_catalog.tsvector
+      from pg_catalog.jsonb_each(p_custom) own
+     cross join lateral pg_catalog.unnest(
+               pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig,
+                                      public.search_fold(own.value #>> '{}'))) word
+     where pg_catalog.jsonb_typeof(own.value) = 'string'
+$$;
+
 -- What the caller's words ask for: all words, the last one as a beginning; `"a phrase"` as it stands;
--- `-word` not. Any text is a query; one without words is null.
-create or replace function search_query(p_words text) returns tsquery
+-- `-word` not. Any text is a query; one without words is null. Each is looked for in the entity's own
+-- words and in those of these fields of the organization's.
+create or replace function search_query(p_words text, p_keys text[]) returns tsquery
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, public
 as $$
 declare
     v_query tsquery;
     v_one tsquery;
+    v_plain text;
+    v_key text;
     r record;
 begin
     for r in
@@ -36,10 +55,15 @@ begin
     loop
         v_one := phraseto_tsquery('simple', search_fold(r.term));
         continue when numnode(v_one) = 0;
+        if r.last and r.plain and not r.negated then
+            v_one := (v_one::text || ':*')::tsquery;
+        end if;
+        v_plain := v_one::text;
+        foreach v_key in array p_keys loop
+            v_one := v_one || regexp_replace(v_plain, '''([^'']+)''', ''''=' || v_key || '=\1''', 'g')::tsquery;
+        end loop;
         if r.negated then
             v_one := !! v_one;
-        elsif r.last and r.plain then
-            v_one := (v_one::text || ':*')::tsquery;
         end if;
         v_query := coalesce(v_query && v_one, v_one);
     end loop;

@@ -11,6 +11,7 @@ pub(crate) mod external;
 mod introspect;
 pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod known;
 mod links;
 pub(crate) mod members;
 pub(crate) mod organizations;
@@ -72,6 +73,8 @@ pub(crate) struct Accounts {
     pub(crate) throttle: throttle::Throttle,
     /// Asked resets, each of which counts.
     pub(crate) resets: throttle::Throttle,
+    /// Callers of a moment ago.
+    pub(crate) known: known::Known,
 }
 
 impl Accounts {
@@ -80,6 +83,7 @@ impl Accounts {
             passwords: passwords::Passwords::new()?,
             throttle: throttle::Throttle::default(),
             resets: throttle::Throttle::default(),
+            known: known::Known::default(),
         })
     }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::accounts::authenticate::Proof;
 use crate::action::{self, Reply};
 use crate::custom::Model;
 use crate::db::Pooled;
@@ -35,6 +36,8 @@ pub(crate) struct Begin {
     pub(crate) mode: Mode,
     /// See [`Cx::causation`].
     pub(crate) causation: u8,
+    /// What has to hold before anything that is read may be told: of an actor that was proved before.
+    pub(crate) proof: Option<Proof>,
 }
 
 /// Actions may call actions; a chain longer than this is a fault of the descriptors.
@@ -70,7 +73,8 @@ impl Deref for Cx {
 
 impl Cx {
     pub(crate) fn new(service: Service, client: Pooled, begin: Begin) -> Self {
-        let Begin { actor, org, request_id, mode, causation } = begin;
+        let Begin { actor, org, request_id, mode, causation, proof } = begin;
+        let now = service.now();
         let settings = TxSettings {
             org_id: org.to_string(),
             actor_kind: actor.kind().to_owned(),
@@ -83,9 +87,9 @@ impl Cx {
                 Actor::Portal { kind, party, .. } => Some((kind.name(), party.to_string())),
                 _ => None,
             },
+            proof: proof.map(|proof| (proof, now)),
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
-        let now = service.now();
         Self {
             actor,
             org,
@@ -317,6 +321,7 @@ impl Cx {
             request_id: self.request_id,
             mode: Mode::Write,
             causation: self.causation,
+            proof: None,
         };
         self.service.open_apart(begin).await
     }

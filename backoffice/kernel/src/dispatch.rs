@@ -9,6 +9,7 @@ pub(crate) mod idempotency;
 mod operation;
 mod outside;
 mod perform;
+mod recalled;
 mod route;
 mod run;
 
@@ -33,6 +34,8 @@ pub(crate) use route::{
     ACTIVITY, RESERVED, Target, actions, bare_moves, bulks, imports, is_served, upserts,
 };
 pub(crate) use run::Done;
+
+use recalled::Recalled;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
@@ -178,9 +181,19 @@ async fn meta(service: &Service, call: &Call) -> Result<Answer> {
 }
 
 async fn entity(service: &Service, call: &Call, target: route::Target) -> Result<Answer> {
-    let (actor, org) = caller(service, call).await?.enter(asked(call)?)?;
-    let group = target.entity().map_or(Group::Organizations, |entity| entity.group);
-    charge(service, call, Some(org), group)?;
+    let charged = match recalled::answer(service, call, &target).await {
+        Recalled::Answered(outcome) => return outcome,
+        Recalled::Anew { charged } => charged,
+    };
+    let caller = caller(service, call).await.inspect_err(|_| {
+        // Nobody's secret is nobody's charge.
+        call.charges.take();
+    })?;
+    let (actor, org) = caller.enter(asked(call)?)?;
+    match charged {
+        Some((to, outcome)) if to == org => outcome?,
+        _ => charge(service, call, Some(org), group(&target))?,
+    }
     outside::admit(&actor, &target)?;
     // A file is read or written once: these do not run again.
     match target {
@@ -193,19 +206,30 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
         }
         _ => {}
     }
+    let (done, _) = tries(service, call, &target, run::Asker { actor: &actor, org, proof: None }).await;
+    match done? {
+        run::Done::Answer(answer) => Ok(answer),
+        run::Done::Await { operation, entity, row, status } => {
+            let wait = operation::Wait { operation, entity, row, status };
+            operation::wait(service, call, &actor, org, wait).await
+        }
+    }
+}
+
+/// Once, and again as long as the database asks for it. And whether the asker was proved.
+async fn tries(
+    service: &Service,
+    call: &Call,
+    target: &route::Target,
+    asker: run::Asker<'_>,
+) -> (Result<run::Done>, bool) {
     let mut tries = 0;
     loop {
-        let error = match Box::pin(run::once(service, call, &target, &actor, org)).await {
-            Ok(run::Done::Answer(answer)) => return Ok(answer),
-            Ok(run::Done::Await { operation, entity, row, status }) => {
-                let wait = operation::Wait { operation, entity, row, status };
-                return operation::wait(service, call, &actor, org, wait).await;
-            }
-            Err(error) => error,
-        };
+        let (outcome, proved) = Box::pin(run::once(service, call, target, asker)).await;
         tries += 1;
-        if !error.is_retryable() || tries > RETRIES_MAX {
-            return Err(error);
+        match &outcome {
+            Err(error) if error.is_retryable() && tries <= RETRIES_MAX => {}
+            _ => return (outcome, proved),
         }
         // The one that won the deadlock takes its locks first; at once, this one would meet it again.
         tokio::time::sleep(RETRY_PAUSE.saturating_mul(tries)).await;
@@ -224,6 +248,11 @@ pub(crate) async fn caller(service: &Service, call: &Call) -> Result<Caller> {
         Some(secret) => authenticate(service, secret).await,
         None => Err(Error::new(Code::Unauthenticated, "sign in or send a valid token")),
     }
+}
+
+/// What a call is charged as.
+fn group(target: &route::Target) -> Group {
+    target.entity().map_or(Group::Organizations, |entity| entity.group)
 }
 
 /// Counts a call whose secret is good: before anything else is done for it.

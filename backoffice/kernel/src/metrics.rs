@@ -27,6 +27,7 @@ pub struct Metrics {
     requests: Family<Labels, Counter>,
     seconds: Family<Labels, Histogram>,
     shed: Counter,
+    recalled: Family<Labels, Counter>,
     restarts: Family<Labels, Counter>,
     connections: Family<Labels, Gauge>,
     counters: Family<Labels, Counter>,
@@ -52,6 +53,12 @@ impl Metrics {
         figures.register("request_seconds", "Time to the answer, by route", seconds.clone());
         let shed = Counter::default();
         figures.register("requests_shed", "Requests refused because too many ran", shed.clone());
+        let recalled = Family::<Labels, Counter>::default();
+        figures.register(
+            "callers_recalled",
+            "Reads of callers proved before, by whether the proof held in the read itself",
+            recalled.clone(),
+        );
         let restarts = Family::<Labels, Counter>::default();
         figures.register("loop_restarts", "Loops that ended with an error", restarts.clone());
         let connections = Family::<Labels, Gauge>::default();
@@ -102,6 +109,7 @@ impl Metrics {
             requests,
             seconds,
             shed,
+            recalled,
             restarts,
             connections,
             counters,
@@ -126,6 +134,11 @@ impl Metrics {
 
     pub(crate) fn shed(&self) {
         self.shed.inc();
+    }
+
+    /// `outcome` is `proved` or `anew`.
+    pub(crate) fn recalled(&self, outcome: &'static str) {
+        self.recalled.get_or_create(&vec![("outcome", outcome.to_owned())]).inc();
     }
 
     pub(crate) fn loop_restarted(&self, name: &'static str) {

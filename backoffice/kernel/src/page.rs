@@ -140,6 +140,8 @@ pub(crate) struct Search {
     pub(crate) words: String,
     /// Whether personal fields are searched too.
     pub(crate) personal: bool,
+    /// Whether the best rows come first, as they do unless something else is asked for.
+    pub(crate) ranked: bool,
 }
 
 /// What of deleted rows is shown; the access is that of the right to delete.
@@ -207,7 +209,7 @@ fn parse(asking: Asking<'_>, query: &[(String, String)]) -> Result<ListQuery> {
     let at = cursor.as_ref().map_or(asking.now, |cursor| cursor.at);
     let moment = Moment::new(at, zone);
     let tests = tests(asking, &moment, &given, &filters)?;
-    let search = given.get("q").map(|words| search(asking, words)).transpose()?;
+    let search = given.get("q").map(|words| search(asking, &given, words)).transpose()?;
     let shape = shape(asking, &given, &moment)?;
     let (sort, row_sort) = orders(asking, &given, search.is_some(), &shape)?;
     let hash = order::hash(asking, query.iter().filter(|(name, _)| !is_not_hashed(name)));
@@ -259,6 +261,9 @@ fn touched(
         let fields = asking.entity.fields.iter().filter(|field| field.search.is_some());
         let fields = fields.filter(|field| search.personal || !field.personal);
         all.extend(fields.map(|field| field.name.to_owned()));
+        if ddl::has_custom_fields(asking.entity) {
+            all.push("custom".to_owned());
+        }
     }
     all
 }
@@ -352,7 +357,7 @@ fn tests(
 
 /// Every searched field has to be readable: personal ones are left out otherwise, a missing open one
 /// refuses the search.
-fn search(asking: Asking<'_>, words: &str) -> Result<Search> {
+fn search(asking: Asking<'_>, given: &Given<'_>, words: &str) -> Result<Search> {
     let Asking { entity, access, .. } = asking;
     if words.chars().count() > SEARCH_CHARS_MAX {
         return Err(bad("q", format!("has at most {SEARCH_CHARS_MAX} characters")));
@@ -374,7 +379,8 @@ fn search(asking: Asking<'_>, words: &str) -> Result<Search> {
         (Some(_), true) => false,
         (Some(error), false) => return Err(error.at("q")),
     };
-    Ok(Search { words: words.replace('\0', " "), personal })
+    let ranked = !given.contains_key("sort");
+    Ok(Search { words: words.replace('\0', " "), personal, ranked })
 }
 
 fn deleted(asking: Asking<'_>, given: &Given<'_>) -> Result<Deleted> {

@@ -39,6 +39,11 @@ impl Bound {
         Self { value: Param::Text(text.to_owned()), ty: Type::TEXT }
     }
 
+    pub(crate) fn texts(texts: &[&str]) -> Self {
+        let texts = texts.iter().map(|text| Param::Text((*text).to_owned())).collect();
+        Self { value: Param::List(texts), ty: Type::TEXT_ARRAY }
+    }
+
     pub(crate) fn json(value: Value) -> Self {
         Self { value: Param::Json(value), ty: Type::JSONB }
     }

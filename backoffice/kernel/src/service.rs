@@ -206,7 +206,7 @@ impl Service {
         request_id: Uuid,
         mode: Mode,
     ) -> Result<Cx> {
-        self.open_with(Begin { actor, org, request_id, mode, causation: 0 }).await
+        self.open_with(Begin { actor, org, request_id, mode, causation: 0, proof: None }).await
     }
 
     pub(crate) async fn open_with(&self, begin: Begin) -> Result<Cx> {

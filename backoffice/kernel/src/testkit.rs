@@ -13,7 +13,7 @@ mod server;
 
 pub use client::{Client, Reply};
 pub use database::TestDb;
-pub use direct::{Bare, direct};
+pub use direct::{Bare, direct, forget_callers};
 pub use environment::setting;
 pub use interpreter::python;
 pub use organization::{PASSWORD, TestOrg};

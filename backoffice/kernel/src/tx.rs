@@ -7,8 +7,11 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use deadpool_postgres::Object;
+use jiff::Timestamp;
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
 
+use crate::accounts::authenticate::Proof;
 use crate::db::{Pooled, Row, ToSql, Type};
 use crate::error::{Code, Error, Result, from_database};
 use crate::kind_sql::literal;
@@ -49,6 +52,8 @@ pub(crate) struct TxSettings {
     pub(crate) slow_ms: u64,
     /// Kind and party of a portal's caller.
     pub(crate) portal: Option<(&'static str, String)>,
+    /// What has to hold before anything that is read may be told, and at which time.
+    pub(crate) proof: Option<(Proof, Timestamp)>,
 }
 
 /// What runs statements in the transaction that owns it. Texts are constants of the caller: each is
@@ -65,6 +70,8 @@ pub struct Tx {
     failed: AtomicBool,
     /// Statements sent, beside those that begin and end.
     statements: AtomicU32,
+    /// The proof holds, or none is needed.
+    proved: AtomicBool,
 }
 
 impl Tx {
@@ -77,7 +84,8 @@ impl Tx {
         let state = AtomicU8::new(CLOSED);
         let failed = AtomicBool::new(false);
         let statements = AtomicU32::new(0);
-        Self { client: Some(client), registry, mode, settings, state, failed, statements }
+        let proved = AtomicBool::new(settings.proof.is_none());
+        Self { client: Some(client), registry, mode, settings, state, failed, statements, proved }
     }
 
     fn client(&self) -> Result<&Pooled> {
@@ -144,9 +152,30 @@ impl Tx {
         if self.state.swap(OPEN, Ordering::AcqRel) == OPEN {
             return self.noted(statement.await);
         }
-        let begin = self.settings.begin(self.mode);
-        let all = tokio::try_join!(biased; client.batch_execute(&begin), statement);
-        self.noted(all.map(|((), answer)| answer))
+        let mut begin = self.settings.begin(self.mode);
+        let Some((proof, now)) = self.settings.proof.as_ref().filter(|_| !self.is_proved()) else {
+            let all = tokio::try_join!(biased; client.batch_execute(&begin), statement);
+            return self.noted(all.map(|((), answer)| answer));
+        };
+        begin.push_str(", ");
+        begin.push_str(&proof.sql(*now));
+        let all = tokio::try_join!(biased; client.simple_query(&begin), statement);
+        let (found, answer) = self.noted(all)?;
+        let row = found.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => Some(row),
+            _ => None,
+        });
+        if !proof.holds(row.and_then(|row| row.try_get(1).ok().flatten())) {
+            // Nobody is told this: who asked to be believed asks anew.
+            return Err(Error::internal("the caller is not as it was proved before"));
+        }
+        self.proved.store(true, Ordering::Release);
+        Ok(answer)
+    }
+
+    /// Whether what was read was the caller's to read.
+    pub(crate) fn is_proved(&self) -> bool {
+        self.proved.load(Ordering::Acquire)
     }
 
     /// Like `query_typed`, for the statement after which a reader asks nothing more: COMMIT leaves
@@ -279,12 +308,25 @@ impl TxSettings {
         sql.push_str("; select length(concat(");
         for (place, (name, value)) in settings.iter().take(known).enumerate() {
             let comma = if place == 0 { "" } else { ", " };
-            for part in [comma, "set_config(", &literal(name), ", ", &literal(value), ", true)"] {
+            for part in [comma, "set_config('", name, "', "] {
                 sql.push_str(part);
             }
+            push_literal(&mut sql, value);
+            sql.push_str(", true)");
         }
         sql.push_str("))");
         sql
+    }
+}
+
+/// Ids and numbers stand as they are.
+fn push_literal(sql: &mut String, value: &str) {
+    if value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+        sql.push('\'');
+        sql.push_str(value);
+        sql.push('\'');
+    } else {
+        sql.push_str(&literal(value));
     }
 }
 

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::known::{Hash, Proved};
 use super::links::LINK_PREFIX;
 use super::portals::PORTAL_PREFIX;
-use super::tokens::{DEVICE_PREFIX, SESSION_PREFIX, TOKEN_PREFIX, hash, stored};
+use super::tokens::{DEVICE_PREFIX, SESSION_PREFIX, TOKEN_PREFIX, sha256, stored};
 use crate::actor::PortalKind;
 use crate::cx::Actor;
 use crate::entity::Plan;
@@ -22,11 +24,13 @@ use crate::service::Service;
 const RANDOM_CHARS: usize = 43;
 
 /// Who presented a good secret.
+#[derive(Debug, Clone)]
 pub(crate) enum Caller {
     Session(SessionCaller),
     Token { actor: Actor, organization: Uuid },
 }
 
+#[derive(Debug, Clone)]
 pub(crate) struct SessionCaller {
     pub(crate) session: Uuid,
     pub(crate) user: Uuid,
@@ -39,14 +43,14 @@ pub(crate) struct SessionCaller {
 }
 
 /// An organization of a person, with the union of the roles there.
+#[derive(Debug, Clone)]
 pub(crate) struct Member {
     pub(crate) id: Uuid,
     pub(crate) name: String,
     pub(crate) slug: String,
     grants: Vec<Grant>,
-    units: Vec<Uuid>,
     plan: Plan,
-    registry: &'static Registry,
+    rights: Arc<Rights>,
 }
 
 impl Caller {
@@ -72,18 +76,11 @@ impl Caller {
                         ));
                     }
                 };
-                let rights = Arc::new(member.rights(session.user));
+                let rights = Arc::clone(&member.rights);
                 let actor = Actor::User { id: session.user, session: session.session, rights };
                 Ok((actor, member.id))
             }
         }
-    }
-}
-
-impl Member {
-    fn rights(&self, user: Uuid) -> Rights {
-        let person = Person { org: self.id, user, units: self.units.clone() };
-        Rights::new(self.registry, person, vec![self.grants.clone()]).with_plan(self.plan)
     }
 }
 
@@ -111,72 +108,134 @@ impl SessionCaller {
     }
 }
 
-type Reader = fn(&'static Registry, Vec<Row>) -> Result<Option<Caller>>;
+type Reader = fn(&'static Registry, &[Row]) -> Result<Option<Caller>>;
 
-/// 401 for anything that is not a living secret, without saying which part is wrong.
-pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Caller> {
-    let refused = || Error::new(Code::Unauthenticated, "the token is not valid (any more)");
-    let shaped = |prefix: &str| {
-        secret.strip_prefix(prefix).is_some_and(|rest| {
+/// A kind of secret.
+struct Way {
+    prefix: &'static str,
+    /// Function of the database that says whose the secret is.
+    function: &'static str,
+    read: Reader,
+    /// What `account_digest` calls it, where it knows it.
+    digest: Option<&'static str>,
+}
+
+static WAYS: &[Way] = &[
+    Way {
+        prefix: SESSION_PREFIX,
+        function: "account_session",
+        read: session,
+        digest: Some("session"),
+    },
+    Way { prefix: TOKEN_PREFIX, function: "account_token", read: token, digest: Some("token") },
+    Way { prefix: DEVICE_PREFIX, function: "account_device", read: device, digest: None },
+    Way { prefix: PORTAL_PREFIX, function: "account_portal", read: portal, digest: None },
+    Way { prefix: LINK_PREFIX, function: "account_link", read: link, digest: None },
+];
+
+fn way(secret: &str) -> Option<&'static Way> {
+    let shaped = |way: &&Way| {
+        secret.strip_prefix(way.prefix).is_some_and(|rest| {
             rest.len() == RANDOM_CHARS
                 && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
     };
-    let (sql, read): (&str, Reader) = if shaped(SESSION_PREFIX) {
-        ("select * from account_session($1, $2)", session)
-    } else if shaped(TOKEN_PREFIX) {
-        ("select * from account_token($1, $2)", token)
-    } else if shaped(DEVICE_PREFIX) {
-        ("select * from account_device($1, $2)", device)
-    } else if shaped(PORTAL_PREFIX) {
-        ("select * from account_portal($1, $2)", portal)
-    } else if shaped(LINK_PREFIX) {
-        ("select * from account_link($1, $2)", link)
-    } else {
-        return Err(refused());
-    };
-    let client = service.app_client().await?;
-    let statement = client.prepare_cached(sql).await?;
-    // The secret is compared by its hash in an index: equal or not, no prefix can be felt out.
-    let rows = client.query(&statement, &[&hash(secret), &service.now()]).await?;
-    read(service.registry(), rows)?.ok_or_else(refused)
+    WAYS.iter().find(shaped)
 }
 
-fn session(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+/// 401 for anything that is not a living secret, without saying which part is wrong.
+pub(crate) async fn authenticate(service: &Service, secret: &str) -> Result<Caller> {
+    let refused = || Error::new(Code::Unauthenticated, "the token is not valid (any more)");
+    let way = way(secret).ok_or_else(refused)?;
+    let hash = sha256(secret);
+    let known = &service.accounts().known;
+    let client = service.app_client().await?;
+    let sql = format!("select * from {}($1, $2)", way.function);
+    let statement = client.prepare_cached(&sql).await?;
+    // The secret is compared by its hash in an index: equal or not, no prefix can be felt out.
+    let rows = client.query(&statement, &[&hash.as_slice(), &service.now()]).await?;
+    let Some(caller) = (way.read)(service.registry(), &rows)? else {
+        known.forget(&hash);
+        return Err(refused());
+    };
+    if let (Some(_), Some(first)) = (way.digest, rows.first()) {
+        let digest = first.try_get("digest")?;
+        known.keep(hash, Arc::new(Proved { caller: caller.clone(), digest }));
+    }
+    Ok(caller)
+}
+
+/// Whom the secret was proved to be of a moment ago, and what has to hold for it to be so still.
+pub(crate) fn recall(service: &Service, secret: &str) -> Option<(Arc<Proved>, Proof)> {
+    let kind = way(secret)?.digest?;
+    let hash = sha256(secret);
+    let proved = service.accounts().known.find(&hash)?;
+    let proof = Proof { kind, hash, digest: proved.digest.clone() };
+    Some((proved, proof))
+}
+
+/// What a transaction has to find before anything that it reads is told.
+#[derive(Debug, Clone)]
+pub(crate) struct Proof {
+    kind: &'static str,
+    hash: Hash,
+    digest: String,
+}
+
+impl Proof {
+    /// The call that finds it: our own words and digits, no text of a caller's.
+    pub(crate) fn sql(&self, now: Timestamp) -> String {
+        let hash = data_encoding::HEXLOWER.encode(&self.hash);
+        format!("account_digest('{}', '\\x{hash}', '{now}')", self.kind)
+    }
+
+    pub(crate) fn holds(&self, found: Option<&str>) -> bool {
+        found.is_some_and(|found| found.as_bytes().ct_eq(self.digest.as_bytes()).into())
+    }
+}
+
+fn session(registry: &'static Registry, rows: &[Row]) -> Result<Option<Caller>> {
     let Some(first) = rows.first() else { return Ok(None) };
+    let user = first.try_get("user_id")?;
     let mut caller = SessionCaller {
         session: first.try_get("session_id")?,
-        user: first.try_get("user_id")?,
+        user,
         email: first.try_get("email")?,
         name: first.try_get("user_name")?,
         expires_at: first.try_get("expires_at")?,
         is_vouched: first.try_get("is_vouched")?,
         organizations: Vec::new(),
     };
-    for row in &rows {
+    let mut roles: Vec<(&Row, Uuid, Vec<Grant>)> = Vec::new();
+    for row in rows {
         let Some(id) = row.try_get::<_, Option<Uuid>>("organization_id")? else { continue };
         let grants = stored(&row.try_get("grants")?)?;
-        match caller.organizations.iter_mut().find(|member| member.id == id) {
-            Some(member) => member.grants.extend(grants),
-            None => caller.organizations.push(Member {
-                id,
-                name: row.try_get("organization_name")?,
-                slug: row.try_get("organization_slug")?,
-                grants,
-                units: row.try_get("units")?,
-                plan: plan(row)?,
-                registry,
-            }),
+        match roles.iter_mut().find(|(_, organization, _)| *organization == id) {
+            Some((.., held)) => held.extend(grants),
+            None => roles.push((row, id, grants)),
         }
+    }
+    for (row, id, grants) in roles {
+        let person = Person { org: id, user, units: row.try_get("units")? };
+        let plan = plan(row)?;
+        let rights = Rights::new(registry, person, vec![grants.clone()]).with_plan(plan);
+        caller.organizations.push(Member {
+            id,
+            name: row.try_get("organization_name")?,
+            slug: row.try_get("organization_slug")?,
+            grants,
+            plan,
+            rights: Arc::new(rights),
+        });
     }
     Ok(Some(Caller::Session(caller)))
 }
 
-fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+fn token(registry: &'static Registry, rows: &[Row]) -> Result<Option<Caller>> {
     let Some(first) = rows.first() else { return Ok(None) };
     let own = stored(&first.try_get("token_grants")?)?;
     let mut maker = Vec::new();
-    for row in &rows {
+    for row in rows {
         maker.extend(stored(&row.try_get("grants")?)?);
     }
     let organization: Uuid = first.try_get("organization_id")?;
@@ -193,11 +252,11 @@ fn token(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> 
     Ok(Some(Caller::Token { actor, organization }))
 }
 
-fn device(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+fn device(registry: &'static Registry, rows: &[Row]) -> Result<Option<Caller>> {
     let Some(row) = rows.first() else { return Ok(None) };
     let own = stored(&row.try_get("device_grants")?)?;
     let mut maker = Vec::new();
-    for row in &rows {
+    for row in rows {
         maker.extend(stored(&row.try_get("grants")?)?);
     }
     let (id, organization) = (row.try_get("device_id")?, row.try_get("organization_id")?);
@@ -254,7 +313,7 @@ pub(crate) async fn acting(service: &Service, org: Uuid, wanted: Wanted<'_>) -> 
     }
 }
 
-fn portal(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+fn portal(registry: &'static Registry, rows: &[Row]) -> Result<Option<Caller>> {
     let Some(row) = rows.first() else { return Ok(None) };
     let (id, organization) = (row.try_get("account_id")?, row.try_get("organization_id")?);
     let kind = PortalKind::parse(row.try_get("kind")?)
@@ -266,7 +325,7 @@ fn portal(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>>
     Ok(Some(Caller::Token { actor, organization }))
 }
 
-fn link(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
+fn link(registry: &'static Registry, rows: &[Row]) -> Result<Option<Caller>> {
     let Some(row) = rows.first() else { return Ok(None) };
     // A table that this release no longer has: nothing is left to do with the link.
     let Some(entity) = registry.entity(row.try_get("table_name")?) else { return Ok(None) };
@@ -277,7 +336,7 @@ fn link(registry: &'static Registry, rows: Vec<Row>) -> Result<Option<Caller>> {
     let mut layers = Vec::new();
     if maker.is_some() {
         let mut held = Vec::new();
-        for row in &rows {
+        for row in rows {
             held.extend(stored(&row.try_get("grants")?)?);
         }
         layers.push(held);

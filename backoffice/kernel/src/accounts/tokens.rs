@@ -80,7 +80,11 @@ pub(crate) fn draw(prefix: &str) -> Result<(Secret, Vec<u8>)> {
 
 /// A token has 256 random bits, so a plain hash keeps it: there is nothing to guess.
 pub(crate) fn hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token.as_bytes()).to_vec()
+    sha256(token).to_vec()
+}
+
+pub(crate) fn sha256(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
 }
 
 pub struct NewToken {

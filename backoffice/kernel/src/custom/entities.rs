@@ -6,9 +6,10 @@ use super::{FIELDS_MAX, model};
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::{
-    Entity, Flow, Move, Operations, Unique, boolean, choice, integer, slug, text, text_list,
+    Entity, Flow, Level, Move, Operations, Unique, boolean, choice, integer, slug, text, text_list,
 };
 use crate::error::{Code, Error, Fault, Result};
+use crate::registry::Registry;
 use crate::rule::{Change, ChangeOp, Rule};
 
 static STATES: &[&str] = &["active", "retired"];
@@ -36,6 +37,10 @@ pub(crate) static CUSTOM_FIELD: Entity = Entity::new("custom_fields")
         choice("kind", model::KINDS).required().once().about("Fixed for ever once it is set."),
         text_list("options", 100).about("What a choice offers; options may be added only."),
         boolean("required").required().default("false").about("People must give a value."),
+        boolean("searched")
+            .required()
+            .default("false")
+            .about("Lists find rows by its words; of entities that are searched, for texts."),
         choice("level", &["open", "personal", "confidential"])
             .required()
             .once()
@@ -71,6 +76,7 @@ async fn fit(cx: &mut Cx, change: Change) -> Result<()> {
         ));
     }
     faults.extend(options(after, change.before.as_ref()));
+    faults.extend(searched(cx.registry(), after));
     if change.op == ChangeOp::Create {
         let sql = "select count(*) from custom_fields where org_id = $1 and entity = $2";
         let count: i64 = cx.query_one(sql, &[&cx.org, &name]).await?.try_get(0)?;
@@ -80,6 +86,28 @@ async fn fit(cx: &mut Cx, change: Change) -> Result<()> {
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Error::faults(faults)) }
+}
+
+/// Words are those of texts, and found where the entity's own are.
+fn searched(registry: &Registry, after: &Map<String, Value>) -> Option<Fault> {
+    let text = |name: &str| after.get(name).and_then(Value::as_str).unwrap_or_default();
+    if after.get("searched") != Some(&Value::Bool(true)) {
+        return None;
+    }
+    let fault = |code, text: String| Some(Fault::new("searched", code, text));
+    if !model::SEARCHED_KINDS.contains(&text("kind")) {
+        let kinds = model::SEARCHED_KINDS.join(", ");
+        return fault(Code::InvalidValue, format!("only these are searched: {kinds}"));
+    }
+    if text("level") == Level::Confidential.name() {
+        return fault(Code::InvalidValue, "confidential fields are never searched".to_owned());
+    }
+    let entity = registry.entity(text("entity"))?;
+    if ddl::search::column_names(entity).is_empty() {
+        let text = format!("{} have no text that is searched", entity.route());
+        return fault(Code::InvalidValue, text);
+    }
+    None
 }
 
 /// A choice has options, another kind has none; an option that rows may hold is not taken away.

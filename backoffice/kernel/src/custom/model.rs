@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio_postgres::types::Type;
-
 use crate::cx::{Actor, Cx};
 use crate::entity::{Entity, Kind, Level};
 use crate::error::{Error, Result};
-use crate::param::{Bound, Param};
+use crate::param::Bound;
 use crate::rights::Access;
 
 use super::TEXT_CHARS_MAX;
@@ -30,6 +28,10 @@ pub(super) const KINDS: &[&str] = &[
     "currency",
 ];
 
+/// Those whose words can be searched: they are kept as texts.
+pub(super) const SEARCHED_KINDS: &[&str] =
+    &["text", "long_text", "choice", "email", "phone", "url"];
+
 /// A definition that is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CustomField {
@@ -41,6 +43,8 @@ pub(crate) struct CustomField {
     pub(crate) options: Vec<String>,
     pub(crate) required: bool,
     pub(crate) level: Level,
+    /// Lists find rows by its words.
+    pub(crate) searched: bool,
 }
 
 /// An entity's definitions in their order; retired ones are not among them.
@@ -75,9 +79,7 @@ pub(crate) fn shown_sql(
     alias: Option<&str>,
     params: &mut Vec<Bound>,
 ) -> String {
-    let levels = Level::ALL.iter().filter(|level| access.shows_level(**level));
-    let levels = levels.map(|level| Param::Text(level.name().to_owned())).collect();
-    params.push(Bound { value: Param::List(levels), ty: Type::TEXT_ARRAY });
+    params.push(Bound::texts(&access.level_names()));
     let of = alias.map(|alias| format!("{alias}.")).unwrap_or_default();
     format!(
         "{of}\"custom\" - array(select d.key from custom_fields d where d.entity = '{table}' \
@@ -124,7 +126,7 @@ pub(crate) async fn load(cx: &Cx, entity: &'static Entity) -> Result<Arc<Model>>
     if let Some(model) = cx.custom_of(entity) {
         return Ok(model);
     }
-    let sql = "select key, label, kind, options, required, level from custom_fields \
+    let sql = "select key, label, kind, options, required, level, searched from custom_fields \
          where org_id = $1 and entity = $2 and status = 'active' order by position, key";
     let rows = cx.query(sql, &[&cx.org, &entity.name]).await?;
     let mut model = Model::default();
@@ -140,6 +142,7 @@ pub(crate) async fn load(cx: &Cx, entity: &'static Entity) -> Result<Arc<Model>>
             options: row.try_get::<_, Option<Vec<String>>>("options")?.unwrap_or_default(),
             required: row.try_get("required")?,
             level: level(row.try_get("level")?),
+            searched: row.try_get("searched")?,
         });
     }
     let model = Arc::new(model);

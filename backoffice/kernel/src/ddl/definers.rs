@@ -58,6 +58,11 @@ pub const DEFINERS: &[Definer] = &[
         callers: APP,
         why: "finds maker and roles behind a token's hash",
     },
+    Definer {
+        name: "account_digest",
+        callers: APP,
+        why: "finds what a session or token gives behind its hash, as a digest",
+    },
     Definer { name: "account_sessions", callers: APP, why: "lists a person's own sessions" },
     Definer { name: "account_session_revoke", callers: APP, why: "ends a person's own session" },
     Definer {

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::perform::{Operation, Outcome, perform};
 use super::route::{Above, Target};
 use super::{Answer, Body, Call, Method, bulk, condition, idempotency};
-use crate::cx::{Actor, Cx, Mode};
+use crate::accounts::authenticate::Proof;
+use crate::cx::{Actor, Begin, Cx, Mode};
 use crate::engine::{self, Lock};
 use crate::entity::{Entity, Field};
 use crate::error::{Code, Error, Fault, Result};
@@ -28,17 +29,38 @@ pub(crate) enum Done {
     },
 }
 
+/// For whom a call runs.
+#[derive(Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) actor: &'a Actor,
+    pub(super) org: Uuid,
+    /// Of an actor who was proved before: nothing of the outcome is told unless it holds.
+    pub(super) proof: Option<&'a Proof>,
+}
+
+/// What became of it, and whether the asker was proved to be who they are.
 pub(super) async fn once(
     service: &Service,
     call: &Call,
     target: &Target,
-    actor: &Actor,
-    org: Uuid,
-) -> Result<Done> {
-    let mode = if call.method == Method::Get { Mode::Read } else { Mode::Write };
-    let mut cx = service.open(actor.clone(), org, call.request_id, mode).await?;
+    asker: Asker<'_>,
+) -> (Result<Done>, bool) {
+    let begin = Begin {
+        actor: asker.actor.clone(),
+        org: asker.org,
+        request_id: call.request_id,
+        mode: if call.method == Method::Get { Mode::Read } else { Mode::Write },
+        causation: 0,
+        proof: asker.proof.cloned(),
+    };
+    let mut cx = match service.open_with(begin).await {
+        Ok(cx) => cx,
+        // No connection: that says nothing of anybody's.
+        Err(error) => return (Err(error), true),
+    };
     let outcome = once_a_key(&mut cx, call, target).await;
-    cx.finish(outcome).await
+    let proved = cx.is_proved();
+    (cx.finish(outcome).await, proved)
 }
 
 /// With a key of the caller's, the effect happens once and its answer is given again.

@@ -5,6 +5,7 @@
 use std::io::Write;
 
 use serde_json::Value;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{Told, no_such_row, told};
@@ -15,20 +16,18 @@ use crate::error::{Error, Result};
 use crate::filter::{Scope, push};
 use crate::kind;
 use crate::page::order::SortKey;
-use crate::page::{self, Deleted, ListQuery, Search, Shape};
+use crate::page::{self, Deleted, ListQuery, Shape};
 use crate::param::Bound;
 use crate::rights::Access;
 
 mod count;
 mod groups;
 mod rows;
+mod search;
 mod tree;
 
-use count::Counted;
 use rows::Rows;
-
-/// The best rows of a search: what a list of what was found has at most.
-pub(crate) const CANDIDATES_MAX: i64 = 1_000;
+use search::{Among, Found};
 
 /// `{"data":[…],"page":{"next":…,"count":{"value":n,"exact":true}}}`.
 pub(crate) async fn page(
@@ -91,8 +90,8 @@ struct List<'a> {
 
 /// Where a list's rows come from.
 struct Source {
-    /// The call of the search function, when words are searched.
-    found: Option<String>,
+    /// The search, when words are searched.
+    found: Option<Found>,
     /// The table, as `t`, and what else stands behind ` from ` after the search.
     table: String,
     /// ` where …`.
@@ -103,22 +102,19 @@ impl Source {
     /// ` from … where …`.
     fn text(&self) -> String {
         match &self.found {
-            Some(call) => self.joined(call),
+            Some(found) => self.joined(&found.call),
             None => format!("{}{}", self.table, self.place),
         }
     }
 
     /// ` with …`, so that rows and count search once; `behind_with` goes with it.
     fn with(&self) -> String {
-        let call = self.found.as_ref();
-        call.map_or_else(String::new, |call| {
-            format!("with \"@s\" as materialized (select * from {call}) ")
-        })
+        self.found.as_ref().map_or_else(String::new, Found::with)
     }
 
     fn behind_with(&self) -> String {
         match self.found {
-            Some(_) => self.joined("\"@s\""),
+            Some(_) => self.joined(search::CANDIDATES),
             None => self.text(),
         }
     }
@@ -132,17 +128,20 @@ impl Source {
 impl List<'_> {
     /// Row-level security says the organization again; saying it here gives the planner its index.
     fn source(self, params: &mut Vec<Bound>) -> Source {
-        let Self { cx, entity, query, access } = self;
+        self.source_among(Among::All, params)
+    }
+
+    fn source_among(self, among: Among, params: &mut Vec<Bound>) -> Source {
+        let Self { cx, entity, access, .. } = self;
         params.push(Bound::uuid(cx.org));
         let org = params.len();
-        let name = entity.name;
-        let found = query.search.as_ref().map(|search| found(entity, search, access, params));
-        let table = format!(" from \"{name}\" t");
+        let table = format!(" from \"{}\" t", entity.name);
         let mut place = format!(" where t.\"org_id\" = ${org}");
         self.living("t", &mut place, params);
         access.rows_sql(Some("t"), &mut place, params);
         self.below("t", &mut place, params);
         self.tests("t", &mut place, params);
+        let found = search::found(self, among, &format!("{table}{place}"), params);
         Source { found, table, place }
     }
 
@@ -189,24 +188,17 @@ impl List<'_> {
     }
 
     async fn page(self) -> Result<Vec<u8>> {
-        let Self { cx, query, .. } = self;
-        let mut params = Vec::new();
-        let mut source = self.source(&mut params);
-        let counted = Counted::new(&source, &params, query.count);
-        let column = counted.column(&mut params);
-        query.after_sql(&mut source.place, &mut params);
-        let rows = Rows::new(self, &query.sort)?.counted(column);
-        // One row more than asked tells whether there is a next page.
-        params.push(page::limit_bound(i64::from(query.limit) + 1));
-        let limit = params.len();
-        let tail = format!(" order by {} limit ${limit}", query.order_sql(&mut params));
-        let sql = rows.sql(&source, &tail, &mut params);
-        let found = cx.query_last(&sql, &params).await?;
-        let count = counted.count(cx, found.first(), query.after.is_none()).await?;
+        let mut page = self.rows(Among::All).await?;
+        if search::falls_short(self, &page).await? {
+            page = self.rows(Among::Few).await?;
+        }
+        let Page { rows, found, among } = page;
+        let query = self.query;
+        let count = count::of(self, among, found.first()).await?;
         let most = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let page = found.get(..found.len().min(most)).unwrap_or_default();
         rows.tell(page).await?;
-        let mut out = Vec::with_capacity(page.len().saturating_mul(256) + 128);
+        let mut out = Vec::with_capacity(page.len().saturating_mul(512) + 128);
         out.extend_from_slice(b"{\"data\":[");
         for (place, row) in page.iter().enumerate() {
             if place > 0 {
@@ -221,6 +213,34 @@ impl List<'_> {
     }
 }
 
+/// The rows of a page, and one more where there are more.
+struct Page<'a> {
+    rows: Rows<'a>,
+    found: Vec<Row>,
+    among: Among,
+}
+
+impl<'a> List<'a> {
+    async fn rows(self, among: Among) -> Result<Page<'a>> {
+        let Self { cx, query, .. } = self;
+        let mut params = Vec::with_capacity(8);
+        let mut source = self.source_among(among, &mut params);
+        let beside = [
+            count::column(&source, query.count, &mut params).map(|sql| (sql, count::COLUMN)),
+            source.found.as_ref().and_then(Found::column).map(|sql| (sql, search::COLUMN)),
+        ];
+        query.after_sql(&mut source.place, &mut params);
+        let rows = Rows::new(self, &query.sort)?.beside(beside.into_iter().flatten().collect());
+        // One row more than asked tells whether there is a next page.
+        params.push(page::limit_bound(i64::from(query.limit) + 1));
+        let limit = params.len();
+        let tail = format!(" order by {} limit ${limit}", query.order_sql(&mut params));
+        let sql = rows.sql(&source, &tail, &mut params);
+        let found = cx.query_last(&sql, &params).await?;
+        Ok(Page { rows, found, among })
+    }
+}
+
 /// `],"page":{…}}`.
 fn write_end(out: &mut Vec<u8>, next: Option<String>, count: &Value) -> Result<()> {
     let next = next.map_or(Value::Null, Value::String);
@@ -228,24 +248,8 @@ fn write_end(out: &mut Vec<u8>, next: Option<String>, count: &Value) -> Result<(
         .map_err(|cause| Error::internal(cause.to_string()))
 }
 
-/// The call that finds the best rows by words, of those in reach.
-fn found(entity: &Entity, search: &Search, access: &Access, params: &mut Vec<Bound>) -> String {
-    let function = ddl::search::function(entity, search.personal);
-    let (reach, user, units) = access.caller();
-    let first = params.len() + 1;
-    params.extend([
-        Bound::text(&search.words),
-        page::limit_bound(CANDIDATES_MAX),
-        Bound::text(reach.name()),
-        Bound::uuid(user),
-        units,
-    ]);
-    let places: Vec<String> = (first..=params.len()).map(|n| format!("${n}")).collect();
-    format!("{function}({})", places.join(", "))
-}
-
 /// The values of sort keys from columns that begin at `index`, as a JSON array of texts and nulls.
-fn key_values(row: &tokio_postgres::Row, index: usize, sort: &[SortKey]) -> Result<Vec<u8>> {
+fn key_values(row: &Row, index: usize, sort: &[SortKey]) -> Result<Vec<u8>> {
     let mut values = Vec::with_capacity(64);
     for (n, key) in sort.iter().enumerate() {
         values.push(if n == 0 { b'[' } else { b',' });

@@ -70,6 +70,7 @@ async fn open(service: &Service, claim: &Claim) -> Result<Cx> {
             request_id: claim.request_id.unwrap_or(claim.id),
             mode: Mode::Write,
             causation: claim.causation,
+            proof: None,
         })
         .await
 }

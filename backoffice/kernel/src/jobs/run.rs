@@ -102,6 +102,7 @@ impl JobRun {
                 request_id: self.claim.request_id.unwrap_or(self.claim.id),
                 mode: Mode::Write,
                 causation: self.claim.causation,
+                proof: None,
             })
             .await?;
         let claim = &self.claim;

@@ -71,9 +71,11 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) -> Result<()> {
 
 type Written = std::result::Result<(), Box<dyn std::error::Error + Sync + Send>>;
 
-/// Most texts hold nothing that RFC 8259 wants escaped.
+/// Most texts hold nothing that RFC 8259 wants escaped. All bytes are looked at, so that many are
+/// looked at once.
 fn json_text(out: &mut Vec<u8>, text: &str) -> Written {
-    if text.bytes().any(|byte| byte < 0x20 || byte == b'"' || byte == b'\\') {
+    let special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |found, byte| found | special(byte)) {
         return Ok(serde_json::to_writer(out, text)?);
     }
     out.push(b'"');

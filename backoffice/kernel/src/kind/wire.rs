@@ -14,6 +14,17 @@ pub(super) const NUMERIC: u32 = 1700;
 pub(super) const UUID: u32 = 2950;
 pub(super) const JSONB: u32 = 3802;
 
+const fn hex_pairs() -> [[u8; 2]; 256] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [HEX[byte >> 4], HEX[byte & 15]];
+        byte += 1;
+    }
+    pairs
+}
+
 /// The bytes of a value of one type.
 pub(super) struct Wire<'a, const OID: u32>(pub(super) &'a [u8]);
 
@@ -36,8 +47,10 @@ pub(super) enum Digits {
     AtLeast(usize),
 }
 
-const DECIMALS: &[u8; 10] = b"0123456789";
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// Every byte as two digits.
+const HEX_PAIRS: [[u8; 2]; 256] = hex_pairs();
+/// Where the bytes of a UUID stand in its text, behind the first quote.
+const UUID_PLACES: [usize; 16] = [1, 3, 5, 7, 10, 12, 15, 17, 20, 22, 25, 27, 29, 31, 33, 35];
 /// 1970-01-01 to 2000-01-01, from which the server counts.
 const DAYS_TO_2000: i64 = 10_957;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -72,18 +85,14 @@ pub(super) fn json(raw: &[u8]) -> Result<&[u8], Broken> {
 
 /// In quotes, as RFC 9562 writes it.
 pub(super) fn uuid(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
-    if raw.len() != 16 {
-        return Err("a UUID has 16 bytes".into());
+    let raw: [u8; 16] = raw.try_into().map_err(|_| "a UUID has 16 bytes")?;
+    let mut text = *b"\"00000000-0000-0000-0000-000000000000\"";
+    for (byte, place) in raw.into_iter().zip(UUID_PLACES) {
+        let [high, low] = HEX_PAIRS[usize::from(byte)];
+        text[place] = high;
+        text[place + 1] = low;
     }
-    out.push(b'"');
-    for (place, byte) in raw.iter().enumerate() {
-        if matches!(place, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        let (high, low) = (usize::from(byte >> 4), usize::from(byte & 15));
-        out.extend_from_slice(&[HEX[high], HEX[low]]);
-    }
-    out.push(b'"');
+    out.extend_from_slice(&text);
     Ok(())
 }
 
@@ -91,38 +100,35 @@ pub(super) fn uuid(raw: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
 pub(super) fn date(raw: &[u8], out: &mut Vec<u8>) -> Result<Option<()>, Broken> {
     let days: [u8; 4] = raw.try_into().map_err(|_| "a date has four bytes")?;
     let days = i64::from(i32::from_be_bytes(days)).saturating_add(DAYS_TO_2000);
-    let (year, month, day) = civil(days);
-    if !YEARS.contains(&year) {
-        return Ok(None);
-    }
-    out.push(b'"');
-    day_text(year, month, day, out);
-    out.push(b'"');
+    let Some(day) = day_text(days) else { return Ok(None) };
+    let mut text = *b"\"0000-00-00\"";
+    text[1..11].copy_from_slice(&day);
+    out.extend_from_slice(&text);
     Ok(Some(()))
 }
 
 /// In quotes, `2026-11-21T10:00:00.25Z`. `None` as `date` says it.
 pub(super) fn instant(raw: &[u8], out: &mut Vec<u8>) -> Result<Option<()>, Broken> {
     let micros = int8(raw)?;
-    let (year, month, day) = civil(micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000);
-    if !YEARS.contains(&year) {
+    let Some(day) = day_text(micros.div_euclid(MICROS_PER_DAY) + DAYS_TO_2000) else {
         return Ok(None);
-    }
+    };
     let micros = micros.rem_euclid(MICROS_PER_DAY).unsigned_abs();
     let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-    out.push(b'"');
-    day_text(year, month, day, out);
-    for (mark, part) in [(b'T', seconds / 3_600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
-        out.push(mark);
-        padded(part, 2, out);
+    let mut text = *b"\"0000-00-00T00:00:00.000000";
+    text[1..11].copy_from_slice(&day);
+    let parts = [seconds / 3_600, seconds / 60 % 60, seconds % 60, micros / 10_000];
+    let small = [micros / 100 % 100, micros % 100];
+    let places = [12, 15, 18, 21, 23, 25];
+    for (part, place) in parts.into_iter().chain(small).zip(places) {
+        text[place..place + 2].copy_from_slice(&two(part));
     }
-    if 0 < micros {
-        out.push(b'.');
-        padded(micros, 6, out);
-        while out.last() == Some(&b'0') {
-            out.pop();
-        }
+    // No zeros behind the last digit that says something, and no point behind none.
+    let mut end = if micros == 0 { 20 } else { text.len() };
+    while 20 < end && text[end - 1] == b'0' {
+        end -= 1;
     }
+    out.extend_from_slice(&text[..end]);
     out.extend_from_slice(b"Z\"");
     Ok(Some(()))
 }
@@ -203,12 +209,22 @@ fn civil(days: i64) -> (i64, u64, u64) {
     (era * 400 + year + next, month.unsigned_abs(), (day - first + 1).unsigned_abs())
 }
 
-fn day_text(year: i64, month: u64, day: u64, out: &mut Vec<u8>) {
-    padded(year.unsigned_abs(), 4, out);
-    out.push(b'-');
-    padded(month, 2, out);
-    out.push(b'-');
-    padded(day, 2, out);
+/// `2026-11-21`, so many days after 1970-01-01; `None` for years of other than four digits.
+fn day_text(days: i64) -> Option<[u8; 10]> {
+    let (year, month, day) = civil(days);
+    if !YEARS.contains(&year) {
+        return None;
+    }
+    let year = year.unsigned_abs();
+    let [thousands, hundreds] = two(year / 100);
+    let [tens, ones] = two(year % 100);
+    let ([m1, m2], [d1, d2]) = (two(month), two(day));
+    Some([thousands, hundreds, tens, ones, b'-', m1, m2, b'-', d1, d2])
+}
+
+/// The last two digits.
+fn two(number: u64) -> [u8; 2] {
+    [digit(number / 10 % 10), digit(number % 10)]
 }
 
 /// Digits without zeros in front.
@@ -239,7 +255,7 @@ fn padded(number: u64, width: usize, out: &mut Vec<u8>) {
 }
 
 fn digit(number: u64) -> u8 {
-    usize::try_from(number).ok().and_then(|number| DECIMALS.get(number)).copied().unwrap_or(b'0')
+    b'0' + u8::try_from(number % 10).unwrap_or(0)
 }
 
 #[cfg(test)]

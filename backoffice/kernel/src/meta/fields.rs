@@ -85,6 +85,7 @@ pub(super) fn custom(entity: &Entity, model: &Model, sight: &Sight) -> Value {
         put("widget", json!(if choice { "select" } else { widget(field.kind) }));
         put("required", json!(field.required));
         put("level", json!(field.level.name()));
+        put("searched", json!(field.searched));
         for (right, offered) in
             [("create", entity.operations.create), ("update", entity.operations.patch)]
         {

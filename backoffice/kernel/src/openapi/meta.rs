@@ -162,6 +162,7 @@ fn custom_field() -> Value {
         "widget": {"type": "string"},
         "required": {"type": "boolean"},
         "level": level(),
+        "searched": flag("Its words are found by `q`."),
         "create": {"type": "boolean"},
         "update": {"type": "boolean"},
         "limits": limits(),

@@ -263,6 +263,7 @@ async fn hear(service: &Service, consumer: &'static Consumer, events: &[Event]) 
             request_id: service.new_id(),
             mode: Mode::Write,
             causation: first.causation.saturating_add(1),
+            proof: None,
         })
         .await?;
     let outcome = limited(run(&mut cx, events)).await;

@@ -210,6 +210,12 @@ impl Access {
         self.0.as_ref().is_none_or(|limits| limits.levels.contains(&level))
     }
 
+    /// Names of the levels of custom fields that are in reach on every row.
+    pub(crate) fn level_names(&self) -> Vec<&'static str> {
+        let shown = Level::ALL.iter().filter(|level| self.shows_level(**level));
+        shown.map(|level| level.name()).collect()
+    }
+
     /// 403 unless the field may be read on every row in reach: else a filter or an order would tell
     /// what is not shown. The caller puts the parameter's name in with `Error::at`.
     pub(crate) fn readable_everywhere(&self, field: &Field) -> Result<()> {

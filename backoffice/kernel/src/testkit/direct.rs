@@ -40,6 +40,11 @@ pub async fn direct(service: &Service, path: &str, token: &str) -> Result<Vec<u8
     answer?.body.ok_or_else(|| Error::internal("there is nothing to show"))
 }
 
+/// The service proves its callers anew, as if it had just begun.
+pub fn forget_callers(service: &Service) {
+    service.accounts().known.clear();
+}
+
 /// One prepared statement on a connection of its own.
 pub struct Bare {
     client: Client,

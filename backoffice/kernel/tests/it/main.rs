@@ -30,6 +30,7 @@ mod people;
 mod post;
 mod programs;
 mod reads;
+mod recalled;
 mod saved_views;
 mod sealing;
 mod totals;

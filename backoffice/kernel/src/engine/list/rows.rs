@@ -22,8 +22,8 @@ pub(super) struct Rows<'a> {
     sort: &'a [SortKey],
     includes: Vec<Included<'a>>,
     layout: Layout,
-    /// SQL of the number of rows that the whole list has; beside every row, as `@n`.
-    counted: Option<String>,
+    /// Figures of the whole list beside every row: SQL and name.
+    beside: Vec<(String, &'static str)>,
 }
 
 struct Included<'a> {
@@ -49,11 +49,11 @@ impl<'a> Rows<'a> {
         });
         let layout = Layout::new(&columns)?;
         let includes = includes.collect::<Result<_>>()?;
-        Ok(Self { list, includes, columns, sort, layout, counted: None })
+        Ok(Self { list, includes, columns, sort, layout, beside: Vec::new() })
     }
 
-    pub(super) fn counted(self, counted: Option<String>) -> Self {
-        Self { counted, ..self }
+    pub(super) fn beside(self, beside: Vec<(String, &'static str)>) -> Self {
+        Self { beside, ..self }
     }
 
     /// ` and …` in the source and ` order by … limit …` in `tail` decide the rows; the linked ones
@@ -67,8 +67,8 @@ impl<'a> Rows<'a> {
         for (n, one) in self.includes.iter().enumerate() {
             push(&mut inner, &format!(", t.\"{}\" as \"@l{n}\"", one.include.link.name));
         }
-        if let Some(count) = &self.counted {
-            push(&mut inner, &format!(", {count} as \"@n\""));
+        for (sql, name) in &self.beside {
+            push(&mut inner, &format!(", {sql} as \"{name}\""));
         }
         push(&mut inner, &format!("{}{tail}", source.behind_with()));
         let with = source.with();
@@ -185,7 +185,7 @@ impl<'a> Rows<'a> {
 
     /// Columns before those of the linked rows.
     fn behind(&self) -> usize {
-        self.width() + self.includes.len() + usize::from(self.counted.is_some())
+        self.width() + self.includes.len() + self.beside.len()
     }
 
     /// The select list without linked rows, for statements around it.
