@@ -60,7 +60,7 @@ begin
         end if;
         v_plain := v_one::text;
         foreach v_key in array p_keys loop
-            v_one := v_one || regexp_replace(v_plain, '''([^'']+)''', ''''=' || v_key || '=\1''', 'g')::tsquery;
+            v_one := v_one || regexp_replace(v_plain, '''([^'']+)''', '''=' || v_key || '=\1''', 'g')::tsquery;
         end loop;
         if r.negated then
             v_one := !! v_one;
