@@ -206,7 +206,8 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
         }
         _ => {}
     }
-    let (done, _) = tries(service, call, &target, run::Asker { actor: &actor, org, proof: None }).await;
+    let (done, _) =
+        tries(service, call, &target, run::Asker { actor: &actor, org, proof: None }).await;
     match done? {
         run::Done::Answer(answer) => Ok(answer),
         run::Done::Await { operation, entity, row, status } => {

@@ -79,7 +79,8 @@ async fn what_ends_a_right_holds_for_the_next_read() {
     check(Token, "/places", end, org, Code::Unauthenticated).await;
     let expire = "update api_tokens set expires_at = '2026-11-21T12:00:00Z' where org_id = $1";
     check(Token, "/places", expire, org, Code::Unauthenticated).await;
-    let narrow = "update api_tokens set grants = '[{\"grant\": \"hall.halls\", \"rights\": [\"read\"]}]'
+    let narrow =
+        "update api_tokens set grants = '[{\"grant\": \"hall.halls\", \"rights\": [\"read\"]}]'
                    where org_id = $1";
     check(Token, "/places", narrow, org, Code::Forbidden).await;
     let end = "update sessions set revoked_at = now() where user_id = $1";
@@ -106,11 +107,13 @@ async fn a_right_that_was_given_holds_for_the_next_read() {
     let place = house.place("here").await;
     let none = json!([{"grant": "hall.halls", "rights": ["read"]}]);
     let token = house.org.issue(none).await.unwrap();
-    for path in ["/places".to_owned(), format!("/places/{place}"), "/places?sort=nothing".to_owned()]
+    for path in
+        ["/places".to_owned(), format!("/places/{place}"), "/places?sort=nothing".to_owned()]
     {
         with(&house, token.expose(), "GET", &path, Value::Null).await.refuses(Code::Forbidden, &[]);
     }
-    let give = "update api_tokens set grants = '[{\"grant\": \"hall.places\", \"rights\": [\"read\"]}]'
+    let give =
+        "update api_tokens set grants = '[{\"grant\": \"hall.places\", \"rights\": [\"read\"]}]'
                  where org_id = $1";
     administer(give, house.org.id).await;
     let list = with(&house, token.expose(), "GET", "/places", Value::Null).await.is(200);

@@ -216,8 +216,12 @@ async fn whatever_picks_among_the_found_picks_among_all_of_them() {
             for limit in ["4", "100"] {
                 let query = [&[("q", "lamp"), ("limit", limit)], asked].concat();
                 let page = ask(&house, "/notices", &query).await;
-                let ids: Vec<&str> =
-                    page["data"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap()).collect();
+                let ids: Vec<&str> = page["data"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|r| r["id"].as_str().unwrap())
+                    .collect();
                 // Of words that more rows have than are ranked, not all can be sorted.
                 if !cut || !place.contains("'%0'") && place != "true" {
                     let plain = plainly(org, place, order, limit.parse().unwrap()).await;
@@ -251,7 +255,8 @@ async fn own_fields_are_searched_where_their_definition_says_so() {
     let house = House::open().await;
     library(&house).await;
     let define = async |key: &str, more: serde_json::Value| {
-        let mut body = object(json!({"entity": "places", "key": key, "label": key, "kind": "text"}));
+        let mut body =
+            object(json!({"entity": "places", "key": key, "label": key, "kind": "text"}));
         body.extend(object(more));
         house.post("/custom-fields", serde_json::Value::Object(body)).await
     };
@@ -260,7 +265,8 @@ async fn own_fields_are_searched_where_their_definition_says_so() {
     let quiet = define("quiet", json!({})).await.is(201).id();
     let club = house.get("/places?filter[key]=club").await.body["data"][0]["id"].clone();
     let club = format!("/places/{}", club.as_str().unwrap());
-    let custom = json!({"motto": "Per Áspera ad Astra", "host": "Grace Hopper", "quiet": "whisper"});
+    let custom =
+        json!({"motto": "Per Áspera ad Astra", "host": "Grace Hopper", "quiet": "whisper"});
     house.patch(&club, json!({"custom": custom})).await.is(200);
     let keys = async |words: &str| each(&ask(&house, "/places", &[("q", words)]).await, "key");
     for (words, expected) in [

@@ -39,9 +39,10 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn with(&self) -> String {
-        let few = self.few.as_ref().map_or_else(String::new, |few| {
-            format!("{FEW} as materialized ({few}), ")
-        });
+        let few = self
+            .few
+            .as_ref()
+            .map_or_else(String::new, |few| format!("{FEW} as materialized ({few}), "));
         format!("with {few}{CANDIDATES} as materialized (select * from {}) ", self.call)
     }
 
