@@ -87,15 +87,34 @@ as $$
         '-_./\@#:;,+*&%$!?()[]{}<>=|^~`''"', '                                   '), 20000)
 $$;
 
+-- The words of an organization's own texts, each behind the key of its field: `=house_no=7`. The sign
+-- is no part of a word, so nobody's words, nor beginnings of words, ask for these unless `search_query`
+-- makes them.
+create or replace function search_custom(p_custom jsonb) returns tsvector
+language sql immutable strict parallel safe
+as $$
+    select coalesce(pg_catalog.string_agg(
+               pg_catalog.quote_literal('=' || own.key || '=' || word.lexeme) || ':'
+               || pg_catalog.array_to_string(word.positions, ','), ' '), '')::pg_catalog.tsvector
+      from pg_catalog.jsonb_each(p_custom) own
+     cross join lateral pg_catalog.unnest(
+               pg_catalog.to_tsvector('pg_catalog.simple'::pg_catalog.regconfig,
+                                      public.search_fold(own.value #>> '{}'))) word
+     where pg_catalog.jsonb_typeof(own.value) = 'string'
+$$;
+
 -- What the caller's words ask for: all words, the last one as a beginning; `"a phrase"` as it stands;
--- `-word` not. Any text is a query; one without words is null.
-create or replace function search_query(p_words text) returns tsquery
+-- `-word` not. Any text is a query; one without words is null. Each is looked for in the entity's own
+-- words and in those of these fields of the organization's.
+create or replace function search_query(p_words text, p_keys text[]) returns tsquery
 language plpgsql immutable parallel safe
 set search_path = pg_catalog, public
 as $$
 declare
     v_query tsquery;
     v_one tsquery;
+    v_plain text;
+    v_key text;
     r record;
 begin
     for r in
@@ -107,10 +126,15 @@ begin
     loop
         v_one := phraseto_tsquery('simple', search_fold(r.term));
         continue when numnode(v_one) = 0;
+        if r.last and r.plain and not r.negated then
+            v_one := (v_one::text || ':*')::tsquery;
+        end if;
+        v_plain := v_one::text;
+        foreach v_key in array p_keys loop
+            v_one := v_one || regexp_replace(v_plain, '''([^'']+)''', '''=' || v_key || '=\1''', 'g')::tsquery;
+        end loop;
         if r.negated then
             v_one := !! v_one;
-        elsif r.last and r.plain then
-            v_one := (v_one::text || ':*')::tsquery;
         end if;
         v_query := coalesce(v_query && v_one, v_one);
     end loop;
@@ -936,6 +960,7 @@ create table custom_fields (
     kind text not null,
     options text[],
     required boolean default false not null,
+    searched boolean default false not null,
     level text default 'open' not null,
     position bigint default 0 not null,
     status text default 'active' not null,
@@ -1331,8 +1356,8 @@ create table parties (
     website text,
     notes text,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A')) stored,
-    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(given_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(family_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(notes, ''))), 'D')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(given_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(family_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(legal_name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(notes, ''))), 'D') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint parties_pkey primary key (org_id, id),
     constraint parties_kind_check check (kind in ('person', 'organization')),
     constraint parties_name_check check (char_length(name) <= 300),
@@ -1397,7 +1422,7 @@ create table party_emails (
     is_primary boolean default false not null,
     primary_of uuid generated always as (CASE WHEN is_primary THEN party_id END) stored,
     custom jsonb default '{}'::jsonb not null,
-    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(email, ''))), 'A')) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(email, ''))), 'A') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint party_emails_pkey primary key (org_id, id),
     constraint party_emails_purpose_check check (purpose in ('main', 'billing', 'shipping', 'private', 'work', 'other')),
     constraint party_emails_email_check check (char_length(email) <= 254 and position('@' in email) > 1),
@@ -1472,7 +1497,7 @@ create table units (
     kind text default 'department' not null,
     parent_id uuid,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'B')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'B') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint units_pkey primary key (org_id, id),
     constraint units_name_check check (char_length(name) <= 300),
     constraint units_code_check check (code ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
@@ -1524,7 +1549,7 @@ create table locations (
     capacity bigint,
     calendar_id uuid,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(line1, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(postal_code, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(city, ''))), 'B')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(line1, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(postal_code, ''))), 'D') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(city, ''))), 'B') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint locations_pkey primary key (org_id, id),
     constraint locations_name_check check (char_length(name) <= 300),
     constraint locations_kind_check check (kind in ('venue', 'hall', 'room', 'area', 'office', 'warehouse', 'other')),
@@ -1562,7 +1587,7 @@ create table legal_entities (
     calendar_id uuid,
     unit_id uuid,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint legal_entities_pkey primary key (org_id, id),
     constraint legal_entities_name_check check (char_length(name) <= 300),
     constraint legal_entities_country_check check (country ~ '^[A-Z]{2}$'),
@@ -1655,7 +1680,7 @@ create table events (
     canceled_at timestamp with time zone,
     cancel_reason text,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint events_pkey primary key (org_id, id),
     constraint events_name_check check (char_length(name) <= 300),
     constraint events_number_check check (number between 0 and 4294967295),
@@ -1727,7 +1752,7 @@ create table ticket_types (
     active boolean default true not null,
     position bigint default 0 not null,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(name, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(description, ''))), 'C') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint ticket_types_pkey primary key (org_id, id),
     constraint ticket_types_number_check check (number between 0 and 4096),
     constraint ticket_types_name_check check (char_length(name) <= 300),
@@ -1881,8 +1906,8 @@ create table ticket_orders (
     canceled_at timestamp with time zone,
     notes text,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A')) stored,
-    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_email, ''))), 'B')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(code, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(buyer_email, ''))), 'B') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint ticket_orders_pkey primary key (org_id, id),
     constraint ticket_orders_number_check check (number >= 1),
     constraint ticket_orders_code_check check (char_length(code) <= 300),
@@ -1928,8 +1953,8 @@ create table event_registrations (
     checked_in_at timestamp with time zone,
     canceled_at timestamp with time zone,
     custom jsonb default '{}'::jsonb not null,
-    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A')) stored,
-    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_email, ''))), 'B')) stored,
+    search tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
+    search_personal tsvector generated always as (array_to_tsvector(array['@' || org_id::text]) || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(ticket, ''))), 'A') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_name, ''))), 'B') || setweight(to_tsvector('simple'::regconfig, search_fold(coalesce(attendee_email, ''))), 'B') || (case when custom = '{}'::jsonb then ''::tsvector else search_custom(custom) end)) stored,
     constraint event_registrations_pkey primary key (org_id, id),
     constraint event_registrations_ticket_number_check check (ticket_number >= 1),
     constraint event_registrations_ticket_check check (char_length(ticket) <= 300),
@@ -2651,54 +2676,106 @@ as $$
     select '{}'::uuid[]
 $$;
 
+-- What was found, as one text: two findings are the same when their digests are.
+create or replace function rows_digest(p_rows text[]) returns text
+language sql stable
+as $$
+    select encode(sha256(convert_to(array_to_string(p_rows, e'\n'), 'UTF8')), 'hex')
+$$;
+
 -- A living session with every membership of its person: one row a role, one with nulls without any.
-create or replace function account_session(p_hash bytea, p_now timestamptz)
+-- Part of the definer's functions below, whose plans take it in: so it sets nothing of its own.
+create or replace function session_rows(p_hash bytea, p_now timestamptz)
 returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
                organization_id uuid, organization_name text, organization_slug text, plan text,
                grants jsonb, units uuid[], is_vouched boolean)
-language sql volatile security definer
-set search_path = pg_catalog, public, pg_temp
+language sql stable
 as $$
-    -- Seen is written once a minute at most, so that reading stays cheap.
-    update sessions set last_seen_at = p_now
-     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
     select s.id, u.id, s.expires_at, u.email, u.name, o.id, o.name, o.slug, o.plan, r.grants,
-           case when o.id is not null then account_units(o.id, u.id) end, s.issuer is not null
-      from sessions s
-      join users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
-      left join (memberships m
-                 join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-                 join organizations o on o.id = m.org_id)
+           case when o.id is not null then public.account_units(o.id, u.id) end, s.issuer is not null
+      from public.sessions s
+      join public.users u on u.id = s.user_id and u.disabled_at is null and u.verified_at is not null
+      left join (public.memberships m
+                 join public.roles r
+                   on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+                 join public.organizations o on o.id = m.org_id)
         on m.user_id = u.id and m.deleted_at is null and (m.ends_at is null or m.ends_at > p_now)
             and (s.issuer is null or s.issuer = o.sso_issuer)
      where s.token_hash = p_hash and s.revoked_at is null and s.expires_at > p_now
-     order by o.name, o.id;
 $$;
 
 -- A living API token with the roles that its holder has now in its organization: one row a role. A
--- person or service account without a role there, or one that is shut out, leaves nothing.
-create or replace function account_token(p_hash bytea, p_now timestamptz)
+-- person or service account without a role there, or one that is shut out, leaves nothing. Part of the
+-- definer's functions below, like the one above.
+create or replace function token_rows(p_hash bytea, p_now timestamptz)
 returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
                plan text, token_grants jsonb, grants jsonb, units uuid[])
+language sql stable
+as $$
+    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
+           case when u.id is not null then public.account_units(t.org_id, u.id) else '{}' end
+      from public.api_tokens t
+      join public.organizations o on o.id = t.org_id
+      left join public.users u
+             on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
+      left join public.service_accounts a
+             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
+      join public.memberships m on m.org_id = t.org_id and m.deleted_at is null
+                        and (m.ends_at is null or m.ends_at > p_now)
+                        and (m.user_id = u.id or m.service_account_id = a.id)
+      join public.roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
+     where t.token_hash = p_hash and t.deleted_at is null
+       and (t.expires_at is null or t.expires_at > p_now)
+$$;
+
+-- The session's rows, each beside the digest of all. Seen is written once a minute at most, so that
+-- reading stays cheap.
+create or replace function account_session(p_hash bytea, p_now timestamptz)
+returns table (session_id uuid, user_id uuid, expires_at timestamptz, email text, user_name text,
+               organization_id uuid, organization_name text, organization_slug text, plan text,
+               grants jsonb, units uuid[], is_vouched boolean, digest text)
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    update sessions set last_seen_at = p_now
+     where token_hash = p_hash and last_seen_at < p_now - interval '1 minute';
+    with found as materialized (select * from session_rows(p_hash, p_now))
+    select found.*, (select rows_digest(array(select f::text from found f order by 1)))
+      from found order by organization_name, organization_id;
+$$;
+
+create or replace function account_token(p_hash bytea, p_now timestamptz)
+returns table (token_id uuid, user_id uuid, service_account_id uuid, organization_id uuid,
+               plan text, token_grants jsonb, grants jsonb, units uuid[], digest text)
 language sql volatile security definer
 set search_path = pg_catalog, public, pg_temp
 as $$
     update api_tokens set last_used_at = p_now
      where token_hash = p_hash and deleted_at is null
        and (last_used_at is null or last_used_at < p_now - interval '1 minute');
-    select t.id, u.id, a.id, t.org_id, o.plan, t.grants, r.grants,
-           case when u.id is not null then account_units(t.org_id, u.id) else '{}' end
-      from api_tokens t
-      join organizations o on o.id = t.org_id
-      left join users u on u.id = t.user_id and u.disabled_at is null and u.verified_at is not null
-      left join service_accounts a
-             on a.org_id = t.org_id and a.id = t.service_account_id and a.deleted_at is null
-      join memberships m on m.org_id = t.org_id and m.deleted_at is null
-                        and (m.ends_at is null or m.ends_at > p_now)
-                        and (m.user_id = u.id or m.service_account_id = a.id)
-      join roles r on r.org_id = m.org_id and r.id = m.role_id and r.deleted_at is null
-     where t.token_hash = p_hash and t.deleted_at is null
-       and (t.expires_at is null or t.expires_at > p_now);
+    with found as materialized (select * from token_rows(p_hash, p_now))
+    select found.*, (select rows_digest(array(select f::text from found f order by 1))) from found;
+$$;
+
+-- The digest of what `account_session` or `account_token` finds now: whoever knows what they found a
+-- moment ago sees whether that still holds. Null where they would note the use, too.
+create or replace function account_digest(p_kind text, p_hash bytea, p_now timestamptz)
+returns text
+language plpgsql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    if p_kind = 'session' then
+        return (select rows_digest(array(select f::text from session_rows(p_hash, p_now) f order by 1))
+                 where exists (select from sessions where token_hash = p_hash
+                                  and last_seen_at >= p_now - interval '1 minute'));
+    elsif p_kind = 'token' then
+        return (select rows_digest(array(select f::text from token_rows(p_hash, p_now) f order by 1))
+                 where exists (select from api_tokens where token_hash = p_hash and deleted_at is null
+                                  and last_used_at >= p_now - interval '1 minute'));
+    end if;
+    return null;
+end
 $$;
 
 create or replace function account_sessions(p_user uuid, p_now timestamptz)
@@ -4263,7 +4340,7 @@ create or replace trigger gate_cursors_forward
 
 -- === Search functions ===
 
-create or replace function search_parties(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_parties(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4271,20 +4348,21 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'parties' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from parties t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all')
              limit 20000) c
      order by 2 desc, 1 desc
      limit p_limit;
 end
 $$;
-create or replace function search_parties_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_parties_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4292,20 +4370,21 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'parties' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from parties t
              where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all')
              limit 20000) c
      order by 2 desc, 1 desc
      limit p_limit;
 end
 $$;
-create or replace function search_party_emails_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_party_emails_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4313,20 +4392,21 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'party_emails' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from party_emails t
              where t.search_personal @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all')
              limit 20000) c
      order by 2 desc, 1 desc
      limit p_limit;
 end
 $$;
-create or replace function search_units(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_units(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4334,13 +4414,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'units' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from units t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'unit' and (t."id" = any(p_units)))
              limit 20000) c
@@ -4348,7 +4429,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_locations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_locations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4356,20 +4437,21 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'locations' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from locations t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all')
              limit 20000) c
      order by 2 desc, 1 desc
      limit p_limit;
 end
 $$;
-create or replace function search_legal_entities(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_legal_entities(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4377,13 +4459,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'legal_entities' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from legal_entities t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'unit' and (t."unit_id" = any(p_units)))
              limit 20000) c
@@ -4391,7 +4474,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_events(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_events(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4399,13 +4482,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'events' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from events t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."owner_id" = p_user)
                   or p_reach = 'team' and (t."owner_id" = p_user or t."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))
@@ -4415,7 +4499,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_ticket_types(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_ticket_types(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4423,13 +4507,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'ticket_types' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from ticket_types t
              where t.search @@ v_query and t.org_id = v_tenant and t.deleted_at is null
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
                   or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
@@ -4439,7 +4524,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_ticket_orders(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_ticket_orders(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4447,13 +4532,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'ticket_orders' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from ticket_orders t
              where t.search @@ v_query and t.org_id = v_tenant
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
                   or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
@@ -4463,7 +4549,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_ticket_orders_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_ticket_orders_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4471,13 +4557,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'ticket_orders' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from ticket_orders t
              where t.search_personal @@ v_query and t.org_id = v_tenant
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
                   or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
@@ -4487,7 +4574,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_event_registrations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_event_registrations(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4495,13 +4582,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'event_registrations' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search, v_words) * 1000000)::bigint
       from (select t.id, t.search from event_registrations t
              where t.search @@ v_query and t.org_id = v_tenant
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
                   or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
@@ -4511,7 +4599,7 @@ begin
      limit p_limit;
 end
 $$;
-create or replace function search_event_registrations_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[])
+create or replace function search_event_registrations_personal(p_words text, p_limit bigint, p_reach text, p_user uuid, p_units uuid[], p_levels text[], p_among uuid[])
 returns table (found_id uuid, found_rank bigint)
 language plpgsql stable security definer rows 100
 set search_path = pg_catalog, public, pg_temp
@@ -4519,13 +4607,14 @@ set plan_cache_mode = force_custom_plan
 as $$
 declare
     v_tenant constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_words constant tsquery := search_query(p_words);
+    v_words constant tsquery := search_query(p_words, array(select f.key from custom_fields f where f.org_id = v_tenant and f.entity = 'event_registrations' and f.status = 'active' and f.searched and f.level <> 'confidential' and f.level = any(p_levels)));
     v_query constant tsquery := quote_literal('@' || v_tenant)::tsquery && v_words;
 begin
     return query
     select c.id, (ts_rank(c.search_personal, v_words) * 1000000)::bigint
       from (select t.id, t.search_personal from event_registrations t
              where t.search_personal @@ v_query and t.org_id = v_tenant
+               and (p_among is null or t.id = any(p_among))
                and (p_reach = 'all'
                   or p_reach = 'own' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user)))
                   or p_reach = 'team' and (t."event_id" in (select above1."id" from public."events" as above1 where above1."org_id" = v_tenant and (above1."owner_id" = p_user or above1."team_id" in (select mine.team_id from public.team_members as mine where mine.org_id = v_tenant and mine.user_id = p_user and mine.deleted_at is null))))
@@ -5215,6 +5304,10 @@ grant execute on function account_session to atlvs_app;
 alter function account_token owner to atlvs_definer;
 revoke execute on function account_token from public;
 grant execute on function account_token to atlvs_app;
+-- account_digest finds what a session or token gives behind its hash, as a digest
+alter function account_digest owner to atlvs_definer;
+revoke execute on function account_digest from public;
+grant execute on function account_digest to atlvs_app;
 -- account_sessions lists a person's own sessions
 alter function account_sessions owner to atlvs_definer;
 revoke execute on function account_sessions from public;
