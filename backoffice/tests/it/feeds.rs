@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use inventory::command::Verdict;
+use inventory::command::{Reason, Verdict};
 use inventory::fact::Fact;
 use jiff::Timestamp;
 use kernel::clock::ManualClock;
@@ -246,6 +246,25 @@ async fn the_journal_becomes_rows() {
         (&log[2]["registration_id"], &log[2]["ticket_number"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_rule_is_logged_with_its_name() {
+    let house = House::open().await;
+    let mut journal = Journal::new(house.sale.event);
+    journal.order(order(1), &[(house.sale.ticket_type, 1, 8_500)]);
+    for reason in [Reason::TooSoon, Reason::Evacuation, Reason::Blocked] {
+        journal.scan_for(Some(1), Verdict::Deny, Some(reason));
+    }
+    house.read(&journal).await;
+    let log = house.sale.list("credential-access-log").await;
+    let told: Vec<_> = log.iter().map(|row| (&row["reason"], &row["rule"])).collect();
+    let expected = [
+        (json!("rules"), json!("interval")),
+        (json!("rules"), json!("evacuation")),
+        (json!("blocked"), Value::Null),
+    ];
+    assert_eq!(told, expected.each_ref().map(|(reason, rule)| (reason, rule)));
 }
 
 #[tokio::test]

@@ -104,6 +104,15 @@ impl Journal {
             (Verdict::Deny, Some(_)) => Some(Reason::AlreadyUsed),
             (Verdict::Deny, None) => Some(Reason::UnknownTicket),
         };
+        self.scan_for(ticket, verdict, reason)
+    }
+
+    pub(crate) fn scan_for(
+        &mut self,
+        ticket: Option<u64>,
+        verdict: Verdict,
+        reason: Option<Reason>,
+    ) -> u64 {
         self.push(&Fact::ScanDecided(Box::new(ScanDecided {
             device: Uuid::from_u128(7),
             lane: "North 3".to_owned(),

@@ -15,6 +15,7 @@ mod bloat;
 mod boundaries;
 mod database;
 mod domains;
+mod doors;
 mod erasure;
 mod feeds;
 mod files;

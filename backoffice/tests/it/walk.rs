@@ -16,11 +16,11 @@ use crate::registry;
 use crate::sale::{Sale, create, created, id, ticket_type};
 
 /// A service with its loops, the gate beside it, an event on sale.
-struct House {
+pub(crate) struct House {
     db: TestDb,
     server: TestServer,
-    gate: FakeGate,
-    sale: Sale,
+    pub(crate) gate: FakeGate,
+    pub(crate) sale: Sale,
     loops: JoinHandle<()>,
 }
 
@@ -28,7 +28,7 @@ struct House {
 const NEWS_MS: u64 = 20_000;
 
 impl House {
-    async fn open(purpose: &str) -> Self {
+    pub(crate) async fn open(purpose: &str) -> Self {
         Self::over(TestDb::create(purpose, &migrations::scripts()).await.unwrap()).await
     }
 
@@ -45,7 +45,7 @@ impl House {
     }
 
     /// Ends as after SIGTERM; loops that do not end fail the test.
-    async fn end(self) {
+    pub(crate) async fn end(self) {
         self.server.end().await.unwrap();
         self.loops.await.unwrap();
     }
@@ -70,11 +70,11 @@ impl House {
         }
     }
 
-    async fn instruction(&self, kind: &str) -> Value {
+    pub(crate) async fn instruction(&self, kind: &str) -> Value {
         self.until(0, |change| change["body"]["instruction"]["kind"] == json!(kind)).await
     }
 
-    async fn event_document(&self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn event_document(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         let event = json!(self.sale.event);
         self.until(0, |change| change["id"] == event && wanted(&change["body"])).await
     }

@@ -27,6 +27,10 @@ pub static EVENTS: Entity = Entity::new("events")
         instant("ends_at").required(),
         instant("doors_at"),
         instant("admission_ends_at").about("Admission closes; the end of the event when absent."),
+        integer("day_starts_min", 0, 24 * 60 - 1).required().default("0").about(
+            "Minutes after midnight at which a day of admission begins: with 360 a night \
+                    belongs to the day it began on.",
+        ),
         time_zone("time_zone").required().about("Zone of the venue; rules in local time use it."),
         currency("currency").required().once().about("Every price of the event is in it."),
         link("legal_entity_id", "identity.legal_entities").about("Who sells and invoices."),

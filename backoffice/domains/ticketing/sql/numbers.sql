@@ -1,4 +1,4 @@
--- Numbers of quotas, ticket types and zones within an event: given once, never reused, not even
+-- Numbers of quotas, ticket types, zones, lanes and questions within an event: given once, never reused, not even
 -- after a row was deleted, because credentials and journals name them. Zones begin with 0 (a bit),
 -- the others with 1.
 create or replace function assign_number_in_event() returns trigger
@@ -25,6 +25,11 @@ create or replace trigger ticket_types_number before insert or update of number 
   for each row execute function assign_number_in_event(1);
 create or replace trigger check_in_zones_number before insert or update of number on check_in_zones
   for each row execute function assign_number_in_event(0);
+create or replace trigger check_in_lanes_number before insert or update of number on check_in_lanes
+  for each row execute function assign_number_in_event(1);
+create or replace trigger check_in_questions_number
+  before insert or update of number on check_in_questions
+  for each row execute function assign_number_in_event(1);
 
 create unique index if not exists quotas_event_number_key
   on quotas (org_id, event_id, number);
@@ -32,3 +37,7 @@ create unique index if not exists ticket_types_event_number_key
   on ticket_types (org_id, event_id, number);
 create unique index if not exists check_in_zones_event_number_key
   on check_in_zones (org_id, event_id, number);
+create unique index if not exists check_in_lanes_event_number_key
+  on check_in_lanes (org_id, event_id, number);
+create unique index if not exists check_in_questions_event_number_key
+  on check_in_questions (org_id, event_id, number);

@@ -2,6 +2,7 @@
 
 mod cursors;
 mod devices;
+mod doors;
 mod gate;
 mod keys;
 mod registrations;
@@ -10,7 +11,7 @@ mod sales;
 use kernel::action::{Action, Answers, On};
 use kernel::entity::{Field, boolean, choice, email, instant, integer, json, link, text};
 
-use crate::tables::admission::CHECK_IN_DEVICES;
+use crate::tables::admission::{CHECK_IN_DEVICES, CHECK_IN_ZONES};
 use crate::tables::feeds::{EVENT_KEYS, GATE_CURSORS};
 use crate::tables::orders::EVENT_REGISTRATIONS;
 use crate::tables::sale::TICKET_TYPES;
@@ -90,6 +91,24 @@ pub(crate) static ACTIONS: &[Action] = &[
         run: |cx, args| Box::pin(devices::revoke(cx, args)),
     },
     Action {
+        name: "evacuate",
+        entity: &CHECK_IN_ZONES,
+        on: On::Collection,
+        input: EVACUATE,
+        answers: Answers::Nothing,
+        about: "Begins or ends the evacuation of an event: no exit is refused and no entry allowed.",
+        run: |cx, args| Box::pin(doors::evacuate(cx, args)),
+    },
+    Action {
+        name: "count",
+        entity: &CHECK_IN_ZONES,
+        on: On::Row,
+        input: COUNT,
+        answers: Answers::Row,
+        about: "Says how many people are inside, as somebody counted them.",
+        run: |cx, args| Box::pin(doors::count(cx, args)),
+    },
+    Action {
         name: "resume",
         entity: &GATE_CURSORS,
         on: On::Row,
@@ -142,3 +161,8 @@ static ROTATE: &[Field] = &[
 static DEVICE_TOKEN: &[Field] = &[text("token").required().secret()];
 
 static OF_EVENT: &[Field] = &[link("event_id", "events.events").required()];
+
+static EVACUATE: &[Field] =
+    &[link("event_id", "events.events").required(), boolean("on").required()];
+
+static COUNT: &[Field] = &[integer("inside", 0, 10_000_000).required()];

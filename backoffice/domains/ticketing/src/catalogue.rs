@@ -1,5 +1,6 @@
 //! What the gate is shown: documents made from rows, numbered in commit order, read by cursor.
 
+mod admission;
 mod documents;
 mod publisher;
 mod route;

@@ -293,7 +293,7 @@ fn order_id(event_number: u32) -> Uuid {
 }
 
 /// Who lets a person in, as the journal keeps it; what is no person, program or device has no id.
-fn actor(cx: &Cx) -> Uuid {
+pub(super) fn actor(cx: &Cx) -> Uuid {
     cx.actor.own_id().unwrap_or_default()
 }
 

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use data_encoding::BASE64;
-use inventory::config::{
-    EventConfig, EventStatus, Passback, QuotaConfig, TicketTypeConfig, ZoneConfig, ZonePolicy,
-};
+use inventory::config::{EventConfig, EventStatus, QuotaConfig, TicketTypeConfig, ZoneConfig};
 use inventory::time::Millis;
 use jiff::Timestamp;
 use kernel::cx::Cx;
@@ -17,6 +15,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::admission;
 use crate::money::to_minor;
 
 /// How long a hold lives, and with all renewals, in seconds.
@@ -104,14 +103,14 @@ async fn config(cx: &Cx, id: Uuid) -> Result<Option<EventConfig>> {
     let row = cx
         .query_opt(
             "select number, name, currency, time_zone, status, \
-                    coalesce(admission_ends_at, ends_at) \
+                    coalesce(admission_ends_at, ends_at), day_starts_min \
                from events where id = $1 and deleted_at is null",
             &[&id],
         )
         .await?;
     let Some(row) = row else { return Ok(None) };
     let currency: String = row.try_get(2)?;
-    let zones = zones(cx, id).await?;
+    let zones = admission::zones(cx, id).await?;
     Ok(Some(EventConfig {
         event: id,
         number: narrow(row.try_get(0)?, "number of the event")?,
@@ -127,6 +126,9 @@ async fn config(cx: &Cx, id: Uuid) -> Result<Option<EventConfig>> {
         zones,
         hold_ttl_s: HOLD_TTL_S,
         hold_cap_s: HOLD_CAP_S,
+        lanes: admission::lanes(cx, id).await?,
+        questions: admission::questions(cx, id).await?,
+        day_starts_min: narrow(row.try_get(6)?, "beginning of the day")?,
         ..EventConfig::unconfigured(id)
     }))
 }
@@ -159,35 +161,6 @@ async fn quotas(cx: &Cx, event: Uuid) -> Result<Vec<QuotaConfig>> {
         .collect()
 }
 
-async fn zones(cx: &Cx, event: Uuid) -> Result<Vec<ZoneConfig>> {
-    let sql = "select id, number, key, name, policy, capacity from check_in_zones \
-                where event_id = $1 and deleted_at is null order by number";
-    let rows = cx.query(sql, &[&event]).await?;
-    rows.iter()
-        .map(|row| {
-            let policy: String = row.try_get(4)?;
-            let capacity: Option<i64> = row.try_get(5)?;
-            Ok(ZoneConfig {
-                id: row.try_get(0)?,
-                number: narrow(row.try_get(1)?, "number of a zone")?,
-                key: row.try_get(2)?,
-                name: row.try_get(3)?,
-                policy: match policy.as_str() {
-                    "single_entry" => ZonePolicy::SingleEntry,
-                    other => return Err(Error::internal(format!("zone policy {other}"))),
-                },
-                capacity: capacity.map(|size| narrow(size, "capacity of a zone")).transpose()?,
-                passback: Passback::Off,
-                leaves: Vec::new(),
-                exit_to: None,
-                opens_at: None,
-                closes_at: None,
-                exit_all_at_min: None,
-            })
-        })
-        .collect()
-}
-
 /// Deleted types stay, inactive: what was sold of them stays good.
 async fn ticket_types(
     cx: &Cx,
@@ -213,6 +186,7 @@ async fn ticket_types(
         event,
     )
     .await?;
+    let mut windows = admission::windows(cx, event).await?;
     let every_zone: Vec<u8> = zones.iter().map(|zone| zone.number).collect();
     let rows = cx
         .query(
@@ -233,7 +207,9 @@ async fn ticket_types(
                     .collect::<Result<_>>()?,
                 None => every_zone.clone(),
             };
-            ticket_type(row, id, currency, quotas.get(&id).map_or(&[], Vec::as_slice), zones)
+            let quotas = quotas.get(&id).map_or(&[][..], Vec::as_slice);
+            let kind = ticket_type(row, id, currency, quotas, zones)?;
+            Ok(TicketTypeConfig { windows: windows.remove(&id).unwrap_or_default(), ..kind })
         })
         .collect()
 }
@@ -306,7 +282,7 @@ async fn ids(cx: &Cx, sql: &str, of: Uuid) -> Result<Vec<Uuid>> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn pairs(cx: &Cx, sql: &str, event: Uuid) -> Result<BTreeMap<Uuid, Vec<i64>>> {
+pub(super) async fn pairs(cx: &Cx, sql: &str, event: Uuid) -> Result<BTreeMap<Uuid, Vec<i64>>> {
     let mut map: BTreeMap<Uuid, Vec<i64>> = BTreeMap::new();
     for row in cx.query(sql, &[&event]).await? {
         map.entry(row.try_get(0)?).or_default().push(row.try_get(1)?);
@@ -314,10 +290,10 @@ async fn pairs(cx: &Cx, sql: &str, event: Uuid) -> Result<BTreeMap<Uuid, Vec<i64
     Ok(map)
 }
 
-fn millis(at: Timestamp) -> Millis {
+pub(super) fn millis(at: Timestamp) -> Millis {
     Millis(at.as_millisecond())
 }
 
-fn narrow<T: TryFrom<i64>>(value: i64, what: &str) -> Result<T> {
+pub(super) fn narrow<T: TryFrom<i64>>(value: i64, what: &str) -> Result<T> {
     T::try_from(value).map_err(|_| Error::internal(format!("{what} is out of range: {value}")))
 }

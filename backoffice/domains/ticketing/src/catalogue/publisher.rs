@@ -72,6 +72,37 @@ static TOUCHES: &[Touches] = &[
                where p.id = $1",
     },
     Touches {
+        table: "check_in_lanes",
+        kind: Kind::Event,
+        sql: "select event_id from check_in_lanes where id = $1",
+    },
+    Touches {
+        table: "check_in_lane_types",
+        kind: Kind::Event,
+        sql: "select l.event_id from check_in_lane_types p \
+                join check_in_lanes l on l.org_id = p.org_id and l.id = p.lane_id \
+               where p.id = $1",
+    },
+    Touches {
+        table: "check_in_questions",
+        kind: Kind::Event,
+        sql: "select event_id from check_in_questions where id = $1",
+    },
+    Touches {
+        table: "check_in_question_types",
+        kind: Kind::Event,
+        sql: "select q.event_id from check_in_question_types p \
+                join check_in_questions q on q.org_id = p.org_id and q.id = p.question_id \
+               where p.id = $1",
+    },
+    Touches {
+        table: "ticket_type_windows",
+        kind: Kind::Event,
+        sql: "select z.event_id from ticket_type_windows w \
+                join check_in_zones z on z.org_id = w.org_id and z.id = w.zone_id \
+               where w.id = $1",
+    },
+    Touches {
         table: "event_keys",
         kind: Kind::Event,
         sql: "select event_id from event_keys where id = $1",
@@ -99,6 +130,11 @@ pub(crate) const CONSUMER: Consumer = Consumer {
         "quota_ticket_types.*",
         "check_in_zones.*",
         "ticket_type_zones.*",
+        "check_in_lanes.*",
+        "check_in_lane_types.*",
+        "check_in_questions.*",
+        "check_in_question_types.*",
+        "ticket_type_windows.*",
         "event_keys.*",
         "event_secrets.*",
         "check_in_devices.*",

@@ -105,8 +105,7 @@ impl Row<'_> {
             None => None,
         };
         self.log(cx, entry, registration).await?;
-        let let_through = matches!(self.verdict, Verdict::Admit | Verdict::Reserve);
-        let admitted = let_through && self.direction == Direction::Entry;
+        let admitted = self.verdict.lets_through() && self.direction == Direction::Entry;
         if let Some(registration) = registration.filter(|_| admitted) {
             // The earliest counts, whenever it became known.
             cx.execute(
@@ -128,8 +127,9 @@ impl Row<'_> {
         cx.execute(
             "insert into credential_access_log \
                (event_id, journal_seq, scan, registration_id, ticket_number, device_id, lane, \
-                zone, direction, verdict, reason, forced, checked_in_by, scanned_at, offline) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                zone, direction, verdict, reason, rule, forced, checked_in_by, scanned_at, \
+                offline) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             &[
                 &entry.event,
                 &entry.seq,
@@ -142,6 +142,7 @@ impl Row<'_> {
                 &word(&self.direction)?,
                 &word(&self.verdict)?,
                 &self.reason.map(Reason::code),
+                &self.reason.and_then(Reason::rule),
                 &self.forced,
                 &self.by,
                 &self.at,
