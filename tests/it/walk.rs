@@ -45,6 +45,55 @@ async fn the_walk_is_walked_on_files_without_any_redis() {
         (&json!("admit"), &json!(true)),
         "{replay}"
     );
+    check_turnstile(&house).await;
+}
+
+/// Staff make a lane a turnstile and let people come back; the scanner sees both.
+async fn check_turnstile(house: &House) {
+    let staff = format!("Bearer {}", house.demo("api_token"));
+    let event = house.demo("event_id");
+    let path = format!("/api/v1/check-in-zones?filter[event_id]={event}");
+    let zones = house.ask("backoffice_url", Method::GET, &path, &staff, None).await;
+    let zone = zones.body["data"][0]["id"].as_str().expect("a zone").to_owned();
+    let path = format!("/api/v1/check-in-zones/{zone}");
+    let reentry = json!({"policy": "reentry"});
+    let patched = house.ask("backoffice_url", Method::PATCH, &path, &staff, Some(reentry)).await;
+    assert_eq!(patched.status, StatusCode::OK, "{}", patched.body);
+    let lane = json!({"event_id": event, "name": "Turnstile 1", "two_phase": true, "lease_s": 600});
+    let made =
+        house.ask("backoffice_url", Method::POST, "/api/v1/check-in-lanes", &staff, Some(lane));
+    let made = made.await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+
+    let ticket = buy_one(house).await;
+    let device = format!("Bearer {}", house.demo("device_token"));
+    let post = async |path: &str, body: Option<serde_json::Value>| {
+        let reply = house.ask("gate_url", Method::POST, path, &device, body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{path}: {}", reply.body);
+        reply.body
+    };
+    let pass = async |direction: &str, nonce: &str| {
+        let body = json!({"credential": ticket, "gate": "Turnstile 1", "zone": house.demo("zone"),
+                          "direction": direction, "nonce": nonce});
+        post("/api/check-in/scan", Some(body)).await
+    };
+    let (mut tries, mut reserved) = (0, json!(null));
+    until("the scanner knows the turnstile", async || {
+        tries += 1;
+        let nonce = format!("turnstile-{tries}");
+        reserved = pass("entry", &nonce).await;
+        if reserved["verdict"] == "admit" {
+            post("/api/check-in/annul", Some(json!({"nonce": nonce}))).await;
+        }
+        reserved["verdict"] == "reserve"
+    })
+    .await;
+    let scan = reserved["scan"].as_str().expect("an id").to_owned();
+    let passed = post(&format!("/api/check-in/scans/{scan}/passed"), None).await;
+    assert_eq!(passed["settled"], "passed");
+    assert_eq!(pass("entry", "inside-already").await["reason"], "passback");
+    assert_eq!(pass("exit", "out-for-a-while").await["verdict"], "reserve");
+    assert_eq!(pass("entry", "and-back-again").await["verdict"], "reserve");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 use inventory::command::{FirstScan, Reason};
 use inventory::time::Millis;
 
-use super::denied;
+use super::{Denial, denied};
 
 /// 2026-11-21T18:02:00Z, which is 19:02 in Berlin.
 const SCANNED: Millis = Millis(1_795_284_120_000);
@@ -30,4 +30,36 @@ fn another_day_is_said() {
 fn a_zone_is_named() {
     let words = denied(Reason::WrongZone, None, "backstage", "UTC", SCANNED);
     assert_eq!(words, "The ticket is not for zone backstage");
+}
+
+#[test]
+fn every_reason_has_words() {
+    let reasons = [
+        Reason::Superseded,
+        Reason::Canceled,
+        Reason::Unpaid,
+        Reason::Blocked,
+        Reason::NotYetValid,
+        Reason::Expired,
+        Reason::WrongProduct,
+        Reason::WrongZone,
+        Reason::AlreadyUsed,
+        Reason::NotInside,
+        Reason::ZoneFull,
+        Reason::StaleCode,
+        Reason::UnknownTicket,
+        Reason::NonceReused,
+        Reason::Passback,
+        Reason::TooSoon,
+        Reason::Evacuation,
+        Reason::Clock,
+        Reason::TooLate,
+    ];
+    let told = reasons.map(|reason| (reason.code(), denied(reason, None, "", "UTC", SCANNED)));
+    for (code, words) in &told {
+        let said = told.iter().filter(|(_, other)| other == words).count();
+        assert_eq!(said, 1, "{code} is told like another: {words}");
+        assert!(words.starts_with(char::is_uppercase) && words.len() > 10, "{code}: {words}");
+    }
+    assert_eq!(Denial::Evacuation.message(), denied(Reason::Evacuation, None, "", "UTC", SCANNED));
 }
