@@ -1,6 +1,7 @@
 //! The events this node serves, by id and by number: each with the handle of its task and the keys
 //! that sign and verify its tickets. Knows no rules and no HTTP.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
@@ -119,6 +120,7 @@ pub struct Registry {
     log: SharedLog,
     clock: SharedClock,
     metrics: Arc<Metrics>,
+    spool: Option<PathBuf>,
     by_id: DashMap<Uuid, Arc<Event>>,
     by_number: DashMap<u32, Arc<Event>>,
     /// Rises whenever any event's journal grew.
@@ -126,11 +128,17 @@ pub struct Registry {
 }
 
 impl Registry {
-    pub fn new(log: SharedLog, clock: SharedClock, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        log: SharedLog,
+        clock: SharedClock,
+        metrics: Arc<Metrics>,
+        spool: Option<PathBuf>,
+    ) -> Self {
         // A reader may hold a version of the process before; no process counts through it again.
         let (moved, _) = watch::channel(u64::try_from(clock.now().0).unwrap_or_default());
         let moved = Arc::new(moved);
-        Self { log, clock, metrics, by_id: DashMap::new(), by_number: DashMap::new(), moved }
+        let (by_id, by_number) = (DashMap::new(), DashMap::new());
+        Self { log, clock, metrics, spool, by_id, by_number, moved }
     }
 
     /// The event's task, opened when it is not. Only the catalogue's loop and the start call this,
@@ -139,9 +147,9 @@ impl Registry {
         if let Some(event) = self.by_id(id) {
             return Ok(event);
         }
-        let handle =
-            task::open(Arc::clone(&self.log), id, Arc::clone(&self.clock), TaskOptions::default())
-                .await?;
+        let options = TaskOptions { spool: self.spool.clone(), ..TaskOptions::default() };
+        let (log, clock) = (Arc::clone(&self.log), Arc::clone(&self.clock));
+        let handle = task::open(log, id, clock, options).await?;
         let view = handle.view();
         let event = Arc::new(Event {
             id,

@@ -79,7 +79,12 @@ impl Gate {
         let limits = &settings.limits;
         Self {
             role: settings.role,
-            events: Registry::new(Arc::clone(&log), Arc::clone(&clock), Arc::clone(&metrics)),
+            events: Registry::new(
+                Arc::clone(&log),
+                Arc::clone(&clock),
+                Arc::clone(&metrics),
+                settings.spool.clone(),
+            ),
             devices: Devices::default(),
             staff,
             people: People::new(Arc::clone(&log)),

@@ -1,8 +1,10 @@
 //! Puts the gate together: log, catalogue, listeners; and takes it apart again without losing an
 //! answer. Time, the log and the addresses come from outside.
 
+use std::fs::File;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +34,8 @@ pub enum StartError {
     Listen { address: SocketAddr, error: io::Error },
     #[error(transparent)]
     Store(#[from] LogError),
+    #[error("the spool {dir} cannot be used: {error}")]
+    Spool { dir: PathBuf, error: io::Error },
     #[error("the catalogue's client: {0}")]
     Client(#[from] ClientError),
     #[error("the client for staff: {0}")]
@@ -44,6 +48,8 @@ pub struct Running {
     pub internal: SocketAddr,
     pub gate: Arc<Gate>,
     stop: watch::Sender<bool>,
+    /// Holds the spool for this process.
+    spool: Option<File>,
     listeners: Vec<JoinHandle<bool>>,
     /// Catalogue, cleaning, alarms.
     loops: Vec<JoinHandle<()>>,
@@ -69,6 +75,7 @@ pub async fn start(
     let public = bind(settings.listen.public).await?;
     let internal = bind(settings.listen.internal).await?;
     let addresses = (local(&public)?, local(&internal)?);
+    let spool = settings.spool.as_deref().map(claim).transpose()?;
     let client = Client::new(&settings.back_office)?;
     let staff = Staff::new(&settings.back_office)?;
     let gate = Arc::new(Gate::new(settings, log, clock, staff));
@@ -90,7 +97,8 @@ pub async fn start(
         tokio::spawn(clean(Arc::clone(&gate), loops_stop.subscribe())),
         tokio::spawn(alarms(Arc::clone(&gate), loops_stop.subscribe())),
     ];
-    Ok(Running { public: addresses.0, internal: addresses.1, gate, stop, listeners, loops })
+    let (public, internal) = addresses;
+    Ok(Running { public, internal, gate, stop, spool, listeners, loops })
 }
 
 impl Running {
@@ -110,8 +118,20 @@ impl Running {
             }
         }
         self.gate.events.close().await;
+        // Given back explicitly: a child of this process may share the open file for a moment.
+        if let Some(Err(error)) = self.spool.map(|spool| spool.unlock()) {
+            tracing::warn!(%error, "the spool was not given back");
+        }
         answered
     }
+}
+
+/// What is decided alone belongs to one process: another one would merge it while it is written.
+fn claim(dir: &Path) -> Result<File, StartError> {
+    let claimed = std::fs::create_dir_all(dir)
+        .and_then(|()| File::create(dir.join("lock")))
+        .and_then(|lock| lock.try_lock().map(|()| lock).map_err(io::Error::from));
+    claimed.map_err(|error| StartError::Spool { dir: dir.to_owned(), error })
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

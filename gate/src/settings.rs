@@ -14,6 +14,8 @@ use crate::secret::Secret;
 pub struct Settings {
     pub listen: Listen,
     pub store: Store,
+    /// Where scans are kept that are decided while the store does not answer; without it none are.
+    pub spool: Option<PathBuf>,
     pub back_office: BackOffice,
     pub journal_token: Secret,
     pub master_key: MasterKey,
@@ -111,6 +113,7 @@ impl Role {
 ///
 /// `GATE_BIND` (127.0.0.1), `GATE_PORT` (8081), `GATE_INTERNAL_BIND` (127.0.0.1),
 /// `GATE_INTERNAL_PORT` (8082), `GATE_STORE` `file|redis` (file), `GATE_DATA_DIR`, `REDIS_URL`,
+/// `GATE_SPOOL_DIR` (`spool` in `GATE_DATA_DIR`),
 /// `BACKOFFICE_INTERNAL_URL`, `CATALOGUE_TOKEN`, `JOURNAL_TOKEN`, `ATLVS_MASTER_KEY` or
 /// `ATLVS_MASTER_KEY_FILE`, `GATE_ROLE` `shop|scan|all` (all), `LOG_FORMAT` `json|text` (json),
 /// `LOG_FILTER` (info), `GATE_RATE_SHOP_PER_MIN`, `GATE_RATE_SCAN_PER_MIN`,
@@ -119,6 +122,7 @@ pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Vec<Settin
     let mut reader = Reader { get, errors: Vec::new() };
     let listen = reader.listen();
     let store = reader.store();
+    let spool = reader.spool();
     let back_office = BackOffice {
         url: reader.origin("BACKOFFICE_INTERNAL_URL"),
         token: reader.token("CATALOGUE_TOKEN"),
@@ -136,6 +140,7 @@ pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Settings, Vec<Settin
         (Some(store), Some(master_key)) if reader.errors.is_empty() => Ok(Settings {
             listen,
             store,
+            spool,
             back_office,
             journal_token,
             master_key,
@@ -194,6 +199,11 @@ impl Reader<'_> {
         }
         self.error("REDIS_URL", "must begin with redis://");
         None
+    }
+
+    fn spool(&mut self) -> Option<PathBuf> {
+        let given = |name| (self.get)(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        given("GATE_SPOOL_DIR").or_else(|| Some(given("GATE_DATA_DIR")?.join("spool")))
     }
 
     fn limits(&mut self) -> Limits {

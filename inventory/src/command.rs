@@ -180,8 +180,8 @@ pub struct DoorAnswers {
     pub sealed: Vec<u8>,
 }
 
-/// A scan that a device decided alone.
-#[derive(Clone, Debug)]
+/// A scan that a device, or a node without its store, decided alone.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct OfflineScan {
     pub device: Uuid,
     pub lane: String,
@@ -195,6 +195,9 @@ pub struct OfflineScan {
     pub at: Millis,
     /// Whether the device let through.
     pub admitted: bool,
+    /// Why not, or what was overruled, where that is known.
+    pub reason: Option<Reason>,
+    pub forced: bool,
     pub mode: OfflineMode,
     /// Version of the bundle that it decided by.
     pub bundle: u64,
@@ -565,6 +568,8 @@ pub struct ScanVerdict {
     pub settled: Option<Settlement>,
     /// Rows of the questions to ask, for `ask`.
     pub questions: Vec<Uuid>,
+    /// How it was decided while the store did not answer; no entry holds it yet.
+    pub alone: Option<OfflineMode>,
 }
 
 /// What became of a scan that was let through.

@@ -24,6 +24,7 @@ mod seats;
 pub use admission::Item as UploadItem;
 use admission::settled_view;
 pub use admission::{ANNUL_WITHIN_MS, UPLOAD_SCANS_MAX, nonce_digest};
+pub use admission::{Alone, decide_alone};
 pub use instruction::BACK_OFFICE_LANE;
 pub use sale::TICKETS_PER_ORDER_MAX;
 pub use seats::ROWS_PER_PARTY_MAX;

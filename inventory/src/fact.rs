@@ -225,6 +225,10 @@ pub struct ScanRecorded {
     /// When it happened, by the device's corrected clock.
     pub happened_at: Millis,
     pub verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Reason>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub forced: bool,
     pub mode: OfflineMode,
     pub bundle: u64,
 }

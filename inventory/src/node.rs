@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use uuid::Uuid;
 
-use crate::command::{Command, Reply};
-use crate::decide::decide;
+use crate::command::{Command, OfflineScan, Reply, ScanRequest};
+use crate::decide::{Alone, decide, decide_alone};
 use crate::entry::{Entry, Head};
 use crate::fact::Fact;
 use crate::log::{Appended, Batch, DataKey, ENTRY_BYTES_MAX};
@@ -38,6 +38,9 @@ pub struct Node {
     durable: Head,
     /// Where the state was when the proposal was made.
     proposed: Option<Mark>,
+    /// Where it was before the first scan that this node decided alone. Until those are taken back
+    /// nothing is proposed and nothing followed.
+    alone: Option<Mark>,
     ring: Ring,
 }
 
@@ -70,7 +73,7 @@ pub enum Settled {
 impl Node {
     pub fn new(state: State) -> Self {
         let durable = state.head();
-        Self { state, durable, proposed: None, ring: Ring::default() }
+        Self { state, durable, proposed: None, alone: None, ring: Ring::default() }
     }
 
     /// The durable state; while a proposal is out, the state after it.
@@ -203,6 +206,59 @@ impl Node {
             applied = applied.saturating_add(1);
         }
         Ok(applied)
+    }
+
+    // === without the log ===
+
+    /// Decides a scan by what this node knows, on the scans that it decided alone before. None where
+    /// the lane refuses without the store. The state goes on from there, the log does not.
+    pub fn decide_alone(
+        &mut self,
+        clock: Millis,
+        request: &ScanRequest,
+    ) -> Result<Option<Alone>, ApplyError> {
+        self.abandon();
+        let now = clock.min(Millis::MAX).max(self.state.now());
+        let Some(mut alone) = decide_alone(&self.state, now, self.durable.seq, request) else {
+            return Ok(None);
+        };
+        self.add_alone(clock, alone.scan.as_slice())?;
+        alone.verdict.occupancy = self.state.occupancy_of(&request.zone);
+        Ok(Some(alone))
+    }
+
+    /// The same for scans that were decided before, after they were taken back.
+    pub fn add_alone(&mut self, clock: Millis, scans: &[OfflineScan]) -> Result<(), ApplyError> {
+        self.abandon();
+        let mark = self.alone_mark();
+        let now = clock.min(Millis::MAX).max(self.state.now());
+        for piece in scans.chunks(crate::decide::UPLOAD_SCANS_MAX) {
+            let command = Command::Upload { scans: piece.to_vec() };
+            let applied = self.run(now, &command, &mut Batch::default(), &mut 0);
+            if let Err(error) = applied {
+                self.state.rollback(mark);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// A point to go back to with `rollback_alone`.
+    pub fn alone_mark(&mut self) -> Mark {
+        let mark = self.state.mark();
+        self.alone.get_or_insert(mark);
+        mark
+    }
+
+    pub fn rollback_alone(&mut self, mark: Mark) {
+        self.state.rollback(mark);
+    }
+
+    /// Takes back everything that was decided alone: the state is the log's again.
+    pub fn end_alone(&mut self) {
+        if let Some(mark) = self.alone.take() {
+            self.state.rollback(mark);
+        }
     }
 
     /// Orders that others confirmed lately, whose data keys this node could not give back yet.

@@ -2,6 +2,7 @@
 //! appends what was decided and lets replies out when they are durable. Knows stores only as
 //! [`Log`](crate::log::Log), and no rules.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +19,9 @@ use crate::view::EventView;
 
 mod run;
 mod snapshots;
+mod spool;
+
+pub use spool::SPOOL_SCANS_MAX;
 
 /// Commands that wait for one event; more are refused at once.
 pub const QUEUE_COMMANDS_MAX: usize = 4_096;
@@ -38,6 +42,10 @@ pub struct TaskOptions {
     pub snapshot_entries: u64,
     /// How long an append with an unknown outcome is repeated before it is given up.
     pub append_patience: Duration,
+    /// Where scans are kept that are decided while the store does not answer; without it none are.
+    /// One process at a time may use it.
+    pub spool: Option<PathBuf>,
+    pub spool_scans_max: usize,
 }
 
 impl Default for TaskOptions {
@@ -47,6 +55,8 @@ impl Default for TaskOptions {
             timeout: TASK_TIMEOUT,
             snapshot_entries: SNAPSHOT_ENTRIES,
             append_patience: Duration::from_secs(2),
+            spool: None,
+            spool_scans_max: SPOOL_SCANS_MAX,
         }
     }
 }
@@ -60,7 +70,10 @@ pub async fn open(
     options: TaskOptions,
 ) -> Result<EventHandle, LogError> {
     let node = snapshots::load(log.as_ref(), event).await?;
-    let (view, _) = watch::channel(Arc::new(node.state().view()));
+    let alone = run::Alone::open(&options, event).await;
+    let waiting = alone.waiting();
+    let view = EventView { fresh: waiting == 0, unmerged: waiting, ..node.state().view() };
+    let (view, _) = watch::channel(Arc::new(view));
     let (ended, _) = watch::channel(false);
     let shared = Arc::new(Shared {
         event,
@@ -72,7 +85,7 @@ pub async fn open(
         counters: Counters::default(),
         timeout: options.timeout,
     });
-    tokio::spawn(run::run(shared.clone(), log, clock, options, node));
+    tokio::spawn(run::run(shared.clone(), log, clock, options, (node, alone)));
     Ok(EventHandle { owner: Arc::new(Owner { shared }) })
 }
 

@@ -32,6 +32,8 @@ pub struct EventView {
     pub evacuated: bool,
     /// None where no ticket type is for seats.
     pub seats: Option<SeatsView>,
+    /// Scans that this node decided alone and that its journal does not have yet.
+    pub unmerged: usize,
     /// Every quota is sold + held + blocked + free = size, and is the sum of its ticket types.
     pub balanced: bool,
 }

@@ -77,6 +77,8 @@ fn figures(gate: &Gate, id: Uuid, view: &EventView) -> Reply {
         "admitted": view.admitted,
         "denied": view.denied,
         "inside": inside,
+        "fresh": view.fresh,
+        "unmerged": view.unmerged,
         "zones": zones,
         "by_type": by_type,
         "as_of": if view.fresh { gate.now().max(view.now) } else { view.now },

@@ -122,6 +122,8 @@ fn check(gate: &Gate, device: &Device, sent: Sent) -> Result<(Arc<Event>, Offlin
         ticket,
         at,
         admitted,
+        reason: None,
+        forced: false,
         mode,
         bundle,
     };

@@ -47,6 +47,7 @@ pub(super) async fn decided(gate: &Gate, event: &Event, decided: &ScanVerdict) -
         "replay": decided.replay,
         "settled": decided.settled.map(settled),
         "questions": questions(&view, &decided.questions),
+        "mode": decided.alone,
     });
     Reply::json(200, &body).private()
 }
@@ -76,6 +77,7 @@ fn unwritten(verdict: &str, denial: Denial, message: &str, now: Millis) -> Reply
         "replay": false,
         "settled": null,
         "questions": [],
+        "mode": null,
     });
     Reply::json(200, &body).private()
 }

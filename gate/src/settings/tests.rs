@@ -35,6 +35,7 @@ fn defaults_are_those_of_the_documentation() {
     assert_eq!(settings.role, Role::All);
     assert!(matches!(settings.store, Store::File { dir } if dir.ends_with("gate")));
     assert!(settings.log.json);
+    assert!(settings.spool.is_some_and(|dir| dir.ends_with("gate/spool")));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! zones, a device for all lanes, and the words to talk to it.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::{Arc, Condvar, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
@@ -84,6 +85,16 @@ impl House {
     }
 
     async fn build(dir: TestDirectory, log: SharedLog, role: Role, limits: Limits) -> Self {
+        Self::build_with(dir, log, role, limits, None).await
+    }
+
+    async fn build_with(
+        dir: TestDirectory,
+        log: SharedLog,
+        role: Role,
+        limits: Limits,
+        spool: Option<PathBuf>,
+    ) -> Self {
         capture();
         let office = Office::open().await;
         let clock = ManualClock::at(NOW);
@@ -92,15 +103,34 @@ impl House {
         let sealed = SealedKey::seal(&key, &master, 0).expect("sealed");
         let secret = EventSecret::generate().expect("random");
         let weak = Arc::downgrade(&log);
-        let running = launch(&office, &master, role, &limits, log, &clock).await;
+        let running = launch(&office, &master, role, &limits, (log, spool), &clock).await;
         let http = reqwest::Client::builder().timeout(WAIT).no_proxy().build().expect("a client");
         let keys = vec![(key, sealed)];
         Self { office, clock, running, master, keys, secret, http, dir, log: weak, role, limits }
     }
 
-    /// One more node of the same house.
+    /// The usual event with these doors, on a log of the test's choice, with a spool.
+    pub(crate) async fn with_spool(log: SharedLog, change: impl FnOnce(&mut Value)) -> Self {
+        let dir = TestDirectory::new().expect("a directory");
+        let spool = Some(dir.path().join("spool"));
+        let house = Self::build_with(dir, log, Role::All, Limits::default(), spool).await;
+        let mut config = config();
+        change(&mut config);
+        house.publish_event(&config).await;
+        house.publish_device(DEVICE, DEVICE_TOKEN, |_| ()).await;
+        house
+    }
+
+    /// What a gate beside this one would be started with, on the same spool.
+    pub(crate) fn settings(&self) -> Settings {
+        let spool = Some(self.dir.path().join("spool"));
+        settings(&self.office, &self.master, self.role, &self.limits, spool)
+    }
+
+    /// One more node of the same house, without a spool.
     pub(crate) async fn node(&self, log: SharedLog) -> Running {
-        launch(&self.office, &self.master, self.role, &self.limits, log, &self.clock).await
+        let store = (log, None);
+        launch(&self.office, &self.master, self.role, &self.limits, store, &self.clock).await
     }
 
     /// Speaks to another node until the next change.
@@ -121,7 +151,7 @@ impl House {
         tokio::time::timeout(WAIT, freed).await.expect("the gate lets its log go");
         let log: SharedLog = Arc::new(FileLog::open(dir.path()).expect("a log"));
         let weak = Arc::downgrade(&log);
-        let running = launch(&office, &master, role, &limits, log, &clock).await;
+        let running = launch(&office, &master, role, &limits, (log, None), &clock).await;
         Self { office, clock, running, master, keys, secret, http, dir, log: weak, role, limits }
     }
 
@@ -416,13 +446,26 @@ async fn launch(
     master: &MasterKey,
     role: Role,
     limits: &Limits,
-    log: SharedLog,
+    (log, spool): (SharedLog, Option<PathBuf>),
     clock: &Arc<ManualClock>,
 ) -> Running {
+    let settings = settings(office, master, role, limits, spool);
+    let clock: Arc<ManualClock> = Arc::clone(clock);
+    start(&settings, log, clock).await.expect("the gate starts")
+}
+
+fn settings(
+    office: &Office,
+    master: &MasterKey,
+    role: Role,
+    limits: &Limits,
+    spool: Option<PathBuf>,
+) -> Settings {
     let any = "127.0.0.1:0".parse().expect("an address");
-    let settings = Settings {
+    Settings {
         listen: Listen { public: any, internal: any },
         store: Store::File { dir: "unused".into() },
+        spool,
         back_office: BackOffice {
             url: office.url(),
             token: Secret::new(CATALOGUE_TOKEN.to_owned()),
@@ -432,9 +475,7 @@ async fn launch(
         role,
         limits: limits.clone(),
         log: Log::default(),
-    };
-    let clock: Arc<ManualClock> = Arc::clone(clock);
-    start(&settings, log, clock).await.expect("the gate starts")
+    }
 }
 
 // Logs of all tests in this process go to one buffer.

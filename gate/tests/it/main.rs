@@ -8,6 +8,7 @@
 )]
 
 mod catalogue;
+mod degraded;
 mod doors;
 mod evacuation;
 mod feeds;

@@ -194,3 +194,22 @@ async fn a_full_upload_is_recorded_whole() {
     let view = house.view(EVENT, |view| view.admitted == 1_000).await;
     assert_eq!(view.zones[0].inside, 100);
 }
+
+/// A handheld knows no secret: by its lane it admits a rotating ticket by the signature alone, and says
+/// so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_code_that_nobody_checked_is_recorded_as_such() {
+    let house = House::with(Role::All, Limits::default(), |config| {
+        config["ticket_types"][0]["rotating"] = json!(true);
+    })
+    .await;
+    let order = house.buy(1).await;
+    let mut scan = offline(&order["tickets"][0]["credential"], "nonce-0001", 0);
+    scan["mode"] = json!("code_unchecked");
+    assert_eq!(told(&house, &[scan]).await, [("recorded".to_owned(), json!(null))]);
+    let entry = house.journal(EVENT).await.pop().expect("entries");
+    assert_eq!(
+        (&entry["kind"], &entry["data"]["mode"]),
+        (&json!("scan.recorded"), &json!("code_unchecked"))
+    );
+}

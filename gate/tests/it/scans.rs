@@ -352,3 +352,32 @@ async fn a_staff_look_up_admits_like_a_scan() {
     );
     denied(&house.scan(look_up("7-1", "nonce-0004")).await.expect(200), "unknown_ticket");
 }
+
+/// Tickets and orders are revoked by instruction; keys and devices by the catalogue, see above.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_staff_take_back_is_refused_at_the_next_scan() {
+    let house = House::open().await;
+    let order = house.buy(4).await;
+    let tickets = order["tickets"].as_array().expect("tickets");
+    let steps = [
+        (0, "ticket.block", json!({"ticket": 1}), Some("blocked")),
+        (0, "ticket.unblock", json!({"ticket": 1}), None),
+        (1, "ticket.reissue", json!({"ticket": 2}), Some("superseded")),
+        (2, "order.cancel", json!({"order": order["id"], "positions": [3]}), Some("canceled")),
+        (3, "event.cancel", json!({}), Some("canceled")),
+    ];
+    for (index, (ticket, kind, body, reason)) in steps.into_iter().enumerate() {
+        let id = Uuid::from_u128(0x1_0000 + index as u128);
+        let before = house.view(EVENT, |_| true).await.head.seq;
+        let instruction = json!({"event": EVENT, "instruction": {"kind": kind, "body": body}});
+        house.office.publish("instruction", id, instruction);
+        house.view(EVENT, |view| before < view.head.seq).await;
+        let nonce = format!("nonce-{index:04}");
+        let verdict = house.scan(scan_body(&tickets[ticket]["credential"], &nonce)).await;
+        let verdict = verdict.expect(200);
+        match reason {
+            Some(reason) => denied(&verdict, reason),
+            None => assert_eq!(verdict["verdict"], "admit", "{verdict}"),
+        }
+    }
+}

@@ -11,12 +11,14 @@ use crate::fact::{Answered, Base64, Fact, ScanDecided};
 use crate::state::State;
 use crate::time::Millis;
 
+mod alone;
 mod history;
 mod judge;
 mod offline;
 mod settle;
 mod zones;
 
+pub use alone::{Alone, decide_alone};
 pub use offline::{Item, UPLOAD_SCANS_MAX};
 pub use settle::ANNUL_WITHIN_MS;
 
@@ -116,5 +118,6 @@ fn unwritten(verdict: Verdict, reason: Option<Reason>, now: Millis) -> ScanVerdi
         replay: false,
         settled: None,
         questions: Vec::new(),
+        alone: None,
     }
 }

@@ -95,6 +95,7 @@ impl State {
             replay: false,
             settled: scan.settlement(),
             questions: Vec::new(),
+            alone: None,
         }
     }
 
@@ -133,6 +134,11 @@ impl State {
             before = rest;
         }
         None
+    }
+
+    /// By the key that lanes use.
+    pub(crate) fn occupancy_of(&self, zone: &str) -> Option<Occupancy> {
+        self.occupancy(self.tables.zone(zone)?.0)
     }
 
     fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
@@ -198,6 +204,7 @@ impl State {
             denied: self.totals.denied,
             evacuated: self.totals.evacuated,
             seats: self.seats.view(),
+            unmerged: 0,
             balanced: self.check_counts().is_ok(),
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+pub(super) use self::alone::Alone;
 use super::{
     Answer, AskError, BATCH_COMMANDS_MAX, Job, Query, QueryReply, Shared, TaskOptions, snapshots,
 };
@@ -18,6 +19,8 @@ use crate::log::{BoxFuture, ENTRIES_PER_READ_MAX, LogError, SharedLog};
 use crate::node::{Node, Proposal, Settled};
 use crate::state::State;
 use crate::time::SharedClock;
+
+mod alone;
 
 /// Batches decided again because others were first, before their commands are given up.
 const RACES_PER_BATCH_MAX: usize = 100;
@@ -41,7 +44,7 @@ pub(super) async fn run(
     log: SharedLog,
     clock: SharedClock,
     options: TaskOptions,
-    node: Node,
+    (node, alone): (Node, Alone),
 ) {
     let _end = End(shared.clone());
     let snapshot_seq = node.durable().seq;
@@ -58,8 +61,10 @@ pub(super) async fn run(
         snapshot: None,
         snapshot_seq,
         published_at: Instant::now(),
-        published: (Head::genesis(uuid::Uuid::nil()), false),
+        published: (Head::genesis(uuid::Uuid::nil()), false, 0),
+        alone,
     };
+    task.resume_alone();
     task.drive().await;
     task.finish().await;
 }
@@ -93,14 +98,16 @@ struct Task {
     snapshot: Option<JoinHandle<Result<Head, LogError>>>,
     snapshot_seq: u64,
     published_at: Instant,
-    published: (Head, bool),
+    /// Journal's end, freshness, scans that wait to be merged.
+    published: (Head, bool, usize),
+    alone: Alone,
 }
 
 impl Task {
     async fn drive(&mut self) {
         loop {
-            if self.trouble.is_some() && self.retry_at <= Instant::now() {
-                self.recover().await;
+            if self.trouble.is_some() {
+                self.look_for_store().await;
             }
             let (asked, queried) = self.take_jobs();
             if asked.is_empty() && queried.is_empty() {
@@ -182,6 +189,10 @@ impl Task {
                     single = true;
                 }
                 Err(Failed::Store(why)) => {
+                    self.serve_alone(rest, &mut replies, &why).await;
+                    break;
+                }
+                Err(Failed::Busy(why)) => {
                     for waiting in &mut replies {
                         let _ = waiting.send(Err(AskError::Unavailable(why.clone())));
                     }
@@ -223,7 +234,7 @@ impl Task {
                 Settled::Rebuild => self.rebuild().await?,
             }
         }
-        Err(Failed::Store("other nodes were always first".to_owned()))
+        Err(Failed::Busy("other nodes were always first".to_owned()))
     }
 
     async fn append(&mut self, proposal: &Proposal, patience: Duration) -> Result<Settled, Failed> {
@@ -297,6 +308,7 @@ impl Task {
             self.told = true;
         }
         self.trouble = Some(why.clone());
+        self.alone.lost();
         self.retry_later();
         self.follow = None;
         self.publish();
@@ -305,18 +317,6 @@ impl Task {
 
     fn retry_later(&mut self) {
         self.retry_at = Instant::now().checked_add(RETRY_PAUSE).unwrap_or_else(Instant::now);
-    }
-
-    /// One try to learn the log's end again.
-    async fn recover(&mut self) {
-        self.trouble = None;
-        match self.carry(&[], Duration::ZERO).await {
-            Ok(_) => {
-                tracing::info!(event = %self.shared.event, "the store answers again");
-                self.told = false;
-            }
-            Err(Failed::Store(why) | Failed::Contradiction(why)) => drop(self.lose_touch(why)),
-        }
     }
 
     /// Throws the state away for the log's.
@@ -331,9 +331,13 @@ impl Task {
             Ok(node) => {
                 self.node = node;
                 self.follow = None;
+                self.alone.doubt(false);
                 Ok(())
             }
-            Err(error) => Err(self.lose_touch(error.to_string())),
+            Err(error) => {
+                self.alone.doubt(true);
+                Err(self.lose_touch(error.to_string()))
+            }
         }
     }
 
@@ -384,7 +388,7 @@ impl Task {
     fn pause(&self) -> Duration {
         let retry = self.retry_at.saturating_duration_since(Instant::now());
         if self.trouble.is_some() {
-            return retry;
+            return self.until_probe();
         }
         let Some(due) = self.node.state().next_due() else { return FOLLOW_WAIT };
         let ms = due.0.saturating_sub(self.clock.now().0);
@@ -415,7 +419,7 @@ impl Task {
         match self.carry(&[], self.options.append_patience).await {
             Ok(_) => {}
             // A store that refuses is not asked again at once.
-            Err(Failed::Store(_)) => self.retry_later(),
+            Err(Failed::Store(_) | Failed::Busy(_)) => self.retry_later(),
             Err(Failed::Contradiction(why)) => drop(self.lose_touch(why)),
         }
     }
@@ -448,7 +452,7 @@ impl Task {
     /// Shows the durable state, when it changed.
     fn publish(&mut self) {
         let fresh = self.trouble.is_none();
-        let now = (self.node.durable(), fresh);
+        let now = (self.node.durable(), fresh, self.alone.waiting());
         self.published_at = Instant::now();
         if self.published == now {
             return;
@@ -456,13 +460,19 @@ impl Task {
         self.published = now;
         let mut view = self.node.state().view();
         view.fresh = fresh;
+        // While the node decides alone its state is ahead of the journal.
+        view.head = now.0;
+        view.unmerged = now.2;
         self.shared.view.send_replace(Arc::new(view));
     }
 }
 
 /// Why a batch was not carried.
 enum Failed {
+    /// The store did not take it.
     Store(String),
+    /// The store did, but always from others.
+    Busy(String),
     Contradiction(String),
 }
 

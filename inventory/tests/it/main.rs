@@ -5,9 +5,11 @@
     reason = "a test that panics fails, which is what a test is for"
 )]
 
+mod alone;
 mod competing;
 mod harness;
 mod histories;
+mod rulebook;
 mod rules_admission;
 mod rules_catalogue;
 mod rules_doors;

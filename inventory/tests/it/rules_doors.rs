@@ -423,6 +423,8 @@ fn offline(ticket: u64, nonce: &str, at: i64) -> OfflineScan {
         ticket,
         at: START.plus_ms(at),
         admitted: true,
+        reason: None,
+        forced: false,
         mode: OfflineMode::Bundle,
         bundle: 3,
     }

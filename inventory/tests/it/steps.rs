@@ -459,6 +459,8 @@ fn offline_scan((scan, ago, admitted): &(Scan, i64, bool), now: Millis) -> Offli
         ticket: scan.ticket,
         at: now.plus_ms(*ago),
         admitted: *admitted,
+        reason: None,
+        forced: false,
         mode: OfflineMode::Bundle,
         bundle: 1,
     }

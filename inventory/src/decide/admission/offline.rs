@@ -105,6 +105,8 @@ fn record(
         ticket: scan.ticket,
         happened_at: scan.at.min(now),
         verdict: if scan.admitted { Verdict::Admit } else { Verdict::Deny },
+        reason: scan.reason,
+        forced: scan.forced,
         mode: scan.mode,
         bundle: scan.bundle,
     })

@@ -66,8 +66,12 @@ impl State {
         if entry.at < recorded.happened_at {
             return Err(wrong());
         }
+        let number = self.zone_at(zone).ok_or_else(wrong)?.number;
+        let first = self.first_admission(ticket, number);
         let flags = Flags::RECORDED
             .with(Flags::EXIT, recorded.direction == Direction::Exit)
+            .with(Flags::FORCED, recorded.forced)
+            .with(Flags::HAD_FIRST, first.is_some_and(|first| first.at <= recorded.happened_at))
             .with(Flags::SECOND, self.nonces.contains_key(&recorded.nonce));
         let scan = Scan {
             nonce: recorded.nonce,
@@ -79,7 +83,7 @@ impl State {
             lane: self.intern_lane(&recorded.lane)?,
             zone: Some(zone).into(),
             verdict: recorded.verdict,
-            reason: None,
+            reason: recorded.reason,
             flags,
         };
         self.add_scan(scan)?;
