@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+mod check_in;
+
 /// Largest body of a scan, in bytes; a credential is 154 characters.
 pub const SCAN_BODY_BYTES_MAX: usize = 8 * 1024;
 /// Most offline scans of one request, and its largest body in bytes.
@@ -119,7 +121,7 @@ pub enum Content {
     Media(&'static str),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Route {
     pub operation: Operation,
     pub method: Method,
@@ -175,7 +177,28 @@ const fn json(schema: &'static str, bytes_max: usize) -> Option<Body> {
     Some(Body { schema, bytes_max, required: true })
 }
 
-pub static ROUTES: &[Route] = &[
+/// All doors.
+pub static ROUTES: &[Route] = &ALL;
+
+static ALL: [Route; OTHERS.len() + check_in::ROUTES.len()] = join(OTHERS, check_in::ROUTES);
+
+/// One table after the other.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "what would be out of bounds here does not compile"
+)]
+const fn join<const N: usize>(one: &[Route], other: &[Route]) -> [Route; N] {
+    let mut all = [one[0]; N];
+    let mut at = 0;
+    while at < N {
+        all[at] = if at < one.len() { one[at] } else { other[at - one.len()] };
+        at += 1;
+    }
+    all
+}
+
+const OTHERS: &[Route] = &[
     Route {
         operation: Operation::GetSeats,
         method: Method::Get,
@@ -353,119 +376,6 @@ pub static ROUTES: &[Route] = &[
         idempotent: false,
         replies: &[Reply(200, "The code", Content::Media("image/png"))],
         problems: &[404, 409],
-    },
-    Route {
-        operation: Operation::Scan,
-        method: Method::Post,
-        path: "/check-in/scan",
-        listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
-        summary: "Decide over one ticket at a lane; 200 for every decision",
-        query: &[],
-        body: json("ScanRequest", SCAN_BODY_BYTES_MAX),
-        idempotent: false,
-        replies: &[Reply(200, "The verdict", Content::Json("Verdict"))],
-        problems: &[403],
-    },
-    Route {
-        operation: Operation::ScanPassed,
-        method: Method::Post,
-        path: "/check-in/scans/{id}/passed",
-        listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
-        summary: "Report that the person passed the turnstile",
-        query: &[],
-        body: None,
-        idempotent: false,
-        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
-        problems: &[404, 409],
-    },
-    Route {
-        operation: Operation::ScanNotPassed,
-        method: Method::Post,
-        path: "/check-in/scans/{id}/not-passed",
-        listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
-        summary: "Report that nobody passed the turnstile; the ticket is as before",
-        query: &[],
-        body: None,
-        idempotent: false,
-        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
-        problems: &[404, 409],
-    },
-    Route {
-        operation: Operation::AnnulScan,
-        method: Method::Post,
-        path: "/check-in/annul",
-        listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
-        summary: "Take back an admission of this device, within 15 minutes",
-        query: &[],
-        body: json("AnnulRequest", SCAN_BODY_BYTES_MAX),
-        idempotent: false,
-        replies: &[Reply(200, "The scan as it is now", Content::Json("Verdict"))],
-        problems: &[404, 409],
-    },
-    Route {
-        operation: Operation::UploadScans,
-        method: Method::Post,
-        path: "/check-in/scans/bulk",
-        listener: Listener::Public,
-        class: Class::Upload,
-        auth: Auth::Device,
-        summary: "Tell of scans that were decided offline; what was told before is a duplicate",
-        query: &[],
-        body: json("UploadRequest", UPLOAD_BODY_BYTES_MAX),
-        idempotent: false,
-        replies: &[Reply(200, "What became of each, in order", Content::Json("UploadReply"))],
-        problems: &[403],
-    },
-    Route {
-        operation: Operation::Evacuate,
-        method: Method::Post,
-        path: "/events/{id}/check-in/evacuation",
-        listener: Listener::Public,
-        class: Class::Scan,
-        auth: Auth::Device,
-        summary: "Begin or end an evacuation, with a supervisor's device: no exit is refused, and \
-                  no entry allowed; works without the store",
-        query: &[],
-        body: json("EvacuationRequest", SCAN_BODY_BYTES_MAX),
-        idempotent: false,
-        replies: &[Reply(200, "What is so now on this node", Content::Json("Evacuation"))],
-        problems: &[403],
-    },
-    Route {
-        operation: Operation::CheckInConflicts,
-        method: Method::Get,
-        path: "/events/{id}/check-in/conflicts",
-        listener: Listener::Public,
-        class: Class::Figures,
-        auth: Auth::DeviceOrStaff,
-        summary: "Who was admitted more often than the rules allow, where and how far apart",
-        query: &[],
-        body: None,
-        idempotent: false,
-        replies: &[Reply(200, "The report", Content::Json("Conflicts"))],
-        problems: &[],
-    },
-    Route {
-        operation: Operation::CheckInStats,
-        method: Method::Get,
-        path: "/events/{id}/check-in/stats",
-        listener: Listener::Public,
-        class: Class::Figures,
-        auth: Auth::DeviceOrStaff,
-        summary: "Who was admitted, by zone and ticket type",
-        query: &[],
-        body: None,
-        idempotent: false,
-        replies: &[Reply(200, "The figures", Content::Json("CheckInStats"))],
-        problems: &[],
     },
     Route {
         operation: Operation::JournalHeads,
