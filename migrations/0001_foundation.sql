@@ -1668,6 +1668,7 @@ create table events (
     ends_at timestamp with time zone not null,
     doors_at timestamp with time zone,
     admission_ends_at timestamp with time zone,
+    day_starts_min bigint default 0 not null,
     time_zone text not null,
     currency text not null,
     legal_entity_id uuid,
@@ -1685,6 +1686,7 @@ create table events (
     constraint events_name_check check (char_length(name) <= 300),
     constraint events_number_check check (number between 0 and 4294967295),
     constraint events_description_check check (char_length(description) <= 20000),
+    constraint events_day_starts_min_check check (day_starts_min between 0 and 1439),
     constraint events_time_zone_check check (char_length(time_zone) <= 64),
     constraint events_currency_check check (currency ~ '^[A-Z]{3}$'),
     constraint events_status_check check (status in ('draft', 'on_sale', 'sale_closed', 'completed', 'canceled')),
@@ -1803,17 +1805,124 @@ create table check_in_zones (
     key text not null,
     name text not null,
     policy text default 'single_entry' not null,
+    policy_max bigint,
+    interval_min bigint,
+    passback text default 'off' not null,
+    leaves text[],
+    exit_to text,
     capacity bigint,
+    opens_at timestamp with time zone,
+    closes_at timestamp with time zone,
+    exit_all_at_min bigint,
     custom jsonb default '{}'::jsonb not null,
     constraint check_in_zones_pkey primary key (org_id, id),
     constraint check_in_zones_number_check check (number between 0 and 31),
     constraint check_in_zones_key_check check (key ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
     constraint check_in_zones_name_check check (char_length(name) <= 300),
-    constraint check_in_zones_policy_check check (policy in ('single_entry')),
-    constraint check_in_zones_capacity_check check (capacity between 1 and 10000000)
+    constraint check_in_zones_policy_check check (policy in ('single_entry', 'reentry', 'entries', 'once_a_day', 'days', 'interval', 'free_flow')),
+    constraint check_in_zones_policy_max_check check (policy_max between 1 and 10000),
+    constraint check_in_zones_interval_min_check check (interval_min between 1 and 10080),
+    constraint check_in_zones_passback_check check (passback in ('off', 'soft', 'hard')),
+    constraint check_in_zones_leaves_check check (cardinality(leaves) <= 31 and array_position(leaves, null) is null),
+    constraint check_in_zones_exit_to_check check (exit_to ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint check_in_zones_capacity_check check (capacity between 1 and 10000000),
+    constraint check_in_zones_exit_all_at_min_check check (exit_all_at_min between 0 and 1439),
+    constraint check_in_zones_policy_max check ((policy in ('entries', 'days')) = (policy_max is not null)),
+    constraint check_in_zones_interval_min check ((policy = 'interval') = (interval_min is not null)),
+    constraint check_in_zones_open_window check (closes_at > opens_at)
 );
 create unique index check_in_zones_key_key on check_in_zones (org_id, event_id, key) where deleted_at is null;
 create index check_in_zones_event_id_idx on check_in_zones (org_id, event_id);
+
+-- === ticketing.check_in_lanes ===
+
+create table check_in_lanes (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    event_id uuid not null,
+    number bigint default 0 not null,
+    name text not null,
+    two_phase boolean default false not null,
+    lease_s bigint default 10 not null,
+    lease_end text default 'passed' not null,
+    mode text default 'local' not null,
+    rotating_offline text default 'refuse' not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_lanes_pkey primary key (org_id, id),
+    constraint check_in_lanes_number_check check (number between 0 and 1024),
+    constraint check_in_lanes_name_check check (char_length(name) <= 64),
+    constraint check_in_lanes_lease_s_check check (lease_s between 1 and 600),
+    constraint check_in_lanes_lease_end_check check (lease_end in ('passed', 'not_passed')),
+    constraint check_in_lanes_mode_check check (mode in ('local', 'secure', 'open')),
+    constraint check_in_lanes_rotating_offline_check check (rotating_offline in ('refuse', 'static_ok'))
+);
+create unique index check_in_lanes_name_key on check_in_lanes (org_id, event_id, name) where deleted_at is null;
+create index check_in_lanes_event_id_idx on check_in_lanes (org_id, event_id);
+
+-- === ticketing.check_in_lane_types ===
+
+create table check_in_lane_types (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    lane_id uuid not null,
+    ticket_type_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_lane_types_pkey primary key (org_id, id)
+);
+create unique index check_in_lane_types_pair_key on check_in_lane_types (org_id, lane_id, ticket_type_id) where deleted_at is null;
+create index check_in_lane_types_lane_id_idx on check_in_lane_types (org_id, lane_id);
+create index check_in_lane_types_ticket_type_id_idx on check_in_lane_types (org_id, ticket_type_id);
+
+-- === ticketing.check_in_questions ===
+
+create table check_in_questions (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    event_id uuid not null,
+    number bigint default 0 not null,
+    text text not null,
+    kind text default 'confirm' not null,
+    options text[],
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_questions_pkey primary key (org_id, id),
+    constraint check_in_questions_number_check check (number between 0 and 64),
+    constraint check_in_questions_text_check check (char_length(text) <= 300),
+    constraint check_in_questions_kind_check check (kind in ('confirm', 'text', 'choice')),
+    constraint check_in_questions_options_check check (cardinality(options) <= 20 and array_position(options, null) is null),
+    constraint check_in_questions_options check ((kind = 'choice') = (coalesce(cardinality(options), 0) > 0))
+);
+create unique index check_in_questions_text_key on check_in_questions (org_id, event_id, text) where deleted_at is null;
+create index check_in_questions_event_id_idx on check_in_questions (org_id, event_id);
+
+-- === ticketing.check_in_question_types ===
+
+create table check_in_question_types (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    question_id uuid not null,
+    ticket_type_id uuid not null,
+    custom jsonb default '{}'::jsonb not null,
+    constraint check_in_question_types_pkey primary key (org_id, id)
+);
+create unique index check_in_question_types_pair_key on check_in_question_types (org_id, question_id, ticket_type_id) where deleted_at is null;
+create index check_in_question_types_question_id_idx on check_in_question_types (org_id, question_id);
+create index check_in_question_types_ticket_type_id_idx on check_in_question_types (org_id, ticket_type_id);
 
 -- === ticketing.ticket_type_zones ===
 
@@ -1832,6 +1941,26 @@ create table ticket_type_zones (
 create unique index ticket_type_zones_pair_key on ticket_type_zones (org_id, ticket_type_id, zone_id) where deleted_at is null;
 create index ticket_type_zones_ticket_type_id_idx on ticket_type_zones (org_id, ticket_type_id);
 create index ticket_type_zones_zone_id_idx on ticket_type_zones (org_id, zone_id);
+
+-- === ticketing.ticket_type_windows ===
+
+create table ticket_type_windows (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    ticket_type_id uuid not null,
+    zone_id uuid not null,
+    opens_at timestamp with time zone not null,
+    closes_at timestamp with time zone,
+    custom jsonb default '{}'::jsonb not null,
+    constraint ticket_type_windows_pkey primary key (org_id, id),
+    constraint ticket_type_windows_order check (closes_at > opens_at)
+);
+create index ticket_type_windows_ticket_type_id_idx on ticket_type_windows (org_id, ticket_type_id);
+create index ticket_type_windows_zone_id_idx on ticket_type_windows (org_id, zone_id);
 
 -- === ticketing.check_in_devices ===
 
@@ -2046,6 +2175,7 @@ create table credential_access_log (
     of_seq bigint,
     offline boolean default false not null,
     reason text,
+    rule text,
     forced boolean default false not null,
     checked_in_by uuid,
     scanned_at timestamp with time zone not null,
@@ -2058,7 +2188,8 @@ create table credential_access_log (
     constraint credential_access_log_direction_check check (direction in ('entry', 'exit')),
     constraint credential_access_log_verdict_check check (verdict in ('admit', 'deny', 'reserve', 'passed', 'not_passed', 'annulled')),
     constraint credential_access_log_of_seq_check check (of_seq >= 1),
-    constraint credential_access_log_reason_check check (char_length(reason) <= 1000)
+    constraint credential_access_log_reason_check check (char_length(reason) <= 1000),
+    constraint credential_access_log_rule_check check (char_length(rule) <= 1000)
 );
 create unique index credential_access_log_seq_key on credential_access_log (org_id, event_id, journal_seq);
 create index credential_access_log_registration_id_idx on credential_access_log (org_id, registration_id);
@@ -2271,8 +2402,16 @@ alter table ticket_types add constraint ticket_types_event_id_fkey foreign key (
 alter table quota_ticket_types add constraint quota_ticket_types_quota_id_fkey foreign key (org_id, quota_id) references quotas (org_id, id);
 alter table quota_ticket_types add constraint quota_ticket_types_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
 alter table check_in_zones add constraint check_in_zones_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table check_in_lanes add constraint check_in_lanes_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table check_in_lane_types add constraint check_in_lane_types_lane_id_fkey foreign key (org_id, lane_id) references check_in_lanes (org_id, id);
+alter table check_in_lane_types add constraint check_in_lane_types_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table check_in_questions add constraint check_in_questions_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
+alter table check_in_question_types add constraint check_in_question_types_question_id_fkey foreign key (org_id, question_id) references check_in_questions (org_id, id);
+alter table check_in_question_types add constraint check_in_question_types_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
 alter table ticket_type_zones add constraint ticket_type_zones_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
 alter table ticket_type_zones add constraint ticket_type_zones_zone_id_fkey foreign key (org_id, zone_id) references check_in_zones (org_id, id);
+alter table ticket_type_windows add constraint ticket_type_windows_ticket_type_id_fkey foreign key (org_id, ticket_type_id) references ticket_types (org_id, id);
+alter table ticket_type_windows add constraint ticket_type_windows_zone_id_fkey foreign key (org_id, zone_id) references check_in_zones (org_id, id);
 alter table check_in_device_events add constraint check_in_device_events_device_id_fkey foreign key (org_id, device_id) references check_in_devices (org_id, id);
 alter table check_in_device_events add constraint check_in_device_events_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
 alter table ticket_orders add constraint ticket_orders_event_id_fkey foreign key (org_id, event_id) references events (org_id, id);
@@ -2547,11 +2686,36 @@ alter table check_in_zones force row level security;
 create policy check_in_zones_tenant on check_in_zones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on check_in_zones to atlvs_app;
 grant select on check_in_zones to atlvs_definer;
+alter table check_in_lanes enable row level security;
+alter table check_in_lanes force row level security;
+create policy check_in_lanes_tenant on check_in_lanes using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_lanes to atlvs_app;
+grant select on check_in_lanes to atlvs_definer;
+alter table check_in_lane_types enable row level security;
+alter table check_in_lane_types force row level security;
+create policy check_in_lane_types_tenant on check_in_lane_types using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_lane_types to atlvs_app;
+grant select on check_in_lane_types to atlvs_definer;
+alter table check_in_questions enable row level security;
+alter table check_in_questions force row level security;
+create policy check_in_questions_tenant on check_in_questions using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_questions to atlvs_app;
+grant select on check_in_questions to atlvs_definer;
+alter table check_in_question_types enable row level security;
+alter table check_in_question_types force row level security;
+create policy check_in_question_types_tenant on check_in_question_types using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on check_in_question_types to atlvs_app;
+grant select on check_in_question_types to atlvs_definer;
 alter table ticket_type_zones enable row level security;
 alter table ticket_type_zones force row level security;
 create policy ticket_type_zones_tenant on ticket_type_zones using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
 grant select, insert, update on ticket_type_zones to atlvs_app;
 grant select on ticket_type_zones to atlvs_definer;
+alter table ticket_type_windows enable row level security;
+alter table ticket_type_windows force row level security;
+create policy ticket_type_windows_tenant on ticket_type_windows using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on ticket_type_windows to atlvs_app;
+grant select on ticket_type_windows to atlvs_definer;
 alter table check_in_devices enable row level security;
 alter table check_in_devices force row level security;
 create policy check_in_devices_tenant on check_in_devices using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
@@ -4180,7 +4344,7 @@ create or replace trigger events_delete_draft
 
 -- === ticketing/ticketing_numbers.sql ===
 
--- Numbers of quotas, ticket types and zones within an event: given once, never reused, not even
+-- Numbers of quotas, ticket types, zones, lanes and questions within an event: given once, never reused, not even
 -- after a row was deleted, because credentials and journals name them. Zones begin with 0 (a bit),
 -- the others with 1.
 create or replace function assign_number_in_event() returns trigger
@@ -4207,6 +4371,11 @@ create or replace trigger ticket_types_number before insert or update of number 
   for each row execute function assign_number_in_event(1);
 create or replace trigger check_in_zones_number before insert or update of number on check_in_zones
   for each row execute function assign_number_in_event(0);
+create or replace trigger check_in_lanes_number before insert or update of number on check_in_lanes
+  for each row execute function assign_number_in_event(1);
+create or replace trigger check_in_questions_number
+  before insert or update of number on check_in_questions
+  for each row execute function assign_number_in_event(1);
 
 create unique index if not exists quotas_event_number_key
   on quotas (org_id, event_id, number);
@@ -4214,6 +4383,10 @@ create unique index if not exists ticket_types_event_number_key
   on ticket_types (org_id, event_id, number);
 create unique index if not exists check_in_zones_event_number_key
   on check_in_zones (org_id, event_id, number);
+create unique index if not exists check_in_lanes_event_number_key
+  on check_in_lanes (org_id, event_id, number);
+create unique index if not exists check_in_questions_event_number_key
+  on check_in_questions (org_id, event_id, number);
 
 -- === ticketing/ticketing_same_event.sql ===
 
@@ -4287,6 +4460,110 @@ $$;
 create or replace trigger ticket_types_price_currency
   before insert or update on ticket_types
   for each row execute function ticket_types_price_currency();
+
+create or replace function check_in_lane_types_same_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from check_in_lanes l join ticket_types t on t.org_id = l.org_id
+     where l.org_id = new.org_id and l.id = new.lane_id and t.id = new.ticket_type_id
+       and l.event_id <> t.event_id
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'check_in_lane_types_same_event',
+      table = 'check_in_lane_types', column = 'ticket_type_id',
+      message = 'both belong to different events';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger check_in_lane_types_same_event
+  before insert or update on check_in_lane_types
+  for each row execute function check_in_lane_types_same_event();
+
+create or replace function check_in_question_types_same_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from check_in_questions q join ticket_types t on t.org_id = q.org_id
+     where q.org_id = new.org_id and q.id = new.question_id and t.id = new.ticket_type_id
+       and q.event_id <> t.event_id
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'check_in_question_types_same_event',
+      table = 'check_in_question_types', column = 'ticket_type_id',
+      message = 'both belong to different events';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger check_in_question_types_same_event
+  before insert or update on check_in_question_types
+  for each row execute function check_in_question_types_same_event();
+
+create or replace function ticket_type_windows_same_event() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+begin
+  if exists (
+    select from check_in_zones z join ticket_types t on t.org_id = z.org_id
+     where z.org_id = new.org_id and z.id = new.zone_id and t.id = new.ticket_type_id
+       and z.event_id <> t.event_id
+  ) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'ticket_type_windows_same_event',
+      table = 'ticket_type_windows', column = 'zone_id',
+      message = 'both belong to different events';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger ticket_type_windows_same_event
+  before insert or update on ticket_type_windows
+  for each row execute function ticket_type_windows_same_event();
+
+-- Zones name others of their event by key. A key is given once; a zone that was deleted is named in
+-- vain, which harms nobody, so only what is written is looked at.
+create or replace function check_in_zones_graph() returns trigger
+language plpgsql
+set search_path = pg_catalog, public
+as $$
+declare
+  known text[];
+begin
+  if new.leaves is null and new.exit_to is null then
+    return new;
+  end if;
+  select array_agg(key) into known from check_in_zones
+   where org_id = new.org_id and event_id = new.event_id and id <> new.id
+     and deleted_at is null;
+  if not coalesce(new.leaves, '{}') <@ coalesce(known, '{}') then
+    raise exception using
+      errcode = 'check_violation', constraint = 'check_in_zones_leaves',
+      table = 'check_in_zones', column = 'leaves',
+      message = 'the event has no other zone of this key';
+  end if;
+  if not new.exit_to = any(coalesce(known, '{}')) then
+    raise exception using
+      errcode = 'check_violation', constraint = 'check_in_zones_exit_to',
+      table = 'check_in_zones', column = 'exit_to',
+      message = 'the event has no other zone of this key';
+  end if;
+  return new;
+end
+$$;
+
+create or replace trigger check_in_zones_graph
+  before insert or update of leaves, exit_to on check_in_zones
+  for each row execute function check_in_zones_graph();
 
 -- === ticketing/ticketing_feeds.sql ===
 
@@ -5170,6 +5447,38 @@ create trigger check_in_zones_change_update after update on check_in_zones refer
     for each statement execute function record_changes('{}', '{}', '{}');
 create trigger check_in_zones_change_delete after delete on check_in_zones referencing old table as old_rows
     for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lanes_touch before update on check_in_lanes
+    for each row execute function touch();
+create trigger check_in_lanes_change_insert after insert on check_in_lanes referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lanes_change_update after update on check_in_lanes referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lanes_change_delete after delete on check_in_lanes referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lane_types_touch before update on check_in_lane_types
+    for each row execute function touch();
+create trigger check_in_lane_types_change_insert after insert on check_in_lane_types referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lane_types_change_update after update on check_in_lane_types referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_lane_types_change_delete after delete on check_in_lane_types referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_questions_touch before update on check_in_questions
+    for each row execute function touch();
+create trigger check_in_questions_change_insert after insert on check_in_questions referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_questions_change_update after update on check_in_questions referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_questions_change_delete after delete on check_in_questions referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_question_types_touch before update on check_in_question_types
+    for each row execute function touch();
+create trigger check_in_question_types_change_insert after insert on check_in_question_types referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_question_types_change_update after update on check_in_question_types referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger check_in_question_types_change_delete after delete on check_in_question_types referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
 create trigger ticket_type_zones_touch before update on ticket_type_zones
     for each row execute function touch();
 create trigger ticket_type_zones_change_insert after insert on ticket_type_zones referencing new table as new_rows
@@ -5177,6 +5486,14 @@ create trigger ticket_type_zones_change_insert after insert on ticket_type_zones
 create trigger ticket_type_zones_change_update after update on ticket_type_zones referencing old table as old_rows new table as new_rows
     for each statement execute function record_changes('{}', '{}', '{}');
 create trigger ticket_type_zones_change_delete after delete on ticket_type_zones referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger ticket_type_windows_touch before update on ticket_type_windows
+    for each row execute function touch();
+create trigger ticket_type_windows_change_insert after insert on ticket_type_windows referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger ticket_type_windows_change_update after update on ticket_type_windows referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{}', '{}');
+create trigger ticket_type_windows_change_delete after delete on ticket_type_windows referencing old table as old_rows
     for each statement execute function record_changes('{}', '{}', '{}');
 create trigger check_in_devices_touch before update on check_in_devices
     for each row execute function touch();
