@@ -8,6 +8,7 @@ mod seed;
 
 use std::fmt;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ usage: backoffice COMMAND
   schema diff         what the next migration has to say (empty: nothing)
   schema print        the whole schema as SQL
   openapi             the API's description as JSON
-  audit verify [--org ID]
+  audit verify [--org ID] [--since REPORT]
                       recompute the change log's digests and seals
   backup --out DIR    save the database, with what each table holds
   restore --from DIR  fill an empty database from a backup and compare (DATABASE_ADMIN_URL)
@@ -82,7 +83,7 @@ enum Command {
     SchemaDiff,
     SchemaPrint,
     OpenApi,
-    AuditVerify { org: Option<String> },
+    AuditVerify { org: Option<String>, since: Option<PathBuf> },
     Backup { out: std::path::PathBuf },
     Restore { from: std::path::PathBuf },
     Check,
@@ -119,7 +120,7 @@ async fn run(command: Command) -> Outcome {
         }
         Command::SchemaPrint => print(&kernel::ddl::script(registry()?)),
         Command::OpenApi => print(&format!("{:#}\n", kernel::openapi::document(registry()?))),
-        Command::AuditVerify { org } => audit(org.as_deref()).await,
+        Command::AuditVerify { org, since } => audit(org.as_deref(), since.as_deref()).await,
         Command::Backup { out } => print(&backup::backup(migrate_url(&settings()?)?, &out).await?),
         Command::Restore { from } => {
             let url = &settings()?.database.admin_url;
@@ -188,13 +189,20 @@ async fn migrate() -> Outcome {
     Ok(())
 }
 
-async fn audit(org: Option<&str>) -> Outcome {
+async fn audit(org: Option<&str>, since: Option<&Path>) -> Outcome {
     let org = match org.map(uuid::Uuid::try_parse) {
         None => None,
         Some(Ok(id)) => Some(id),
         Some(Err(_)) => return Err(usage("--org is not a UUID")),
     };
-    let report = kernel::audit::verify(migrate_url(&settings()?)?, org).await?;
+    let mut heads = Vec::new();
+    if let Some(file) = since {
+        let told = |cause: &dyn fmt::Display| Failure::new(format!("{}: {cause}", file.display()));
+        let text = std::fs::read(file).map_err(|cause| told(&cause))?;
+        let earlier = serde_json::from_slice(&text).map_err(|cause| told(&cause))?;
+        heads = kernel::audit::Head::of_report(&earlier).map_err(|cause| told(&cause))?;
+    }
+    let report = kernel::audit::verify_since(migrate_url(&settings()?)?, org, &heads).await?;
     print(&format!("{:#}\n", report.show()))?;
     match report.is_whole() {
         true => Ok(()),
@@ -268,6 +276,7 @@ fn command() -> Result<Command, Failure> {
     let mut parser = lexopt::Parser::from_env();
     let mut words: Vec<String> = Vec::new();
     let (mut with_work, mut out, mut from, mut org) = (false, None, None, None);
+    let mut since = None;
     while let Some(argument) = parser.next().map_err(usage)? {
         match argument {
             Value(word) if words.is_empty() && (word == "user" || word == "organization") => {
@@ -278,6 +287,7 @@ fn command() -> Result<Command, Failure> {
             Long("work") => with_work = true,
             Long("out") => out = Some(parser.value().map_err(usage)?.into()),
             Long("from") => from = Some(parser.value().map_err(usage)?.into()),
+            Long("since") => since = Some(parser.value().map_err(usage)?.into()),
             Long("org") => {
                 org = Some(parser.value().map_err(usage)?.to_string_lossy().into_owned());
             }
@@ -286,9 +296,12 @@ fn command() -> Result<Command, Failure> {
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    if since.is_some() && words != ["audit", "verify"] {
+        return Err(usage("--since belongs to audit verify"));
+    }
     match (words.as_slice(), from, org) {
         (["audit", "verify"], None, org) if !with_work && out.is_none() => {
-            return Ok(Command::AuditVerify { org });
+            return Ok(Command::AuditVerify { org, since });
         }
         (["restore"], Some(from), None) if !with_work && out.is_none() => {
             return Ok(Command::Restore { from });

@@ -7,7 +7,7 @@ mod verify;
 use crate::entity::{Entity, bytes, integer};
 use crate::outbox::SEAL_MEMBERS_MAX;
 
-pub use verify::{Fault, OrgReport, Report, verify};
+pub use verify::{Fault, Head, OrgReport, Report, verify, verify_since};
 
 /// A link of an organization's chain: SHA-256 over the seal before it, its number, id and time, the
 /// organization, and each member's id and digest (`seal_digest` in `work.sql`).

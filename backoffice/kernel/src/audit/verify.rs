@@ -49,6 +49,9 @@ pub enum Fault {
     BrokenChain { seal: i64 },
     /// A change that no seal names and that does not wait for one.
     Inserted { change: Uuid },
+    /// A head that was kept elsewhere is not in the chain any more: the log was cut off before it, or
+    /// written anew with all its digests.
+    Rewritten { seal: i64 },
     /// The organization is there and its log is not: every one has begun with entries.
     Emptied,
 }
@@ -92,13 +95,51 @@ impl Fault {
             Self::BrokenSeal { seal } => json!({"fault": "broken_seal", "seal": seal}),
             Self::BrokenChain { seal } => json!({"fault": "broken_chain", "seal": seal}),
             Self::Inserted { change } => json!({"fault": "inserted", "change": change}),
+            Self::Rewritten { seal } => json!({"fault": "rewritten", "seal": seal}),
             Self::Emptied => json!({"fault": "emptied"}),
         }
     }
 }
 
+/// A head that an earlier report told. Only what was kept outside the database shows that all of a
+/// log, digests and seals with it, was written anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub org: Uuid,
+    pub seal: i64,
+    /// In hexadecimal digits.
+    pub digest: String,
+}
+
+impl Head {
+    /// The heads of a report as `Report::show` wrote it; what is wrong with it otherwise.
+    pub fn of_report(report: &Value) -> std::result::Result<Vec<Self>, String> {
+        let all = report["organizations"].as_array().ok_or("organizations: must be a list")?;
+        let mut heads = Vec::new();
+        for (place, one) in all.iter().enumerate() {
+            let at = |what: &str| format!("organizations.{place}.{what}");
+            let org = one["organization"].as_str().and_then(|text| Uuid::try_parse(text).ok());
+            let org = org.ok_or_else(|| at("organization: must be a UUID"))?;
+            let head = &one["head"];
+            if head.is_null() {
+                continue;
+            }
+            let seal = head["seal"].as_i64().ok_or_else(|| at("head.seal: must be a number"))?;
+            let digest = head["digest"].as_str().filter(|text| text.len() == 2 * DIGEST);
+            let digest = digest.ok_or_else(|| at("head.digest: must be a digest"))?.to_owned();
+            heads.push(Self { org, seal, digest });
+        }
+        Ok(heads)
+    }
+}
+
 /// Verifies one organization's log, or every one's. `url` is the migrate role's.
 pub async fn verify(url: &Secret, org: Option<Uuid>) -> Result<Report> {
+    verify_since(url, org, &[]).await
+}
+
+/// The same, and that each head of an earlier report still stands in its organization's chain.
+pub async fn verify_since(url: &Secret, org: Option<Uuid>, heads: &[Head]) -> Result<Report> {
     let admin = Admin::connect(url).await?;
     // One snapshot: what commits meanwhile is not half seen.
     admin.batch("begin isolation level repeatable read read only").await?;
@@ -106,6 +147,24 @@ pub async fn verify(url: &Secret, org: Option<Uuid>) -> Result<Report> {
     let mut organizations = Vec::with_capacity(orgs.len());
     for row in orgs {
         organizations.push(organization(&admin, row.try_get(0)?).await?);
+    }
+    for head in heads.iter().filter(|head| org.is_none_or(|org| org == head.org)) {
+        let sql =
+            "select encode(digest, 'hex') from change_seals where org_id = $1 and number = $2";
+        let found = admin.query(sql, &[&head.org, &head.seal]).await?;
+        let stands = match found.first() {
+            Some(row) => row.try_get::<_, String>(0)?.eq_ignore_ascii_case(&head.digest),
+            None => false,
+        };
+        if !stands {
+            let fault = Some(Fault::Rewritten { seal: head.seal });
+            match organizations.iter_mut().find(|report: &&mut OrgReport| report.org == head.org) {
+                Some(report) => report.fault = report.fault.take().or(fault),
+                None => {
+                    organizations.push(OrgReport { org: head.org, fault, ..OrgReport::default() })
+                }
+            }
+        }
     }
     admin.batch("rollback").await?;
     admin.close().await;

@@ -283,6 +283,7 @@ async fn the_log_cannot_be_rewritten_unseen() {
             Some(Fault::BrokenChain { .. }) => "broken_chain",
             Some(Fault::Inserted { .. }) => "inserted",
             Some(Fault::Emptied) => "emptied",
+            Some(Fault::Rewritten { .. }) => "rewritten",
             None => "nothing",
         };
         assert_eq!(found, fault, "{sql}");

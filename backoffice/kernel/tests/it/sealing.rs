@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kernel::audit::{self, Fault, OrgReport};
+use kernel::audit::{self, Fault, Head, OrgReport};
 use kernel::clock::SystemClock;
 use kernel::db::Admin;
 use kernel::testkit::TestDb;
@@ -238,4 +238,94 @@ async fn partitions_are_made_while_others_read_and_write_the_log() {
     let sql = "select count(*) from pg_indexes where tablename = $1";
     let indexes: i64 = admin.query_one(sql, &[&last]).await.unwrap().get(0);
     assert_eq!(indexes, 2, "a partition has the indexes of the log");
+}
+
+/// What the owner of a database can do: new values, and every digest and seal behind them made anew.
+const WRITTEN_ANEW: &str = "
+    update changes set after = jsonb_set(after, '{seats}', '9')
+     where after ? 'seats' and row_id = '{row}';
+    update changes set values_digest = change_values_digest(salt, before, after, reason)
+     where salt is not null;
+    update changes c set digest = change_digest(c);
+    do $$
+    declare
+        seal change_seals;
+        v_previous bytea;
+        v_changes bytea;
+    begin
+        for seal in select * from change_seals order by org_id, number loop
+            if seal.number = 1 then
+                v_previous := decode(repeat('00', 32), 'hex');
+            end if;
+            select string_agg(m.id || c.digest, ''::bytea order by m.place) into v_changes
+              from (select substr(seal.members, n * 16 + 1, 16) as id, n as place
+                      from generate_series(0, octet_length(seal.members) / 16 - 1) n) m
+              join changes c on c.org_id = seal.org_id and uuid_send(c.id) = m.id;
+            update change_seals
+               set previous = v_previous,
+                   digest = seal_digest(seal.org_id, seal.id, seal.number, seal.created_at,
+                                        v_previous, v_changes)
+             where org_id = seal.org_id and id = seal.id
+            returning digest into v_previous;
+        end loop;
+    end
+    $$";
+
+#[tokio::test]
+async fn a_log_written_anew_is_told_by_a_head_kept_elsewhere() {
+    let (house, database) = House::alone("anew", Arc::new(SystemClock)).await;
+    let admin = database.superuser().await.unwrap();
+    let place = house.place("changed").await;
+    house.patch(&format!("/places/{place}"), json!({"seats": 3})).await.is(200);
+    house.org.hear().await.unwrap();
+    let url = &database.migrate_url;
+    let kept = audit::verify(url, None).await.unwrap();
+    assert!(kept.is_whole(), "{kept:?}");
+    let heads = Head::of_report(&kept.show()).unwrap();
+    assert!(heads.iter().any(|head| head.org == house.org.id), "{heads:?}");
+
+    // A longer log still has the head.
+    house.patch(&format!("/places/{place}"), json!({"seats": 4})).await.is(200);
+    house.org.hear().await.unwrap();
+    assert!(audit::verify_since(url, None, &heads).await.unwrap().is_whole());
+
+    admin.batch("create table kept_changes as select * from changes").await.unwrap();
+    admin.batch("create table kept_seals as select * from change_seals").await.unwrap();
+    assert!(tamper(&admin, &WRITTEN_ANEW.replace("{row}", &place)).await);
+    assert!(audit::verify(url, None).await.unwrap().is_whole(), "it does not show by itself");
+    let rewritten = async || {
+        let report = audit::verify_since(url, Some(house.org.id), &heads).await.unwrap();
+        matches!(report.organizations[0].fault, Some(Fault::Rewritten { .. }))
+    };
+    assert!(rewritten().await, "written anew");
+
+    let put_back = "delete from changes; insert into changes select * from kept_changes; \
+                    delete from change_seals; insert into change_seals select * from kept_seals";
+    assert!(tamper(&admin, put_back).await);
+    assert!(!rewritten().await, "put back");
+    assert!(tamper(&admin, "delete from change_seals; delete from changes").await);
+    assert!(!audit::verify_since(url, Some(house.org.id), &heads).await.unwrap().is_whole());
+    let refused = admin.batch("truncate change_seals").await;
+    assert!(refused.is_err(), "seals are not emptied either");
+    admin.close().await;
+}
+
+#[test]
+fn a_report_that_is_none_is_told_where() {
+    for (report, at) in [
+        (json!({}), "organizations: must"),
+        (json!({"organizations": [{"organization": "x"}]}), "organizations.0.organization: must"),
+        (
+            json!({"organizations": [{"organization": Uuid::nil(), "head": {"seal": "1"}}]}),
+            "organizations.0.head.seal: must",
+        ),
+        (
+            json!({"organizations": [{"organization": Uuid::nil(),
+                                      "head": {"seal": 1, "digest": "ab"}}]}),
+            "organizations.0.head.digest: must",
+        ),
+    ] {
+        let told = Head::of_report(&report).unwrap_err();
+        assert!(told.starts_with(at), "{told}");
+    }
 }
