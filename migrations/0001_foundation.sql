@@ -3761,6 +3761,8 @@ grant select, insert on change_seals to atlvs_definer;
 -- Seals stay as they were made, whoever asks.
 create or replace trigger change_seals_append_only before update or delete on change_seals
     for each row execute function append_only();
+create or replace trigger change_seals_append_only_truncate before truncate on change_seals
+    for each statement execute function append_only();
 
 grant select, insert, update, delete on job_queue to atlvs_definer;
 grant update on jobs to atlvs_definer;
