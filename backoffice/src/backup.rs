@@ -99,7 +99,14 @@ pub(crate) async fn restore(url: &Secret, directory: &Path) -> Result<String, Fa
     if !wrong.is_empty() {
         return Err(Failure::new(format!("these tables are not what was saved: {wrong:?}")));
     }
-    Ok(format!("{} tables restored and compared\n", tables.len()))
+    // Without figures of its tables the first hour of a database is its slowest.
+    let admin = Admin::connect(url).await?;
+    admin.batch("analyze").await?;
+    admin.close().await;
+    let held = kernel::installation::held(url).await?;
+    let held =
+        held.map_or_else(String::new, |why| format!("held ({why}): see `backoffice release`\n"));
+    Ok(format!("{} tables restored and compared\n{held}", tables.len()))
 }
 
 fn manifest(directory: &Path) -> Result<Value, Failure> {

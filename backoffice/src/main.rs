@@ -2,6 +2,7 @@
 //! rooms, writes what they answer; decides nothing.
 
 mod backup;
+mod holding;
 mod logging;
 mod people;
 mod seed;
@@ -38,7 +39,11 @@ usage: backoffice COMMAND
   audit verify [--org ID] [--since REPORT]
                       recompute the change log's digests and seals
   backup --out DIR    save the database, with what each table holds
-  restore --from DIR  fill an empty database from a backup and compare (DATABASE_ADMIN_URL)
+  restore --from DIR  fill an empty database from a backup and compare (DATABASE_ADMIN_URL);
+                      it is held then
+  hold [--why TEXT]   let no job, mail, schedule or feed begin
+  release [--yes] [--drop-due]
+                      let them begin; what is due is done, or with --drop-due never
   check               whether settings and database serve this version
 
 Settings come from the environment: see docs/operations.md.
@@ -86,6 +91,7 @@ enum Command {
     AuditVerify { org: Option<String>, since: Option<PathBuf> },
     Backup { out: std::path::PathBuf },
     Restore { from: std::path::PathBuf },
+    Holding(holding::Order),
     Check,
     Help,
 }
@@ -129,6 +135,7 @@ async fn run(command: Command) -> Outcome {
             }
             print(&backup::restore(url, &from).await?)
         }
+        Command::Holding(order) => holding::run(migrate_url(&settings()?)?, &order).await,
         Command::Check => check().await,
         Command::Help => print(USAGE),
     }
@@ -211,7 +218,11 @@ async fn audit(org: Option<&str>, since: Option<&Path>) -> Outcome {
 }
 
 async fn check() -> Outcome {
-    let missing = kernel::startup::missing(&service()?).await?;
+    let service = service()?;
+    let missing = kernel::startup::missing(&service).await?;
+    for difference in kernel::startup::differences(&service).await? {
+        print(&format!("warning: {difference}\n"))?;
+    }
     match missing.is_empty() {
         true => print("settings and database serve this version\n"),
         false => Err(Failure::new(missing.join("\n"))),
@@ -222,7 +233,12 @@ async fn check() -> Outcome {
 /// `/ready`.
 async fn demand_schema(service: &Service) -> Outcome {
     match kernel::startup::missing(service).await {
-        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) if missing.is_empty() => {
+            for difference in kernel::startup::differences(service).await? {
+                tracing::warn!(difference, "the database differs");
+            }
+            Ok(())
+        }
         Ok(missing) => {
             let list = missing.join("; ");
             Err(Failure::new(format!("the database does not serve this version: {list}")))
@@ -282,6 +298,10 @@ fn command() -> Result<Command, Failure> {
             Value(word) if words.is_empty() && (word == "user" || word == "organization") => {
                 let word = word.to_string_lossy().into_owned();
                 return people::order(word, &mut parser).map(Command::People).map_err(usage);
+            }
+            Value(word) if words.is_empty() && (word == "hold" || word == "release") => {
+                let order = holding::order(&word.to_string_lossy(), &mut parser);
+                return order.map(Command::Holding).map_err(usage);
             }
             Value(word) => words.push(word.to_string_lossy().into_owned()),
             Long("work") => with_work = true,

@@ -130,15 +130,17 @@ impl Catalogue {
     async fn poll(&mut self, gate: &Arc<Gate>, client: &Client) -> Result<(), PollError> {
         let page = client.page(self.documents.cursor).await?;
         gate.catalogue.answered(gate.now());
-        if page.cursor < self.documents.cursor {
+        if !self.documents.goes_on(&page) {
             tracing::warn!(
                 ours = self.documents.cursor,
                 theirs = page.cursor,
-                "the back office is older than its catalogue here; taking the snapshot again"
+                "the back office counts anew; taking the snapshot again"
             );
             self.documents.restart();
+            self.documents.epoch = page.epoch;
             return Ok(());
         }
+        self.documents.epoch = page.epoch.or(self.documents.epoch);
         let (more, cursor) = (page.more, page.cursor);
         for change in page.changes {
             apply::apply(gate, &self.delivery, &change, self.documents.offset).await?;

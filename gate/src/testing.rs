@@ -35,6 +35,8 @@ struct Shared {
     /// Tokens of people, each with the organization in which it may see figures.
     people: Mutex<Vec<(String, Uuid)>>,
     asked: AtomicUsize,
+    /// Names the count of the cursors.
+    epoch: Mutex<Uuid>,
     /// Cursor of the newest change.
     cursor: watch::Sender<u64>,
     /// The highest `after` that the gate asked with: it has taken over everything before.
@@ -49,6 +51,7 @@ impl Office {
             changes: Mutex::default(),
             people: Mutex::default(),
             asked: AtomicUsize::new(0),
+            epoch: Mutex::new(Uuid::from_u128(1)),
             cursor: watch::channel(0).0,
             taken: watch::channel(0).0,
         });
@@ -79,6 +82,24 @@ impl Office {
         for (kind, id, body) in documents {
             self.publish(kind, *id, body.clone());
         }
+    }
+
+    /// The same, and since then so much was written that the cursors are beyond the gate's again.
+    pub(crate) fn restore_and_go_on(&self, cursor: u64, documents: &[(&str, Uuid, Value)]) {
+        // Nobody reads between the two.
+        let mut changes = self.shared.changes.lock().expect("not poisoned");
+        *self.shared.epoch.lock().expect("not poisoned") = Uuid::from_u128(2);
+        changes.clear();
+        for ((kind, id, body), number) in documents.iter().zip(1_u64..) {
+            changes.push(json!({"cursor": number, "kind": kind, "id": id,
+                                "organization": Uuid::nil(), "body": body}));
+        }
+        self.shared.taken.send_replace(0);
+        self.shared.cursor.send_replace(cursor);
+    }
+
+    pub(crate) fn cursor(&self) -> u64 {
+        *self.shared.cursor.borrow()
     }
 
     /// Waits until the gate has taken over everything up to `cursor`.
@@ -162,7 +183,9 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<String>
     let more = page.len() < newer.len();
     let last = page.last().and_then(|change| change["cursor"].as_u64());
     let newest = *shared.cursor.borrow();
-    let body = json!({"cursor": last.unwrap_or(newest), "more": more, "changes": page});
+    let cursor = if more { last.unwrap_or(newest) } else { newest };
+    let epoch = *shared.epoch.lock().expect("not poisoned");
+    let body = json!({"epoch": epoch, "cursor": cursor, "more": more, "changes": page});
     Response::new(body.to_string())
 }
 

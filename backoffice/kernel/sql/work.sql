@@ -36,12 +36,14 @@ create or replace trigger change_seals_append_only_truncate before truncate on c
 grant select, insert, update, delete on job_queue to atlvs_definer;
 grant update on jobs to atlvs_definer;
 
--- Adds a job of the active organization; answers its id, or that of the unfinished one with this key.
-create or replace function enqueue_job(
+-- Adds a job of the active organization, wanted by this actor; answers its id, or that of the unfinished
+-- one with this key. Runs with the rights of whoever calls it.
+create or replace function put_job(
     p_id uuid, p_name text, p_payload jsonb, p_due timestamptz, p_key text, p_priority bigint, p_user uuid,
-    p_token uuid, p_now timestamptz)
+    p_token uuid, p_kind text, p_actor text, p_request uuid, p_causation bigint, p_schedule uuid,
+    p_now timestamptz)
 returns uuid
-language plpgsql volatile security definer
+language plpgsql volatile
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
@@ -63,14 +65,27 @@ begin
             return v_id;
         end if;
     end loop;
-    insert into jobs (id, org_id, created_at, name, payload, due_at, priority, user_id, token_id, actor_kind, actor_id, request_id, causation)
-    values (p_id, v_org, p_now, p_name, p_payload, p_due, p_priority, p_user, p_token,
-            coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system'),
-            nullif(current_setting('app.actor_id', true), ''),
-            nullif(current_setting('app.request_id', true), '')::uuid,
-            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint);
+    insert into jobs (id, org_id, created_at, name, payload, due_at, priority, user_id, token_id, actor_kind,
+                      actor_id, request_id, causation, schedule_id)
+    values (p_id, v_org, p_now, p_name, p_payload, p_due, p_priority, p_user, p_token, p_kind, p_actor,
+            p_request, p_causation, p_schedule);
     return p_id;
 end
+$$;
+
+-- The same, wanted by whoever acts.
+create or replace function enqueue_job(
+    p_id uuid, p_name text, p_payload jsonb, p_due timestamptz, p_key text, p_priority bigint, p_user uuid,
+    p_token uuid, p_now timestamptz)
+returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select put_job(p_id, p_name, p_payload, p_due, p_key, p_priority, p_user, p_token,
+                   coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system'),
+                   nullif(current_setting('app.actor_id', true), ''),
+                   nullif(current_setting('app.request_id', true), '')::uuid,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint, null, p_now)
 $$;
 
 -- Whether this process still holds the job; if so, nobody else can claim it before the transaction ends.

@@ -27,6 +27,7 @@ pub struct Key {
 /// In the order in which objects can be created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObjectKind {
+    Extension,
     Sequence,
     Table,
     Column,
@@ -37,6 +38,8 @@ pub enum ObjectKind {
     RowSecurity,
     Policy,
     Trigger,
+    /// Storage parameters of a table.
+    Storage,
     Owner,
     Grant,
     /// What the generator never makes.

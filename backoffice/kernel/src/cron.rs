@@ -14,6 +14,7 @@ use crate::clock::after;
 use crate::cx::WorkTx;
 use crate::entity::{Entity, instant, text};
 use crate::error::{Error, Result};
+use crate::installation;
 use crate::jobs::Enqueue;
 use crate::service::{Service, Shutdown};
 
@@ -123,17 +124,22 @@ pub(crate) async fn due(service: &Service) -> Result<usize> {
     let tx = service.work().await?;
     let rows = tx
         .query(
-            "select name from cron_ticks where next_at <= $1 and name = any($2) \
+            "select name, next_at from cron_ticks where next_at <= $1 and name = any($2) \
               order by next_at for update skip locked",
             &[&tx.now, &names],
         )
         .await?;
+    let dropped_at = installation::dropped_at(&tx).await?;
     let mut count = 0;
     for row in rows {
         let name: String = row.try_get(0)?;
         let Some(cron) = service.registry().crons().find(|cron| cron.name == name) else {
             continue;
         };
+        // What operators dropped is passed over.
+        if dropped_at < Some(row.try_get(1)?) {
+            tx.enqueue_for_system(Enqueue::new(cron.job, json!({})).key(cron.name)).await?;
+        }
         come(&tx, cron).await?;
         count += 1;
     }
@@ -143,7 +149,6 @@ pub(crate) async fn due(service: &Service) -> Result<usize> {
 }
 
 async fn come(tx: &WorkTx, cron: &'static Cron) -> Result<()> {
-    tx.enqueue_for_system(Enqueue::new(cron.job, json!({})).key(cron.name)).await?;
     tx.execute(
         "update cron_ticks set next_at = $2, last_at = $3 where name = $1",
         &[&cron.name, &cron.every.next(tx.now)?, &tx.now],

@@ -17,6 +17,7 @@ use crate::engine::rules::{self, Touched};
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
+use crate::installation;
 use crate::page;
 use crate::registry::Registry;
 use crate::rights::{self, Access};
@@ -88,6 +89,7 @@ impl Cx {
                 _ => None,
             },
             proof: proof.map(|proof| (proof, now)),
+            demands_release: false,
         };
         let tx = Tx::new(client, service.registry(), mode, settings);
         Self {
@@ -431,6 +433,7 @@ impl WorkTx {
             actor_kind: "system".to_owned(),
             request_id: service.new_id().to_string(),
             slow_ms: service.settings().database.slow_ms,
+            demands_release: installation::is_told(service.registry()),
             ..TxSettings::default()
         };
         let tx = Tx::new(client, service.registry(), Mode::Write, settings);

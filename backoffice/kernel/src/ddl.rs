@@ -77,6 +77,9 @@ pub fn sections(registry: &Registry) -> Vec<Section> {
     sections.push(section("Functions of the definer", definers::sql(registry)));
     sections.push(section("Functions of nobody in particular", FUNCTIONS.to_owned()));
     sections.push(section("Partitions", "select make_change_partitions();\n".to_owned()));
+    if crate::installation::is_told(registry) {
+        sections.push(section("Installation", "select settle_here();\n".to_owned()));
+    }
     sections.retain(|section| !section.sql.trim().is_empty());
     sections
 }

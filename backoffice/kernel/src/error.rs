@@ -112,6 +112,15 @@ impl Error {
         self
     }
 
+    /// The same refusal with its faults below a path.
+    #[must_use]
+    pub(crate) fn below(mut self, path: &str) -> Self {
+        for fault in &mut self.0.faults {
+            fault.field = format!("{path}.{}", fault.field);
+        }
+        self
+    }
+
     /// Links to what is not there; `faults` is not empty.
     #[track_caller]
     pub(crate) fn unknown_references(faults: Vec<Fault>) -> Self {

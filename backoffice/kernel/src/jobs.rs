@@ -23,9 +23,10 @@ use uuid::Uuid;
 
 use crate::action::BoxFuture;
 use crate::cx::Cx;
+use crate::entity::Field;
 use crate::error::Result;
 
-pub(crate) use actions::ACTIONS;
+pub(crate) use actions::{CANCEL, REPLAY, REPLAY_DEAD};
 pub(crate) use backoff::{between as pause_between, pause as pause_after};
 #[cfg(feature = "testkit")]
 pub use claim::CLAIM as CLAIM_SQL;
@@ -50,8 +51,9 @@ pub struct Job {
     pub attempts_max: u32,
     /// A run that takes longer is dropped and counts as failed.
     pub time_max: SignedDuration,
-    /// Organizations may name it in a schedule of their own; its payload then comes from them.
-    pub schedulable: bool,
+    /// Organizations may name it in a schedule of their own; its payload is then an input of theirs
+    /// with these fields.
+    pub schedulable: Option<&'static [Field]>,
     /// Tells whoever waits for the job that it ended without being done.
     pub on_dead: Option<OnDead>,
     /// The value is kept as the job's result, at most 64 KiB of JSON. An error of the caller's kind
@@ -77,7 +79,7 @@ impl Job {
             name,
             attempts_max: ATTEMPTS_DEFAULT,
             time_max: TIME_DEFAULT,
-            schedulable: false,
+            schedulable: None,
             on_dead: None,
             run,
         }
@@ -93,8 +95,8 @@ impl Job {
         self
     }
 
-    pub const fn schedulable(mut self) -> Self {
-        self.schedulable = true;
+    pub const fn schedulable(mut self, input: &'static [Field]) -> Self {
+        self.schedulable = Some(input);
         self
     }
 

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::action::Loop;
 use crate::error::{Error, Result};
+use crate::installation;
 use crate::service::{Service, Shutdown};
 
 /// Pause after the first error; doubles up to the second.
@@ -39,6 +40,7 @@ impl Service {
 async fn keep(service: Service, one: &'static Loop, shutdown: Shutdown) {
     let mut pause = PAUSE_MIN;
     while !shutdown.requested() {
+        installation::wait(&service, one.name, &shutdown).await;
         let begun = service.now();
         service.beats().begun((one.name, ""));
         let run = (one.run)(service.clone(), shutdown.clone());

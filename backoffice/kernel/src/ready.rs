@@ -41,6 +41,17 @@ impl Readiness {
         &self.pool
     }
 
+    async fn look(service: &Service) -> Result<Vec<String>> {
+        let mut missing = startup::missing(service).await?;
+        // What is missing may be what says whether it is held.
+        if missing.is_empty()
+            && let Some(why) = service.held().await?
+        {
+            missing.push(format!("the database is held ({why}): see `backoffice release`"));
+        }
+        Ok(missing)
+    }
+
     /// What is missing in the database, at most `KEPT` old.
     async fn missing(&self, service: &Service) -> Vec<String> {
         let mut last = self.last.lock().await;
@@ -49,7 +60,7 @@ impl Readiness {
         {
             return missing.clone();
         }
-        let missing = match startup::missing(service).await {
+        let missing = match Self::look(service).await {
             Ok(missing) => missing,
             Err(error) => {
                 tracing::warn!(error = error.log_text(), "not ready");

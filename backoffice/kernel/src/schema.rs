@@ -132,7 +132,8 @@ pub(crate) fn text(object: &Object) -> String {
 pub(crate) fn is_table_part(kind: ObjectKind) -> bool {
     !matches!(
         kind,
-        ObjectKind::Sequence
+        ObjectKind::Extension
+            | ObjectKind::Sequence
             | ObjectKind::Function
             | ObjectKind::Owner
             | ObjectKind::Grant

@@ -1,6 +1,8 @@
 //! The start-up check, in one direction: what this binary needs is in the database. A database that
 //! has more (a newer migration) is fine, so that the former release still starts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::catalog::{Catalog, ObjectKind};
 use crate::ddl::{self, definers, names};
 use crate::entity::{Entity, Scope};
@@ -32,6 +34,76 @@ pub async fn missing(service: &Service) -> Result<Vec<String>> {
             .push(format!("role {role} of DATABASE_URL passes row-level security: use atlvs_app"));
     }
     Ok(missing)
+}
+
+/// What is not as this binary would make it, a sentence each, and no reason to refuse: a newer release
+/// may have made it so.
+pub async fn differences(service: &Service) -> Result<Vec<String>> {
+    let client = service.readiness().client().await?;
+    let rows = async |sql: &'static str| {
+        client.query(sql, &[]).await.map_err(|cause| crate::error::from_database(None, &cause))
+    };
+    let mut found = BTreeMap::<String, Vec<String>>::new();
+    for row in rows(FUNCTION_BODIES).await? {
+        found.entry(row.get(0)).or_default().push(row.get(1));
+    }
+    let mut differences = Vec::new();
+    let script = ddl::script(service.registry());
+    // Where a later file makes a function anew, that one counts.
+    let made: BTreeMap<&str, &str> = bodies(&script).collect();
+    for (name, body) in made {
+        // One that is missing is told by `missing`.
+        if found.get(name).is_some_and(|all| !all.iter().any(|own| own == body)) {
+            differences.push(format!("function {name} is not as this version makes it"));
+        }
+    }
+    let rows = rows(ROLE_SETTINGS).await?;
+    let settings: BTreeSet<(String, String)> =
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    for (role, setting) in role_settings(ddl::ROLES) {
+        if !settings.contains(&(role.to_owned(), setting.clone())) {
+            differences.push(format!("role {role} does not have {setting}: see `roles.sql`"));
+        }
+    }
+    Ok(differences)
+}
+
+const FUNCTION_BODIES: &str = "
+    select p.proname::text, p.prosrc from pg_proc p
+     where p.pronamespace = 'public'::regnamespace
+       and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')";
+
+/// Of this database and of all; one of this database would win, and is told all the same.
+const ROLE_SETTINGS: &str = "
+    select r.rolname::text, own from pg_db_role_setting s
+      join pg_roles r on r.oid = s.setrole
+     cross join unnest(s.setconfig) own
+     where s.setdatabase = 0
+       and not exists (select from pg_db_role_setting near
+                        where near.setrole = s.setrole
+                          and near.setdatabase = (select oid from pg_database
+                                                   where datname = current_database())
+                          and exists (select from unnest(near.setconfig) other
+                                       where split_part(other, '=', 1) = split_part(own, '=', 1)
+                                         and other <> own))";
+
+/// Names and bodies of the functions that a script makes.
+fn bodies(script: &str) -> impl Iterator<Item = (&str, &str)> {
+    script.split("create or replace function ").skip(1).filter_map(|rest| {
+        let (name, rest) = rest.split_once('(')?;
+        let (_, rest) = rest.split_once("as $$")?;
+        let (body, _) = rest.split_once("$$")?;
+        Some((name, body))
+    })
+}
+
+/// Roles and their settings, as the catalogue has them: `statement_timeout=15s`.
+fn role_settings(script: &str) -> impl Iterator<Item = (&str, String)> {
+    script.lines().filter_map(|line| {
+        let (role, rest) = line.trim().strip_prefix("alter role ")?.split_once(" set ")?;
+        let (name, value) = rest.trim_end_matches(';').split_once(" = ")?;
+        Some((role, format!("{name}={}", value.trim_matches('\''))))
+    })
 }
 
 /// Name of the partition that takes today's changes, if it is not there: every write would fail.

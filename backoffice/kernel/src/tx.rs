@@ -54,6 +54,8 @@ pub(crate) struct TxSettings {
     pub(crate) portal: Option<(&'static str, String)>,
     /// What has to hold before anything that is read may be told, and at which time.
     pub(crate) proof: Option<(Proof, Timestamp)>,
+    /// A database that is held refuses the transaction.
+    pub(crate) demands_release: bool,
 }
 
 /// What runs statements in the transaction that owns it. Texts are constants of the caller: each is
@@ -315,6 +317,9 @@ impl TxSettings {
             sql.push_str(", true)");
         }
         sql.push_str("))");
+        if self.demands_release {
+            sql.push_str("; select demand_released()");
+        }
         sql
     }
 }

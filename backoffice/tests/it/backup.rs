@@ -133,11 +133,92 @@ async fn schema(admin: &Admin, url: &Secret) -> (String, Vec<String>) {
     (lines.collect::<Vec<_>>().join("\n"), roles.iter().map(|row| row.get(0)).collect())
 }
 
+/// A job, a mail and a schedule that are due when the backup is made.
+async fn leave_work(server: &TestServer, sale: &Sale, db: &TestDb) {
+    let client = server.client.with_bearer(sale.org.token.expose());
+    let roles = client.get("/api/v1/roles?limit=50").await.unwrap();
+    let role = &roles.body["data"][0]["id"];
+    let invitation = json!({"email": "invited@example.org", "role_id": role});
+    let schedule = json!({"name": "Often", "job": "work.replay-dead", "every_minutes": 1});
+    for (path, body) in [("/api/v1/invitations", invitation), ("/api/v1/schedules", schedule)] {
+        let made = client.post(path, &body).await.unwrap();
+        assert_eq!(made.status, 201, "{path}: {}", made.body);
+    }
+    let cx = sale.org.begin().await.unwrap();
+    cx.enqueue("work.replay-dead", json!({})).await.unwrap();
+    cx.commit().await.unwrap();
+    let admin = db.superuser().await.unwrap();
+    let due = "update schedules set next_run_at = now() - interval '1 hour'";
+    admin.batch(due).await.unwrap();
+    admin.close().await;
+}
+
+/// Nothing of what was due happens in a copy by itself, and nothing when operators drop it.
+async fn does_nothing_until_released(server: &TestServer, sale: &Sale, restored: &TestDb) {
+    let service = &server.service;
+    let ready = server.client.get("/ready").await.unwrap();
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.to_string().contains("backoffice release"), "{}", ready.body);
+    let refused = kernel::jobs::drain(service, sale.org.id).await.unwrap_err();
+    assert_eq!(refused.code(), kernel::error::Code::Unavailable);
+    assert!(kernel::schedules::due(service).await.is_err());
+    assert!(kernel::outbox::settle(service, sale.org.id).await.is_err());
+    let feed = server.internal.get("/internal/v1/catalogue?after=0").await.unwrap();
+    assert_eq!(feed.status, 503, "{}", feed.body);
+    let admin = restored.superuser().await.unwrap();
+    let epoch = async || -> uuid::Uuid {
+        let sql = "select feed_epoch from installations";
+        admin.query_one(sql, &[]).await.unwrap().get(0)
+    };
+    let before = epoch().await;
+    let release = |arguments: &[&str], answer: &str| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_backoffice"))
+            .arg("release")
+            .args(arguments)
+            .env_clear()
+            .env("DATABASE_MIGRATE_URL", restored.migrate_url.expose())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        // One that asks nothing has ended by then.
+        let _ = std::io::Write::write_all(&mut input, answer.as_bytes());
+        drop(input);
+        child.wait_with_output().unwrap()
+    };
+    refuses(&release(&[], "no\n"), "stays held");
+    assert!(kernel::jobs::drain(service, sale.org.id).await.is_err());
+    went_well(&release(&["--drop-due", "--yes"], ""));
+    assert_ne!(epoch().await, before, "whoever follows the feed begins anew");
+    assert_eq!(kernel::schedules::due(service).await.unwrap(), 1);
+    kernel::jobs::drain(service, sale.org.id).await.unwrap();
+    let left = "select (select count(*) from jobs where state = 'canceled' and attempts = 1),
+                       (select count(*) from jobs where org_id = $1 and state <> 'canceled'),
+                       (select string_agg(status, ' ') from messages),
+                       (select string_agg(last_state, ' ') from schedules)";
+    let row = admin.query_one(left, &[&sale.org.id]).await.unwrap();
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, i64>(1)), (2, 0));
+    assert_eq!((row.get::<_, &str>(2), row.get::<_, &str>(3)), ("dropped", "skipped"));
+    // A job of later is done as ever.
+    let cx = service.begin(kernel::cx::Actor::Service("test"), sale.org.id).await.unwrap();
+    let id = cx.enqueue("work.replay-dead", json!({})).await.unwrap();
+    cx.commit().await.unwrap();
+    kernel::jobs::drain(service, sale.org.id).await.unwrap();
+    let state = "select state from jobs where id = $1";
+    assert_eq!(admin.query_one(state, &[&id]).await.unwrap().get::<_, &str>(0), "done");
+    let again = release(&["--yes"], "");
+    assert!(String::from_utf8_lossy(&again.stdout).contains("not held"));
+    admin.close().await;
+}
+
 #[tokio::test]
 async fn a_backup_comes_back_whole_in_an_empty_cluster() {
     let db = TestDb::create("backup", &migrations::scripts()).await.unwrap();
     let server = TestServer::start(registry(), &db).await.unwrap();
     let sale = Sale::open(&server).await;
+    leave_work(&server, &sale, &db).await;
     server.end().await.unwrap();
     let saved = std::env::temp_dir().join(format!("atlvs-backup-{}", std::process::id()));
     let backup =
@@ -152,7 +233,10 @@ async fn a_backup_comes_back_whole_in_an_empty_cluster() {
     let superuser_url = cluster.url("postgres", "restored");
     let restore =
         || backoffice(&["restore", "--from"], &saved, "DATABASE_ADMIN_URL", &superuser_url);
-    went_well(&restore());
+    let output = restore();
+    went_well(&output);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("held (it is a copy"), "{said}");
     refuses(&restore(), "holds tables already");
 
     let (there, here) =
@@ -180,7 +264,11 @@ async fn a_backup_comes_back_whole_in_an_empty_cluster() {
     assert_eq!(reply.status, 201, "{}", reply.body);
     let report = kernel::audit::verify(&restored.migrate_url, None).await.unwrap();
     assert!(report.is_whole(), "{report:?}");
+    does_nothing_until_released(&server, &sale, &restored).await;
     server.end().await.unwrap();
+    let bare = "select count(*) from pg_class where relkind = 'r' and reltuples < 0 \
+                   and relnamespace = 'public'::regnamespace";
+    assert_eq!(here.query_one(bare, &[]).await.unwrap().get::<_, i64>(0), 0, "without figures");
 
     // A dump that was touched is refused before anything is done.
     let dump = saved.join("database.dump");

@@ -1,5 +1,5 @@
 //! `backoffice work` killed at each boundary of what it does: before and at the commit of a claim, of
-//! rows, of an import's end, of a mail, of a job's end, of seals, deliveries and ticks. In the end
+//! rows, of an import's end, of a mail, of a job's end, of seals, deliveries, schedules and ticks. In the end
 //! every effect is there once.
 //!
 //! A boundary is a trigger that waits for a lock of the test's. One before a row is written holds up
@@ -55,6 +55,13 @@ const BOUNDARIES: &[Boundary] = &[
     boundary("seal", "change_seals", "insert", "true", 1),
     boundary("delivery", "outbox_deliveries", "insert", "true", 1),
     boundary("consumer's end", "outbox_deliveries", "delete", "true", 1),
+    boundary(
+        "schedule",
+        "schedules",
+        "update",
+        "new.last_due_at is distinct from old.last_due_at",
+        1,
+    ),
     boundary("tick", "cron_ticks", "update", "new.last_at is distinct from old.last_at", 1),
 ];
 
@@ -177,7 +184,8 @@ impl House {
         ok(self.client.post("/api/v1/invitations", &body).await.unwrap());
         let path = format!("/api/v1/events/{}", self.sale.event);
         ok(self.client.patch(&path, &json!({"name": format!("Round {round}")})).await.unwrap());
-        self.admin.batch("update cron_ticks set next_at = now()").await.unwrap();
+        let due = "update cron_ticks set next_at = now(); update schedules set next_run_at = now()";
+        self.admin.batch(due).await.unwrap();
         self.rounds += 1;
         self.rows += rows;
     }
@@ -189,6 +197,7 @@ impl House {
             "select not exists (select from job_queue) and not exists (select from outbox)
                 and not exists (select from outbox_deliveries)
                 and not exists (select from cron_ticks where next_at <= now())
+                and not exists (select from schedules where next_run_at <= now())
                 and not exists (select from imports where status <> 'done')",
         )
         .await;
@@ -211,6 +220,8 @@ impl House {
             ("select count(*) from messages where status = 'sent'", rounds),
             ("select count(*) from jobs where name = 'mail.send' and state = 'done'", rounds),
             ("select count(*) from jobs where name = 'catalogue.sweep'", rounds),
+            ("select count(*) from jobs where schedule_id is not null", rounds),
+            ("select count(*) from schedules where last_state = 'done'", 1),
             ("select count(*) from catalogue_documents where kind = 'event'", 1),
         ] {
             assert_eq!(self.count(sql).await, expected, "{what}: {sql}");
@@ -274,6 +285,10 @@ async fn house(server: &TestServer, db: TestDb) -> House {
     let admin = db.superuser().await.unwrap();
     let mail = Letters::new();
     let mut house = House { db, admin, sale, client, role, mail, rounds: 0, rows: 0 };
+    // It comes when a round says so; nothing has the name.
+    let schedule = json!({"name": "Rounds", "job": "work.replay-dead", "every_minutes": 500_000,
+                          "input": {"name": "nothing"}});
+    ok(house.client.post("/api/v1/schedules", &schedule).await.unwrap());
     // Ticks have no row before the first worker.
     let worker = house.worker();
     house.until("the first worker works", "select exists (select from cron_ticks)").await;

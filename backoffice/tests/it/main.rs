@@ -37,6 +37,7 @@ mod scopes;
 mod sealer;
 mod settings;
 mod shares;
+mod smtp;
 mod stage;
 mod walk;
 mod whole;

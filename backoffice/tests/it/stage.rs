@@ -27,6 +27,9 @@ const HINTS: &[Hint] = &[
     // organizations alone, which is what the rules are after.
     ("saved_views", "visibility", "\"shared\""),
     ("saved_views", "entity", "\"parties\""),
+    // A schedule has a job that may be scheduled, and one time.
+    ("schedules", "job", "\"work.replay-dead\""),
+    ("schedules", "cron", "\"0 6 * * *\""),
     // The first entry follows the event's genesis; any other one needs the one before it.
     ("gate_journal", "seq", "1"),
 ];

@@ -33,6 +33,10 @@ pub enum ClientError {
 
 #[derive(Debug, Deserialize)]
 pub struct Page {
+    /// Names the count of the cursors: another one counts anew. None from a back office that does not
+    /// tell it.
+    #[serde(default)]
+    pub epoch: Option<Uuid>,
     pub cursor: u64,
     pub more: bool,
     pub changes: Vec<Change>,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::client::Change;
+use super::client::{Change, Page};
 
 /// Kind that is delivered and never kept.
 pub(super) const INSTRUCTION: &str = "instruction";
@@ -16,6 +16,8 @@ type Key = (String, Uuid);
 #[derive(Default)]
 pub(super) struct Documents {
     pub(super) cursor: u64,
+    /// As the back office named the count that `cursor` belongs to.
+    pub(super) epoch: Option<Uuid>,
     /// Added to the back office's cursors before they reach a journal: a back office restored from
     /// a backup counts from below, and journals only take what is newer.
     pub(super) offset: u64,
@@ -29,6 +31,8 @@ struct Kept {
     v: u16,
     cursor: u64,
     offset: u64,
+    #[serde(default)]
+    epoch: Option<Uuid>,
     documents: Vec<Change>,
 }
 
@@ -42,6 +46,16 @@ impl Documents {
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Change> {
         self.newest.values()
+    }
+
+    /// Whether a page counts on from here. A back office that was restored from a backup counts anew,
+    /// under another epoch; by then its cursors may be beyond ours again.
+    pub(super) fn goes_on(&self, page: &Page) -> bool {
+        let same = match (self.epoch, page.epoch) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => true,
+        };
+        same && self.cursor <= page.cursor
     }
 
     /// Takes one change over.
@@ -78,7 +92,8 @@ impl Documents {
     pub(super) fn encode(&self, cursor: u64) -> Vec<u8> {
         let cursor = if self.unconfirmed.is_empty() { cursor } else { 0 };
         let documents = self.newest.values().cloned().collect();
-        let kept = Kept { v: VERSION, cursor, offset: self.offset, documents };
+        let (offset, epoch) = (self.offset, self.epoch);
+        let kept = Kept { v: VERSION, cursor, offset, epoch, documents };
         serde_json::to_vec(&kept).unwrap_or_default()
     }
 
@@ -87,14 +102,15 @@ impl Documents {
         if kept.v != VERSION {
             return Err(format!("version {} is not known here", kept.v));
         }
+        let Kept { cursor, offset, epoch, documents, .. } = kept;
         let newest: BTreeMap<Key, Change> =
-            kept.documents.into_iter().map(|c| ((c.kind.clone(), c.id), c)).collect();
+            documents.into_iter().map(|c| ((c.kind.clone(), c.id), c)).collect();
         // From the beginning comes a snapshot, which does not tell what is gone.
-        let unconfirmed = match kept.cursor {
+        let unconfirmed = match cursor {
             0 => newest.keys().cloned().collect(),
             _ => BTreeSet::new(),
         };
-        Ok(Self { cursor: kept.cursor, offset: kept.offset, newest, unconfirmed })
+        Ok(Self { cursor, epoch, offset, newest, unconfirmed })
     }
 }
 

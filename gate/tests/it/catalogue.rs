@@ -134,6 +134,28 @@ async fn a_back_office_restored_from_a_backup_is_followed() {
     gone.problem(401, "unauthorized");
 }
 
+/// A gate that was away while the back office went on after its restore: no cursor tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_back_office_is_followed_however_far_it_went_on() {
+    let house = House::open().await;
+    for n in 0..5 {
+        house
+            .publish_device(Uuid::from_u128(0xe0 + n), &format!("device-token-number-{n}"), |_| ())
+            .await;
+    }
+    let mut changed = config();
+    changed["name"] = json!("Spring Concert");
+    let device = json!({"organization": ORGANIZATION, "token_hash": token_hash(DEVICE_TOKEN),
+                        "expires_at": null, "directions": ["entry"]});
+    let documents = [("event", EVENT, house.event_document(&changed)), ("device", DEVICE, device)];
+    house.office.restore_and_go_on(house.office.cursor() + 3, &documents);
+    house.view(EVENT, |view| view.config.name == "Spring Concert").await;
+    house.office.all_taken().await;
+    house.scan(scan_body(&json!("TK"), "nonce-0001")).await.expect(200);
+    let gone = house.scan_as("device-token-number-3", scan_body(&json!("TK"), "nonce-0002")).await;
+    gone.problem(401, "unauthorized");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_that_cannot_be_used_do_not_stop_the_others() {
     let house = House::open().await;

@@ -11,6 +11,7 @@ macro_rules! tables {
 }
 
 pub(super) const ALL: &[(ObjectKind, &str)] = &[
+    (ObjectKind::Extension, EXTENSIONS),
     (ObjectKind::Sequence, SEQUENCES),
     (ObjectKind::Table, TABLES),
     (ObjectKind::Column, COLUMNS),
@@ -21,10 +22,15 @@ pub(super) const ALL: &[(ObjectKind, &str)] = &[
     (ObjectKind::RowSecurity, ROW_SECURITY),
     (ObjectKind::Policy, POLICIES),
     (ObjectKind::Trigger, TRIGGERS),
+    (ObjectKind::Storage, STORAGE),
     (ObjectKind::Owner, OWNERS),
     (ObjectKind::Grant, GRANTS),
     (ObjectKind::Stray, STRAYS),
 ];
+
+/// The server brings plpgsql itself.
+const EXTENSIONS: &str =
+    "select extname::text, '', '' from pg_extension where extname <> 'plpgsql'";
 
 /// Sequences of identity columns belong to their column (deptype `i`).
 const SEQUENCES: &str = concat!(
@@ -45,7 +51,11 @@ const TABLES: &str = concat!(
 );
 
 const COLUMNS: &str = concat!(
-    "select t.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod),
+    "select t.relname::text, a.attname::text,
+            format_type(a.atttypid, a.atttypmod)
+            || coalesce((select ' COLLATE ' || c.oid::regcollation from pg_collation c, pg_type y
+                          where c.oid = a.attcollation and y.oid = a.atttypid
+                            and c.oid <> y.typcollation), ''),
             a.attnotnull,
             case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
             case when a.attgenerated <> '' then pg_get_expr(d.adbin, d.adrelid)
@@ -81,7 +91,9 @@ const FOREIGN_KEYS: &str = concat!(
 
 /// Indexes behind constraints are told by the constraint.
 const INDEXES: &str = concat!(
-    "select t.relname::text, x.relname::text, pg_get_indexdef(i.indexrelid)
+    "select t.relname::text, x.relname::text,
+            pg_get_indexdef(i.indexrelid)
+            || case when i.indisvalid and i.indisready then '' else ' (invalid)' end
      from ",
     tables!(),
     " join pg_index i on i.indrelid = t.oid join pg_class x on x.oid = i.indexrelid
@@ -112,6 +124,15 @@ const TRIGGERS: &str = concat!(
     tables!(),
     " join pg_trigger g on g.tgrelid = t.oid and not g.tgisinternal
      where t.relkind in ('r', 'p') and not t.relispartition"
+);
+
+/// What `alter table … set (…)` says, in one order.
+const STORAGE: &str = concat!(
+    "select t.relname::text, '',
+            (select string_agg(own, ', ' order by own) from unnest(t.reloptions) own)
+     from ",
+    tables!(),
+    " where t.relkind in ('r', 'p') and not t.relispartition and t.reloptions is not null"
 );
 
 const OWNERS: &str = concat!(
@@ -164,7 +185,7 @@ const GRANTS: &str = concat!(
 );
 
 /// What the generator never makes and what would pass by policies or grants unseen: views (which
-/// read as their owner), foreign tables, rules, grants on partitions and their columns, default grants.
+/// read as their owner), foreign tables, types, rules, grants on partitions and their columns, default grants.
 const STRAYS: &str = "
     with ours as (
         select c.*, n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -174,6 +195,17 @@ const STRAYS: &str = "
     select case relkind when 'v' then 'view ' when 'm' then 'materialized view '
                         else 'foreign table ' end || relname, '', ''
     from ours where relkind in ('v', 'm', 'f')
+    union all
+    select case y.typtype when 'e' then 'enum ' when 'd' then 'domain ' else 'type ' end || y.typname,
+           '', concat_ws(' ', nullif(format_type(y.typbasetype, y.typtypmod), '-'), y.typdefault,
+                         (select string_agg(e.enumlabel, ', ' order by e.enumsortorder)
+                            from pg_enum e where e.enumtypid = y.oid),
+                         (select string_agg(pg_get_constraintdef(c.oid), ' ' order by c.conname)
+                            from pg_constraint c where c.contypid = y.oid))
+    from pg_type y join pg_namespace n on n.oid = y.typnamespace and n.nspname = 'public'
+    left join pg_class r on r.oid = y.typrelid
+    where (y.typtype in ('e', 'd', 'r') or r.relkind = 'c')
+        and not exists (select from pg_depend d where d.objid = y.oid and d.deptype = 'e')
     union all
     select 'rule ' || r.rulename, t.relname, ''
     from ours t join pg_rewrite r on r.ev_class = t.oid where r.rulename <> '_RETURN'

@@ -229,6 +229,32 @@ pub const DEFINERS: &[Definer] = &[
         why: "looks for the unfinished job with the same key, which app may not read",
     },
     Definer {
+        name: "held",
+        callers: &["atlvs_app", "atlvs_work"],
+        why: "reads where the database lives, in the one row of a machine table",
+    },
+    Definer {
+        name: "settle_here",
+        callers: OPERATORS,
+        why: "writes where the database lives when its schema is made",
+    },
+    Definer {
+        name: "due_schedules",
+        callers: WORK,
+        why: "finds what is due of all organizations; workers read no tenant table",
+    },
+    Definer {
+        name: "plan_schedule",
+        callers: APP,
+        why: "sets when a schedule of the active organization comes next and as whom",
+    },
+    Definer {
+        name: "run_schedule",
+        callers: APP,
+        why: "puts a schedule's job on the queue as whoever wrote the schedule",
+    },
+    Definer { name: "tell_schedule", callers: &[], why: "tells a schedule how its job ended" },
+    Definer {
         name: "hold_job",
         callers: APP,
         why: "locks the queue's row for the transaction of its job",

@@ -69,6 +69,10 @@ fn by_state(state: &SqlState, column: Option<&str>) -> Error {
     if state.code().starts_with("22") {
         return Error::new(Code::InvalidValue, "a value cannot be used as it was given");
     }
+    // `demand_released` says it.
+    if state.code() == "AT001" {
+        return Error::new(Code::Unavailable, "the database is held: no work is done on it");
+    }
     if state.code().starts_with("08") || state.code().starts_with("57P") {
         return Error::new(Code::Unavailable, "the database is not reachable");
     }

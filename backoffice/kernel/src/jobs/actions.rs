@@ -12,35 +12,35 @@ use crate::error::{Code, Error, Result};
 /// Dead letters that one call replays.
 const REPLAY_MAX: i64 = 10_000;
 
-pub(crate) const ACTIONS: &[Action] = &[
-    Action {
-        name: "cancel",
-        entity: &JOB,
-        on: On::Row,
-        input: &[],
-        answers: Answers::Row,
-        about: "Cancels a job that waits; asks one that runs to stop at its next step.",
-        run: |cx, args| Box::pin(cancel(cx, args)),
-    },
-    Action {
-        name: "replay",
-        entity: &JOB,
-        on: On::Row,
-        input: &[],
-        answers: Answers::Row,
-        about: "Runs a job that failed, died or was canceled once more, as whoever enqueued it.",
-        run: |cx, args| Box::pin(replay(cx, args)),
-    },
-    Action {
-        name: "replay-dead",
-        entity: &JOB,
-        on: On::Collection,
-        input: &[text("name").about("Only jobs of this name.")],
-        answers: Answers::Object(&[integer("replayed", 0, REPLAY_MAX).required()]),
-        about: "Runs all failed and dead jobs once more, at most 10,000 a call.",
-        run: |cx, args| Box::pin(replay_dead(cx, args)),
-    },
-];
+pub(crate) const CANCEL: Action = Action {
+    name: "cancel",
+    entity: &JOB,
+    on: On::Row,
+    input: &[],
+    answers: Answers::Row,
+    about: "Cancels a job that waits; asks one that runs to stop at its next step.",
+    run: |cx, args| Box::pin(cancel(cx, args)),
+};
+
+pub(crate) const REPLAY: Action = Action {
+    name: "replay",
+    entity: &JOB,
+    on: On::Row,
+    input: &[],
+    answers: Answers::Row,
+    about: "Runs a job that failed, died or was canceled once more, as whoever enqueued it.",
+    run: |cx, args| Box::pin(replay(cx, args)),
+};
+
+pub(crate) const REPLAY_DEAD: Action = Action {
+    name: "replay-dead",
+    entity: &JOB,
+    on: On::Collection,
+    input: &[text("name").about("Only jobs of this name.")],
+    answers: Answers::Object(&[integer("replayed", 0, REPLAY_MAX).required()]),
+    about: "Runs all failed and dead jobs once more, at most 10,000 a call.",
+    run: |cx, args| Box::pin(replay_dead(cx, args)),
+};
 
 async fn cancel(cx: &mut Cx, args: Args) -> Result<Reply> {
     let id = args.row()?;

@@ -38,6 +38,7 @@ pub static JOB: Entity =
             instant("started_at").by_action(),
             instant("finished_at").by_action(),
             instant("cancel_asked_at").by_action(),
+            id("schedule_id").by_action().about("The schedule that wanted it, in /schedules."),
         ])
         .retention(&[
             Retention::days("finished_at", 30),

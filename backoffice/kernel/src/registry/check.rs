@@ -503,6 +503,14 @@ fn jobs(registry: &Registry, faults: &mut Vec<String>) {
         if job.attempts_max == 0 || !job.time_max.is_positive() {
             faults.push(format!("job {name} needs an attempt and time for it"));
         }
+        for field in job.schedulable.unwrap_or_default() {
+            if matches!(field.kind, Kind::Link { .. }) {
+                faults.push(format!(
+                    "job {name}: {} cannot be a link, whose reach nobody asks",
+                    field.name
+                ));
+            }
+        }
     }
 }
 

@@ -133,6 +133,8 @@ fn create(to: &Catalog, key: &Key, object: &Object) -> String {
     let (on, name) = (&key.on, &key.name);
     let definition = text(object);
     match key.kind {
+        ObjectKind::Extension => format!("create extension {on};"),
+        ObjectKind::Storage => format!("alter table {on} set ({definition});"),
         ObjectKind::Sequence => format!("create sequence {on} {definition};"),
         ObjectKind::Table => {
             let columns: Vec<String> = to
@@ -204,10 +206,26 @@ fn alter(to: &Catalog, key: &Key, old: &Object, new: &Object) -> Vec<String> {
         (ObjectKind::Table, ..) => vec![format!(
             "-- {on} is to be {definition}: partitioning cannot be altered, move the rows to a new table."
         )],
+        (ObjectKind::Storage, ..) => {
+            let mut statements = Vec::new();
+            let (had, has) = (parameters(&text(old)), parameters(&definition));
+            let gone: Vec<String> = had.difference(&has).cloned().collect();
+            if !gone.is_empty() {
+                statements.push(format!("alter table {on} reset ({});", gone.join(", ")));
+            }
+            statements.push(create(to, key, new));
+            statements
+        }
         (ObjectKind::Sequence, ..) => vec![format!("alter sequence {on} {definition};")],
         // `or replace` and set-like statements say the new state.
         _ => vec![create(to, key, new)],
     }
+}
+
+/// Names of storage parameters, from `fillfactor=70, …`.
+fn parameters(definition: &str) -> BTreeSet<String> {
+    let name = |part: &str| part.split('=').next().unwrap_or_default().to_owned();
+    definition.split(", ").map(name).collect()
 }
 
 fn alter_column(table: &str, old: &Column, new: &Column) -> Vec<String> {
@@ -254,6 +272,13 @@ fn remove(key: &Key, object: &Object) -> String {
             format!(
                 "-- {on}.{name} is in no descriptor: a release that no longer uses it comes first.\n-- alter table {on} drop column {name};"
             )
+        }
+        ObjectKind::Extension => {
+            format!("-- extension {on} is in no descriptor: take it away.\n-- drop extension {on};")
+        }
+        ObjectKind::Storage => {
+            let names: Vec<String> = parameters(&text(object)).into_iter().collect();
+            format!("alter table {on} reset ({});", names.join(", "))
         }
         ObjectKind::Sequence => format!("-- drop sequence {on};"),
         ObjectKind::Function => format!("drop function {on};"),

@@ -36,8 +36,8 @@ fn parse_column(name: &str, text: &str) -> Column {
 }
 
 use ObjectKind::{
-    Column as Col, Constraint, ForeignKey, Function, Grant, Index, Owner, RowSecurity, Table,
-    Trigger,
+    Column as Col, Constraint, Extension, ForeignKey, Function, Grant, Index, Owner, RowSecurity,
+    Storage, Table, Trigger,
 };
 
 #[track_caller]
@@ -138,6 +138,32 @@ fn changed_definitions_are_made_again() {
             "alter table a drop constraint a_check;",
             "alter table a add constraint a_check CHECK (x < 2);",
             "CREATE INDEX a_idx ON a (y);",
+        ],
+    );
+}
+
+#[test]
+fn storage_and_extensions_are_told() {
+    check(
+        &[
+            (Table, "a", "", ""),
+            (Storage, "a", "", "autovacuum_enabled=false, fillfactor=90"),
+            (Table, "b", "", ""),
+            (Storage, "b", "", "fillfactor=90"),
+            (Extension, "citext", "", ""),
+        ],
+        &[
+            (Table, "a", "", ""),
+            (Storage, "a", "", "fillfactor=70"),
+            (Table, "b", "", ""),
+            (Extension, "btree_gist", "", ""),
+        ],
+        &[
+            "alter table b reset (fillfactor);",
+            "-- extension citext is in no descriptor: take it away.\n-- drop extension citext;",
+            "create extension btree_gist;",
+            "alter table a reset (autovacuum_enabled);",
+            "alter table a set (fillfactor=70);",
         ],
     );
 }

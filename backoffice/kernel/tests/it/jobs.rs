@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use kernel::action::BoxFuture;
 use kernel::clock::{ManualClock, SystemClock};
 use kernel::cx::Cx;
+use kernel::entity::id;
 use kernel::error::{Code, Error, Result};
 use kernel::jobs::{Enqueue, Job, JobRun, Priority};
 use kernel::service::Shutdown;
@@ -18,7 +19,7 @@ use crate::hall::{House, PLACE, Seen};
 
 /// Jobs of the small registry.
 pub(crate) static JOBS: &[Job] = &[
-    Job::new("hall.visit", |run| boxed(visit(run))),
+    Job::new("hall.visit", |run| boxed(visit(run))).schedulable(&[id("place").required()]),
     Job::new("hall.flaky", |run| boxed(flaky(run))).attempts(3),
     Job::new("hall.refused", |run| boxed(refused(run))),
     Job::new("hall.burst", |run| boxed(burst(run))).attempts(1),

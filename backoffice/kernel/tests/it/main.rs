@@ -32,6 +32,8 @@ mod programs;
 mod reads;
 mod recalled;
 mod saved_views;
+mod schedules;
+mod schema;
 mod sealing;
 mod totals;
 mod trials;

@@ -21,9 +21,8 @@ impl PostOffice {
     /// `PYTHON` names an interpreter with `tests/requirements.txt`.
     pub(crate) fn open() -> Self {
         let program = setting("PYTHON").unwrap_or_else(|| "python3".to_owned());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/server.py");
         let mut child = Command::new(&program)
-            .args(["-B", script])
+            .args(["-B", "-c", include_str!("server.py")])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,7 +1,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::super::client::Change;
+use super::super::client::{Change, Page};
 use super::Documents;
 
 fn change(cursor: u64, kind: &str, id: u128, body: Option<serde_json::Value>) -> Change {
@@ -66,6 +66,29 @@ fn a_stop_in_the_middle_of_a_snapshot_forgets_nobody_who_is_gone() {
     read.take(change(5, "event", 1, Some(json!({}))));
     let gone: Vec<Uuid> = read.settle().iter().map(|change| change.id).collect();
     assert_eq!(gone, [Uuid::from_u128(2)]);
+}
+
+/// Pages of `(epoch, cursor)` after a reader that is at `(epoch, cursor)`, as it was kept.
+#[track_caller]
+fn check(ours: (Option<u128>, u64), theirs: (Option<u128>, u64), goes_on: bool) {
+    let epoch = |number: Option<u128>| number.map(Uuid::from_u128);
+    let documents = Documents { epoch: epoch(ours.0), cursor: ours.1, ..Documents::default() };
+    let read = Documents::decode(&documents.encode(ours.1)).expect("readable");
+    let page = Page { epoch: epoch(theirs.0), cursor: theirs.1, more: false, changes: Vec::new() };
+    assert_eq!(read.goes_on(&page), goes_on, "{ours:?} {theirs:?}");
+}
+
+#[test]
+fn another_epoch_or_a_lower_cursor_begins_anew() {
+    check((Some(1), 7), (Some(1), 7), true);
+    check((Some(1), 7), (Some(1), 9), true);
+    check((Some(1), 7), (Some(1), 6), false);
+    check((Some(1), 7), (Some(2), 9), false);
+    check((Some(1), 7), (Some(2), 7), false);
+    // What did not tell its epoch may begin to.
+    check((None, 7), (Some(2), 9), true);
+    check((Some(1), 7), (None, 9), true);
+    check((None, 7), (None, 6), false);
 }
 
 #[test]

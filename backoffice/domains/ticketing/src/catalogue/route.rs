@@ -5,6 +5,7 @@ use std::time::Duration;
 use kernel::action::{BoxFuture, InternalCall, InternalReply, InternalRoute};
 use kernel::db::Row;
 use kernel::error::{Code, Error, Result};
+use kernel::installation::feed_epoch;
 use kernel::service::Service;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -29,6 +30,8 @@ pub(crate) static ROUTES: &[InternalRoute] = &[InternalRoute {
 
 #[derive(Serialize)]
 struct Feed {
+    /// When it changes, cursors begin anew: the reader starts over, however far it was.
+    epoch: Uuid,
     cursor: i64,
     more: bool,
     changes: Vec<Document>,
@@ -70,9 +73,10 @@ async fn read(service: &Service, query: &Query) -> Result<Feed> {
     let tx = service.work().await?;
     let last = tx.query_one("select coalesce(max(cursor), 0) from catalogue_documents", &[]);
     let last: i64 = last.await?.try_get(0)?;
+    let epoch = feed_epoch(&tx).await?;
     if last <= query.after {
         tx.rollback().await?;
-        return Ok(Feed { cursor: last, more: false, changes: Vec::new() });
+        return Ok(Feed { epoch, cursor: last, more: false, changes: Vec::new() });
     }
     // A snapshot needs no trace of what is gone. `last` was read first: what is committed in
     // between has a greater cursor and comes with the next page.
@@ -93,7 +97,7 @@ async fn read(service: &Service, query: &Query) -> Result<Feed> {
         Some(document) if document.cursor < newest => (document.cursor, true),
         _ => (last, false),
     };
-    Ok(Feed { cursor, more, changes })
+    Ok(Feed { epoch, cursor, more, changes })
 }
 
 fn document(row: &Row) -> Result<Document> {
