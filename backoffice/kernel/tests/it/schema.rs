@@ -13,9 +13,9 @@ use crate::hall::House;
 /// What makes the difference, what takes it away again, and the statement that tells it.
 const PLANTED: &[(&str, &str, &str)] = &[
     (
-        "alter table places alter column name type text collate \"C\"",
-        "alter table places alter column name type text",
-        "alter table places alter column name type text using name::text;",
+        "alter table halls alter column name type text collate \"C\"",
+        "alter table halls alter column name type text",
+        "alter table halls alter column name type text using name::text;",
     ),
     (
         "alter table places set (fillfactor = 50)",
