@@ -1029,6 +1029,24 @@ create table idempotency_keys (
 );
 create index idempotency_keys_sweep0_idx on idempotency_keys (expires_at);
 
+-- === work.installations ===
+
+create table installations (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    created_at timestamp with time zone default now() not null,
+    cluster text not null,
+    place text not null,
+    feed_epoch uuid not null,
+    held_at timestamp with time zone,
+    held_why text,
+    dropped_at timestamp with time zone,
+    constraint installations_pkey primary key (id),
+    constraint installations_cluster_check check (char_length(cluster) <= 300),
+    constraint installations_place_check check (char_length(place) <= 300),
+    constraint installations_held_why_check check (char_length(held_why) <= 300)
+);
+
 -- === work.jobs ===
 
 create table jobs (
@@ -1054,6 +1072,7 @@ create table jobs (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     cancel_asked_at timestamp with time zone,
+    schedule_id uuid,
     constraint jobs_pkey primary key (id),
     constraint jobs_name_check check (char_length(name) <= 300),
     constraint jobs_state_check check (state in ('queued', 'running', 'done', 'failed', 'canceled', 'dead')),
@@ -1110,6 +1129,49 @@ create table cron_ticks (
     constraint cron_ticks_spec_check check (char_length(spec) <= 300)
 );
 create unique index cron_ticks_name_key on cron_ticks (name);
+
+-- === work.schedules ===
+
+create table schedules (
+    org_id uuid default nullif(current_setting('app.org_id', true), '')::uuid not null,
+    id uuid default uuid7() not null,
+    version bigint default 1 not null,
+    created_at timestamp with time zone default now() not null,
+    updated_at timestamp with time zone default now() not null,
+    deleted_at timestamp with time zone,
+    user_id uuid,
+    name text not null,
+    job text not null,
+    input jsonb default '{}' not null,
+    cron text,
+    every_minutes bigint,
+    at timestamp with time zone,
+    zone text default 'UTC' not null,
+    active boolean default true not null,
+    next_run_at timestamp with time zone,
+    last_due_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_state text,
+    last_job_id uuid,
+    runs_as_id uuid,
+    actor_kind text,
+    actor_id text,
+    token_id uuid,
+    custom jsonb default '{}'::jsonb not null,
+    constraint schedules_pkey primary key (org_id, id),
+    constraint schedules_name_check check (char_length(name) <= 300),
+    constraint schedules_job_check check (char_length(job) <= 300),
+    constraint schedules_input_check check (octet_length(input::text) <= 65536),
+    constraint schedules_cron_check check (char_length(cron) <= 300),
+    constraint schedules_every_minutes_check check (every_minutes between 1 and 527040),
+    constraint schedules_zone_check check (char_length(zone) <= 64),
+    constraint schedules_last_state_check check (last_state in ('queued', 'running', 'done', 'failed', 'canceled', 'dead', 'skipped')),
+    constraint schedules_actor_kind_check check (actor_kind ~ '^[a-z0-9][a-z0-9_-]{0,62}$'),
+    constraint schedules_actor_id_check check (char_length(actor_id) <= 300),
+    constraint schedules_when check (num_nonnulls(cron, every_minutes, at) = 1)
+);
+create index schedules_user_id_idx on schedules (org_id, user_id);
+create index schedules_runs_as_id_idx on schedules (org_id, runs_as_id);
 
 -- === work.outbox_deliveries ===
 
@@ -2374,6 +2436,8 @@ alter table team_members add constraint team_members_team_id_fkey foreign key (o
 alter table team_members add constraint team_members_user_id_fkey foreign key (user_id) references users (id);
 alter table erasures add constraint erasures_user_id_fkey foreign key (user_id) references users (id);
 alter table jobs add constraint jobs_user_id_fkey foreign key (user_id) references users (id);
+alter table schedules add constraint schedules_user_id_fkey foreign key (user_id) references users (id);
+alter table schedules add constraint schedules_runs_as_id_fkey foreign key (runs_as_id) references users (id);
 alter table imports add constraint imports_user_id_fkey foreign key (user_id) references users (id);
 alter table import_chunks add constraint import_chunks_import_id_fkey foreign key (org_id, import_id) references imports (org_id, id) on delete cascade;
 alter table saved_views add constraint saved_views_user_id_fkey foreign key (user_id) references users (id);
@@ -2536,6 +2600,11 @@ create policy idempotency_keys_work on idempotency_keys to atlvs_work using (tru
 grant insert on idempotency_keys to atlvs_definer;
 grant select, insert, update, delete on idempotency_keys to atlvs_work;
 grant select, delete, update (id) on idempotency_keys to atlvs_definer;
+alter table installations enable row level security;
+alter table installations force row level security;
+create policy installations_work on installations to atlvs_work using (true) with check (true);
+grant insert on installations to atlvs_definer;
+grant select, insert, update, delete on installations to atlvs_work;
 alter table jobs enable row level security;
 alter table jobs force row level security;
 create policy jobs_work on jobs to atlvs_work using (true) with check (true);
@@ -2555,6 +2624,12 @@ alter table cron_ticks force row level security;
 create policy cron_ticks_work on cron_ticks to atlvs_work using (true) with check (true);
 grant insert on cron_ticks to atlvs_definer;
 grant select, insert, update, delete on cron_ticks to atlvs_work;
+alter table schedules enable row level security;
+alter table schedules force row level security;
+create policy schedules_tenant on schedules using (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid)) with check (org_id = (select nullif(current_setting('app.org_id', true), '')::uuid));
+grant select, insert, update on schedules to atlvs_app;
+grant select on schedules to atlvs_definer;
+grant update (next_run_at, last_due_at, last_run_at, last_state, last_job_id, runs_as_id, actor_kind, actor_id, token_id) on schedules to atlvs_definer;
 alter table outbox_deliveries enable row level security;
 alter table outbox_deliveries force row level security;
 create policy outbox_deliveries_work on outbox_deliveries to atlvs_work using (true) with check (true);
@@ -3727,6 +3802,57 @@ begin
 end
 $$;
 
+-- === work/installation.sql ===
+
+-- Where the database lives, and whether work may be done on it.
+
+-- The server and the database, as the server names them: a copy has other ones.
+create or replace function here(out cluster text, out place text)
+language sql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select (select system_identifier::text from pg_control_system()),
+           (select oid::text from pg_database where datname = current_database())
+$$;
+
+-- Why no work may be done on the database; null when it may.
+create or replace function held() returns text
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select case when i.id is null then 'nobody has said where it lives'
+                when i.held_at is not null then coalesce(i.held_why, 'by an operator')
+                when (i.cluster, i.place) is distinct from (h.cluster, h.place)
+                then 'it is a copy: it was made elsewhere' end
+      from here() h left join installations i on true
+$$;
+
+-- Stands at the beginning of every transaction of the background.
+create or replace function demand_released() returns void
+language plpgsql stable
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_why constant text := held();
+begin
+    if v_why is not null then
+        raise exception using errcode = 'AT001', message = 'the database is held: ' || v_why;
+    end if;
+end
+$$;
+
+-- The database lives here, if nothing else was said; what its feed tells is numbered anew.
+create or replace function settle_here() returns void
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    insert into installations (org_id, cluster, place, feed_epoch)
+    select '00000000-0000-0000-0000-000000000000', h.cluster, h.place, uuid7() from here() h
+     where not exists (select from installations)
+$$;
+
+grant select on installations to atlvs_definer;
+
 -- === work/work.sql ===
 
 -- Background work: the queue, what callers may do to their jobs, and who a job acts for. Each function
@@ -3767,12 +3893,14 @@ create or replace trigger change_seals_append_only_truncate before truncate on c
 grant select, insert, update, delete on job_queue to atlvs_definer;
 grant update on jobs to atlvs_definer;
 
--- Adds a job of the active organization; answers its id, or that of the unfinished one with this key.
-create or replace function enqueue_job(
+-- Adds a job of the active organization, wanted by this actor; answers its id, or that of the unfinished
+-- one with this key. Runs with the rights of whoever calls it.
+create or replace function put_job(
     p_id uuid, p_name text, p_payload jsonb, p_due timestamptz, p_key text, p_priority bigint, p_user uuid,
-    p_token uuid, p_now timestamptz)
+    p_token uuid, p_kind text, p_actor text, p_request uuid, p_causation bigint, p_schedule uuid,
+    p_now timestamptz)
 returns uuid
-language plpgsql volatile security definer
+language plpgsql volatile
 set search_path = pg_catalog, public, pg_temp
 as $$
 declare
@@ -3794,14 +3922,27 @@ begin
             return v_id;
         end if;
     end loop;
-    insert into jobs (id, org_id, created_at, name, payload, due_at, priority, user_id, token_id, actor_kind, actor_id, request_id, causation)
-    values (p_id, v_org, p_now, p_name, p_payload, p_due, p_priority, p_user, p_token,
-            coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system'),
-            nullif(current_setting('app.actor_id', true), ''),
-            nullif(current_setting('app.request_id', true), '')::uuid,
-            coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint);
+    insert into jobs (id, org_id, created_at, name, payload, due_at, priority, user_id, token_id, actor_kind,
+                      actor_id, request_id, causation, schedule_id)
+    values (p_id, v_org, p_now, p_name, p_payload, p_due, p_priority, p_user, p_token, p_kind, p_actor,
+            p_request, p_causation, p_schedule);
     return p_id;
 end
+$$;
+
+-- The same, wanted by whoever acts.
+create or replace function enqueue_job(
+    p_id uuid, p_name text, p_payload jsonb, p_due timestamptz, p_key text, p_priority bigint, p_user uuid,
+    p_token uuid, p_now timestamptz)
+returns uuid
+language sql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select put_job(p_id, p_name, p_payload, p_due, p_key, p_priority, p_user, p_token,
+                   coalesce(nullif(current_setting('app.actor_kind', true), ''), 'system'),
+                   nullif(current_setting('app.actor_id', true), ''),
+                   nullif(current_setting('app.request_id', true), '')::uuid,
+                   coalesce(nullif(current_setting('app.causation', true), ''), '0')::bigint, null, p_now)
 $$;
 
 -- Whether this process still holds the job; if so, nobody else can claim it before the transaction ends.
@@ -4045,6 +4186,85 @@ begin
             seal_digest(v_org, v_id, v_number, p_now, v_previous, v_changes));
 end
 $$;
+
+-- === work/schedules.sql ===
+
+-- Schedules of organizations: what is due, who was first, and how the last run is or ended. Each function
+-- is the definer's (list in kernel/src/ddl/definers.rs).
+
+create index schedules_due_idx on schedules (next_run_at)
+    where active and deleted_at is null and next_run_at is not null;
+
+-- What is due, of all organizations, what waits longest first. It says no more than whose it is.
+create or replace function due_schedules(p_now timestamptz, p_most bigint)
+returns table (org_id uuid, id uuid)
+language sql stable security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+    select s.org_id, s.id from schedules s
+     where s.active and s.deleted_at is null and s.next_run_at <= p_now
+     order by s.next_run_at limit p_most
+$$;
+
+-- When a schedule of the active organization comes next, and as whom it runs.
+create or replace function plan_schedule(
+    p_id uuid, p_next timestamptz, p_kind text, p_actor text, p_user uuid, p_token uuid)
+returns void
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    update schedules set next_run_at = p_next, actor_kind = p_kind, actor_id = p_actor, runs_as_id = p_user,
+                         token_id = p_token
+     where org_id = nullif(current_setting('app.org_id', true), '')::uuid and id = p_id;
+end
+$$;
+
+-- Takes a due time of a schedule of the active organization: its job is on the queue, and the next time
+-- is set. A run that is still on the queue stands for this one, too; one that is under way runs once
+-- more. Without p_job the time is only passed over. False when somebody else was first: then nothing of
+-- this transaction may stay. The queue comes before the schedule, as when a job ends.
+create or replace function run_schedule(
+    p_id uuid, p_due timestamptz, p_next timestamptz, p_job uuid, p_now timestamptz)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_schedule record;
+    v_job uuid;
+begin
+    select * into v_schedule from schedules where org_id = v_org and id = p_id;
+    if p_job is not null then
+        v_job := put_job(p_job, v_schedule.job, v_schedule.input, p_now, 'schedule ' || p_id, 1,
+                         v_schedule.runs_as_id, v_schedule.token_id, v_schedule.actor_kind,
+                         v_schedule.actor_id, null, 0, p_id, p_now);
+    end if;
+    update schedules
+       set next_run_at = p_next, last_due_at = p_due, last_job_id = coalesce(v_job, last_job_id),
+           last_run_at = case when v_job is null then last_run_at else p_now end,
+           last_state = case when v_job is null then 'skipped' else 'queued' end
+     where org_id = v_org and id = p_id and next_run_at = p_due and active and deleted_at is null;
+    return found;
+end
+$$;
+
+-- How a schedule's last run is or ended.
+create or replace function tell_schedule() returns trigger
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+begin
+    update schedules set last_state = new.state
+     where org_id = new.org_id and id = new.schedule_id and last_job_id = new.id;
+    return null;
+end
+$$;
+
+create or replace trigger jobs_tell_schedule after update of state on jobs
+    for each row when (new.schedule_id is not null and new.state is distinct from old.state)
+    execute function tell_schedule();
 
 -- === lists/views.sql ===
 
@@ -5279,6 +5499,14 @@ create trigger erasures_change_update after update on erasures referencing old t
     for each statement execute function record_changes('{}', '{}', '{counts,error}');
 create trigger erasures_change_delete after delete on erasures referencing old table as old_rows
     for each statement execute function record_changes('{}', '{}', '{counts,error}');
+create trigger schedules_touch before update of org_id, id, version, created_at, updated_at, deleted_at, user_id, name, job, input, cron, every_minutes, at, zone, active, custom on schedules
+    for each row execute function touch();
+create trigger schedules_change_insert after insert on schedules referencing new table as new_rows
+    for each statement execute function record_changes('{}', '{next_run_at,last_due_at,last_run_at,last_state,last_job_id,runs_as_id,actor_kind,actor_id,token_id}', '{input}');
+create trigger schedules_change_update after update on schedules referencing old table as old_rows new table as new_rows
+    for each statement execute function record_changes('{}', '{next_run_at,last_due_at,last_run_at,last_state,last_job_id,runs_as_id,actor_kind,actor_id,token_id}', '{input}');
+create trigger schedules_change_delete after delete on schedules referencing old table as old_rows
+    for each statement execute function record_changes('{}', '{next_run_at,last_due_at,last_run_at,last_state,last_job_id,runs_as_id,actor_kind,actor_id,token_id}', '{input}');
 create trigger imports_touch before update on imports
     for each row execute function touch();
 create trigger imports_change_insert after insert on imports referencing new table as new_rows
@@ -5775,6 +6003,29 @@ grant execute on function next_event_number to atlvs_app;
 alter function enqueue_job owner to atlvs_definer;
 revoke execute on function enqueue_job from public;
 grant execute on function enqueue_job to atlvs_app;
+-- held reads where the database lives, in the one row of a machine table
+alter function held owner to atlvs_definer;
+revoke execute on function held from public;
+grant execute on function held to atlvs_app, atlvs_work;
+-- settle_here writes where the database lives when its schema is made
+alter function settle_here owner to atlvs_definer;
+revoke execute on function settle_here from public;
+grant execute on function settle_here to atlvs_migrate;
+-- due_schedules finds what is due of all organizations; workers read no tenant table
+alter function due_schedules owner to atlvs_definer;
+revoke execute on function due_schedules from public;
+grant execute on function due_schedules to atlvs_work;
+-- plan_schedule sets when a schedule of the active organization comes next and as whom
+alter function plan_schedule owner to atlvs_definer;
+revoke execute on function plan_schedule from public;
+grant execute on function plan_schedule to atlvs_app;
+-- run_schedule puts a schedule's job on the queue as whoever wrote the schedule
+alter function run_schedule owner to atlvs_definer;
+revoke execute on function run_schedule from public;
+grant execute on function run_schedule to atlvs_app;
+-- tell_schedule tells a schedule how its job ended
+alter function tell_schedule owner to atlvs_definer;
+revoke execute on function tell_schedule from public;
 -- hold_job locks the queue's row for the transaction of its job
 alter function hold_job owner to atlvs_definer;
 revoke execute on function hold_job from public;
@@ -5937,3 +6188,7 @@ $$;
 -- === Partitions ===
 
 select make_change_partitions();
+
+-- === Installation ===
+
+select settle_here();
