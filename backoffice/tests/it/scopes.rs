@@ -26,6 +26,12 @@ struct Question {
     sql: &'static str,
 }
 
+const WIDER_THAN_THE_WALL: &str =
+    "select p.tablename || '.' || p.policyname from pg_policies p
+      where p.schemaname = 'public' and p.tablename = any($1)
+          and p.permissive = 'PERMISSIVE' and p.roles <> '{atlvs_work}'
+          and not (coalesce(p.qual, $2) = $2 and coalesce(p.with_check, $2) = $2)";
+
 const OF_TENANT_TABLES: &[Question] = &[
     Question {
         about: "row-level security is not forced",
@@ -42,10 +48,7 @@ const OF_TENANT_TABLES: &[Question] = &[
     },
     Question {
         about: "a permissive policy opens more than the wall does",
-        sql: "select p.tablename || '.' || p.policyname from pg_policies p
-              where p.schemaname = 'public' and p.tablename = any($1)
-                  and p.permissive = 'PERMISSIVE' and p.roles <> '{atlvs_work}'
-                  and not (coalesce(p.qual, $2) = $2 and coalesce(p.with_check, $2) = $2)",
+        sql: WIDER_THAN_THE_WALL,
     },
     Question {
         about: "the primary key does not begin with the organization",
@@ -100,10 +103,7 @@ const OF_MACHINE_TABLES: &[Question] = &[
     },
     Question {
         about: "a row for another organization may be put in",
-        sql: "select p.tablename || '.' || p.policyname from pg_policies p
-              where p.schemaname = 'public' and p.tablename = any($1)
-                  and p.permissive = 'PERMISSIVE' and p.roles <> '{atlvs_work}'
-                  and not (coalesce(p.qual, $2) = $2 and coalesce(p.with_check, $2) = $2)",
+        sql: WIDER_THAN_THE_WALL,
     },
     Question { about: "row-level security is not forced", sql: OF_TENANT_TABLES[0].sql },
 ];

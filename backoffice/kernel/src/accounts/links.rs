@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::programs::{ISSUED_BY, MADE_BY_ACCOUNT};
 use super::tokens::{draw, ends, made_by};
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
@@ -34,11 +35,8 @@ pub static LINK: Entity = Entity::new("links")
         bytes("token_hash", 32).required().secret(),
         instant("expires_at").required().by_action(),
         link("made_by_id", "accounts.users").by_action().about("Whose rights bound the link's."),
-        link("made_by_account_id", "accounts.service_accounts").by_action().cascade(),
-        link("issued_by_id", "accounts.api_tokens")
-            .by_action()
-            .cascade()
-            .about("The token that made it and takes it along when it is revoked."),
+        MADE_BY_ACCOUNT,
+        ISSUED_BY,
         instant("last_used_at").unlogged(),
     ])
     .lookups(&["token_hash"])

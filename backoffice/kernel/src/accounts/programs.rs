@@ -1,12 +1,20 @@
 //! Descriptors of what acts without a person in front of it: service accounts, API tokens, devices.
 
 use crate::entity::{
-    Check, Entity, Group, Operations, Unique, bytes, instant, json, link, long_text, text,
+    Check, Entity, Field, Group, Operations, Unique, bytes, instant, json, link, long_text, text,
 };
 use crate::error::Code;
 
 const READ_AND_DELETE: Operations =
     Operations { read: true, create: false, patch: false, delete: true };
+
+/// Who made a device or a link, where it was a program.
+pub(super) const MADE_BY_ACCOUNT: Field =
+    link("made_by_account_id", "accounts.service_accounts").by_action().cascade();
+pub(super) const ISSUED_BY: Field = link("issued_by_id", "accounts.api_tokens")
+    .by_action()
+    .cascade()
+    .about("The token that made it and takes it along when it is revoked.");
 
 pub static SERVICE_ACCOUNT: Entity = Entity::new("service_accounts")
     .grant("accounts.service_accounts")
@@ -37,10 +45,7 @@ pub static API_TOKEN: Entity = Entity::new("api_tokens")
         text("hint").required().by_action().about("The first characters, to tell tokens apart."),
         json("grants").required().by_action(),
         instant("expires_at").by_action(),
-        link("issued_by_id", "accounts.api_tokens")
-            .by_action()
-            .cascade()
-            .about("The token that issued this one and takes it along when it is revoked."),
+        ISSUED_BY,
         instant("last_used_at").unlogged(),
     ])
     .lookups(&["token_hash"])
@@ -66,11 +71,8 @@ pub static DEVICE: Entity = Entity::new("devices")
         text("hint").required().by_action().about("The first characters of its token."),
         instant("expires_at").by_action(),
         link("made_by_id", "accounts.users").by_action().about("Whose rights bound the device's."),
-        link("made_by_account_id", "accounts.service_accounts").by_action().cascade(),
-        link("issued_by_id", "accounts.api_tokens")
-            .by_action()
-            .cascade()
-            .about("The token that made it and takes it along when it is revoked."),
+        MADE_BY_ACCOUNT,
+        ISSUED_BY,
         instant("last_used_at").unlogged(),
     ])
     .lookups(&["token_hash"])

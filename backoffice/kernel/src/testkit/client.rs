@@ -79,13 +79,7 @@ impl Client {
 
     /// Status and text of a page.
     pub async fn text(&self, path: &str) -> Result<(u16, String)> {
-        let failed = |cause: reqwest::Error| {
-            Error::internal(format!("GET {path} was not answered: {cause}"))
-        };
-        let response =
-            self.http.get(format!("{}{path}", self.base)).send().await.map_err(failed)?;
-        let status = response.status().as_u16();
-        Ok((status, response.text().await.map_err(failed)?))
+        self.file("GET", path, None).await
     }
 
     /// A file out, or one in as `text/csv`: the status and the body as it is.
@@ -95,20 +89,13 @@ impl Client {
         path: &str,
         file: Option<&str>,
     ) -> Result<(u16, String)> {
-        let failed = |cause: &dyn std::fmt::Display| {
-            Error::internal(format!("{method} {path} was not answered: {cause}"))
-        };
-        let verb = Method::from_bytes(method.as_bytes()).map_err(|cause| failed(&cause))?;
-        let mut request = self.http.request(verb, format!("{}{path}", self.base));
-        if let Some(token) = &self.bearer {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path)?;
         if let Some(file) = file {
             request = request.header("content-type", "text/csv").body(file.to_owned());
         }
-        let response = request.send().await.map_err(|cause| failed(&cause))?;
+        let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
-        let text = response.text().await.map_err(|cause| failed(&cause))?;
+        let text = response.text().await.map_err(failed)?;
         Ok((status, text))
     }
 
@@ -125,21 +112,14 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Reply> {
-        let failed = |cause: &dyn std::fmt::Display| {
-            Error::internal(format!("{method} {path} was not answered: {cause}"))
-        };
-        let verb = Method::from_bytes(method.as_bytes()).map_err(|cause| failed(&cause))?;
-        let mut request = self.http.request(verb, format!("{}{path}", self.base));
-        if let Some(token) = &self.bearer {
-            request = request.bearer_auth(token);
-        }
+        let mut request = self.request(method, path)?;
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.map_err(|cause| failed(&cause))?;
+        let response = request.send().await.map_err(failed)?;
         let status = response.status().as_u16();
         let headers = response
             .headers()
@@ -148,8 +128,20 @@ impl Client {
                 (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
             })
             .collect();
-        let bytes = response.bytes().await.map_err(|cause| failed(&cause))?;
+        let bytes = response.bytes().await.map_err(failed)?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Ok(Reply { status, body, headers })
     }
+
+    fn request(&self, method: &str, path: &str) -> Result<reqwest::RequestBuilder> {
+        let verb = Method::from_bytes(method.as_bytes())
+            .map_err(|cause| Error::internal(format!("{method} is no method: {cause}")))?;
+        let request = self.http.request(verb, format!("{}{path}", self.base));
+        Ok(self.bearer.iter().fold(request, |request, token| request.bearer_auth(token)))
+    }
+}
+
+/// Says which request it was, for its address is part of the cause.
+fn failed(cause: reqwest::Error) -> Error {
+    Error::internal(format!("a request was not answered: {cause}"))
 }

@@ -15,7 +15,7 @@ mod single;
 
 use std::sync::OnceLock;
 
-use kernel::action::{Action, Answers, Args, BoxFuture, On, Reply as Said};
+use kernel::action::{Action, Answers, Args, On, Reply as Said};
 use kernel::cx::Cx;
 use kernel::ddl;
 use kernel::entity::{
@@ -87,7 +87,7 @@ static ACTIONS: &[Action] = &[
         input: &[text("outcome"), choice("fail", &["after_set", "after_second", "leap"])],
         answers: Answers::Row,
         about: "Gives up, and says why.",
-        run: |cx, args| boxed(drop_case(cx, args)),
+        run: |cx, args| Box::pin(drop_case(cx, args)),
     },
     Action {
         name: "secret",
@@ -96,7 +96,7 @@ static ACTIONS: &[Action] = &[
         input: &[],
         answers: Answers::Object(&[text("token").required().secret()]),
         about: "Answers what is shown once.",
-        run: |cx, args| boxed(secret(cx, args)),
+        run: |cx, args| Box::pin(secret(cx, args)),
     },
     Action {
         name: "use",
@@ -105,15 +105,9 @@ static ACTIONS: &[Action] = &[
         input: &[],
         answers: Answers::Row,
         about: "Counts a use.",
-        run: |cx, args| boxed(count_use(cx, args)),
+        run: |cx, args| Box::pin(count_use(cx, args)),
     },
 ];
-
-fn boxed<'a>(
-    action: impl Future<Output = Result<Said>> + Send + 'a,
-) -> BoxFuture<'a, Result<Said>> {
-    Box::pin(action)
-}
 
 /// Sets what belongs to the move and writes a second row; the engine sets the state.
 async fn drop_case(cx: &mut Cx, args: Args) -> Result<Said> {

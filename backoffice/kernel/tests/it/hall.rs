@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kernel::accounts::OPERATION;
 use kernel::action::{
-    Action, Answers, Args, BoxFuture, InternalReply, InternalRoute, Loop, On, Reply,
+    Action, Answers, Args, InternalReply, InternalRoute, Loop, On, Reply,
 };
 use kernel::actor::PortalKind;
 use kernel::clock::{Clock, SystemClock};
@@ -143,7 +143,7 @@ static ACTIONS: &[Action] = &[
         input: &[link("hall_id", "hall.halls").required(), text("title").required()],
         answers: Answers::Row,
         about: "Books a hall.",
-        run: |cx, args| boxed(book(cx, args)),
+        run: |cx, args| Box::pin(book(cx, args)),
     },
     Action {
         name: "confirm",
@@ -152,7 +152,7 @@ static ACTIONS: &[Action] = &[
         input: &[],
         answers: Answers::Row,
         about: "Confirms a booking.",
-        run: |cx, args| boxed(confirm(cx, args)),
+        run: |cx, args| Box::pin(confirm(cx, args)),
     },
     Action {
         name: "cancel",
@@ -161,7 +161,7 @@ static ACTIONS: &[Action] = &[
         input: &[text("reason").required()],
         answers: Answers::Nothing,
         about: "Changes the title, then fails: nothing may remain.",
-        run: |cx, args| boxed(half_done(cx, args)),
+        run: |cx, args| Box::pin(half_done(cx, args)),
     },
     Action {
         name: "stumble",
@@ -170,7 +170,7 @@ static ACTIONS: &[Action] = &[
         input: &[integer("times", 0, 10).required()],
         answers: Answers::Row,
         about: "Counts a visit, then fails as a serialization failure the first `times` times.",
-        run: |cx, args| boxed(stumble(cx, args)),
+        run: |cx, args| Box::pin(stumble(cx, args)),
     },
     Action {
         name: "swap",
@@ -179,7 +179,7 @@ static ACTIONS: &[Action] = &[
         input: &[link("with_id", "hall.places").required()],
         answers: Answers::Row,
         about: "Counts a visit here, meets the opposite swap, counts one there.",
-        run: |cx, args| boxed(swap(cx, args)),
+        run: |cx, args| Box::pin(swap(cx, args)),
     },
     Action {
         name: "burst",
@@ -188,7 +188,7 @@ static ACTIONS: &[Action] = &[
         input: &[],
         answers: Answers::Nothing,
         about: "Counts a visit, then panics.",
-        run: |cx, args| boxed(burst(cx, args)),
+        run: |cx, args| Box::pin(burst(cx, args)),
     },
     Action {
         name: "outside",
@@ -197,7 +197,7 @@ static ACTIONS: &[Action] = &[
         input: &[choice("ends", &["done", "failed", "never"]).required()],
         answers: Answers::Row,
         about: "Work that another service finishes.",
-        run: |cx, args| boxed(outside(cx, args)),
+        run: |cx, args| Box::pin(outside(cx, args)),
     },
     Action {
         name: "send",
@@ -207,7 +207,7 @@ static ACTIONS: &[Action] = &[
         answers: Answers::Object(&[id("job").required()]),
         about: "Leaves a visit to a job.",
         run: |cx, args| {
-            boxed(async move {
+            Box::pin(async move {
                 let place = args.input["place"].clone();
                 Ok(Reply::Json(crate::jobs::send(cx, place).await?))
             })
@@ -220,7 +220,7 @@ static ACTIONS: &[Action] = &[
         input: &[],
         answers: Answers::Object(&[integer("places", 0, i64::MAX).required()]),
         about: "Counts the organization's places.",
-        run: |cx, _| boxed(count(cx)),
+        run: |cx, _| Box::pin(count(cx)),
     },
     Action {
         name: "touch",
@@ -229,15 +229,9 @@ static ACTIONS: &[Action] = &[
         input: &[text("note").required()],
         answers: Answers::Nothing,
         about: "For calls from other domains.",
-        run: |cx, args| boxed(touch(cx, args)),
+        run: |cx, args| Box::pin(touch(cx, args)),
     },
 ];
-
-fn boxed<'a>(
-    action: impl Future<Output = Result<Reply>> + Send + 'a,
-) -> BoxFuture<'a, Result<Reply>> {
-    Box::pin(action)
-}
 
 async fn book(cx: &mut Cx, args: Args) -> Result<Reply> {
     Ok(Reply::Row(cx.insert(&BOOKING, args.input).await?))
