@@ -26,8 +26,7 @@ struct Question {
     sql: &'static str,
 }
 
-const WIDER_THAN_THE_WALL: &str =
-    "select p.tablename || '.' || p.policyname from pg_policies p
+const WIDER_THAN_THE_WALL: &str = "select p.tablename || '.' || p.policyname from pg_policies p
       where p.schemaname = 'public' and p.tablename = any($1)
           and p.permissive = 'PERMISSIVE' and p.roles <> '{atlvs_work}'
           and not (coalesce(p.qual, $2) = $2 and coalesce(p.with_check, $2) = $2)";
@@ -101,10 +100,7 @@ const OF_MACHINE_TABLES: &[Question] = &[
                       or has_any_column_privilege(role, c.oid, 'update')
                       or not shown.read and has_any_column_privilege(role, c.oid, 'select'))",
     },
-    Question {
-        about: "a row for another organization may be put in",
-        sql: WIDER_THAN_THE_WALL,
-    },
+    Question { about: "a row for another organization may be put in", sql: WIDER_THAN_THE_WALL },
     Question { about: "row-level security is not forced", sql: OF_TENANT_TABLES[0].sql },
 ];
 

@@ -7,9 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use kernel::accounts::OPERATION;
-use kernel::action::{
-    Action, Answers, Args, InternalReply, InternalRoute, Loop, On, Reply,
-};
+use kernel::action::{Action, Answers, Args, InternalReply, InternalRoute, Loop, On, Reply};
 use kernel::actor::PortalKind;
 use kernel::clock::{Clock, SystemClock};
 use kernel::cx::Cx;
