@@ -14,6 +14,7 @@ use crate::action::{self, Reply};
 use crate::custom::Model;
 use crate::db::Pooled;
 use crate::engine::rules::{self, Touched};
+use crate::engine::upsert::Upserted;
 use crate::engine::{self, Writer};
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
@@ -27,6 +28,7 @@ use crate::validate;
 
 pub use crate::actor::Actor;
 pub use crate::engine::many::Patch;
+pub use crate::engine::standing::Named;
 pub use crate::tx::{Mode, Tx};
 
 /// With what a unit of work begins.
@@ -255,6 +257,40 @@ impl Cx {
     ) -> Result<Vec<Result<Uuid>>> {
         let access = rights::may(&self.actor, entity, "update")?;
         engine::many::update(self, entity, &rows, &access).await
+    }
+
+    /// Like `delete` for up to 2,000 rows.
+    pub async fn delete_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: &[Named],
+    ) -> Result<Vec<Result<Uuid>>> {
+        let access = rights::may(&self.actor, entity, "delete")?;
+        engine::many::remove(self, entity, rows, &access).await
+    }
+
+    /// Deleted rows come back, up to 2,000; who may delete may take it back.
+    pub async fn restore_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: &[Named],
+    ) -> Result<Vec<Result<Uuid>>> {
+        let access = rights::may(&self.actor, entity, "delete")?;
+        engine::many::bring_back(self, entity, rows, &access).await
+    }
+
+    /// Up to 2,000 rows by their natural keys: changed where they are there, made where they are not.
+    pub async fn upsert_many(
+        &mut self,
+        entity: &'static Entity,
+        rows: Vec<Map<String, Value>>,
+    ) -> Result<Vec<Result<Uuid>>> {
+        let mut all = Vec::with_capacity(rows.len());
+        for rows in engine::many::upsert::apart(entity, rows)? {
+            let upserted = engine::many::upsert::upsert(self, entity, rows).await?;
+            all.extend(upserted.into_iter().map(|one| one.map(Upserted::id)));
+        }
+        Ok(all)
     }
 
     /// Absent fields stay, null empties. With `version`, 412 unless the row still has it.

@@ -5,6 +5,7 @@ pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod found;
 pub(crate) mod get;
+pub(crate) mod keys;
 mod layout;
 pub(crate) mod links;
 pub(crate) mod list;

@@ -1,6 +1,8 @@
 //! Bodies against descriptors: every fault at once, by field path. Absent and null stay apart.
 //! Knows no SQL text and no connection.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -17,7 +19,7 @@ use crate::param::{Bound, Param};
 /// Columns to write, in the order of the parameters.
 #[derive(Debug, Default)]
 pub(crate) struct Columns {
-    pub(crate) names: Vec<String>,
+    pub(crate) names: Vec<Cow<'static, str>>,
     pub(crate) values: Vec<Bound>,
     /// Links that the body sets: their targets must be there.
     pub(crate) links: Vec<(&'static Field, Uuid)>,
@@ -28,7 +30,7 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, name: String, value: Param, ty: Type) {
+    fn push(&mut self, name: Cow<'static, str>, value: Param, ty: Type) {
         self.names.push(name);
         self.values.push(Bound { value, ty });
     }
@@ -180,9 +182,9 @@ fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &
         if field.required {
             faults.push(Fault::new(field.name, Code::Required, "a value is required"));
         }
-        columns.push(field.name.to_owned(), Param::Null, ty);
+        columns.push(field.name.into(), Param::Null, ty);
         if let Some(second) = second_column(field.kind, field.name) {
-            columns.push(second, Param::Null, kind::second_type(field.kind));
+            columns.push(second.into(), Param::Null, kind::second_type(field.kind));
         }
         return;
     }
@@ -193,8 +195,8 @@ fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &
     if let Some(second) = second_column(field.kind, field.name) {
         match kind::decode_pair(field.kind, value) {
             Ok([first, other]) => {
-                columns.push(field.name.to_owned(), first, ty);
-                columns.push(second, other, kind::second_type(field.kind));
+                columns.push(field.name.into(), first, ty);
+                columns.push(second.into(), other, kind::second_type(field.kind));
             }
             Err(refusal) => faults.push(fault(field.name, refusal)),
         }
@@ -205,7 +207,7 @@ fn column(field: &'static Field, value: &Value, columns: &mut Columns, faults: &
             if let (Kind::Link { .. }, Param::Uuid(id)) = (field.kind, &param) {
                 columns.links.push((field, *id));
             }
-            columns.push(field.name.to_owned(), param, ty);
+            columns.push(field.name.into(), param, ty);
         }
         Err(refusal) => faults.push(fault(field.name, refusal)),
     }

@@ -12,6 +12,8 @@ mod trial;
 mod undo;
 mod write;
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -220,7 +222,7 @@ struct Import {
     matching: Matching,
     dry_run: bool,
     quiet: bool,
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
     /// Every column of the file is still one of the table.
     fits: bool,
     rows_total: u64,
@@ -278,7 +280,7 @@ impl Import {
             dry_run: row.try_get("dry_run")?,
             quiet: row.try_get("quiet")?,
             fits: mapping.show() == kept,
-            mapping,
+            mapping: Arc::new(mapping),
             rows_total: u64::try_from(rows_total).unwrap_or_default(),
         })
     }

@@ -269,28 +269,28 @@ pub(super) async fn written(
     }
 }
 
-/// Like `written` for many rows, in the order of their ids, by one statement.
+/// Like `written` for many rows, each with its status, in their order, by one statement.
 pub(super) async fn written_many(
     cx: &Cx,
     entity: &'static Entity,
-    ids: &[Uuid],
-    status: u16,
+    rows: &[(Uuid, u16)],
 ) -> Result<Vec<Answer>> {
-    let mut found = match rights::may(&cx.actor, entity, "read") {
-        Ok(access) if !ids.is_empty() => engine::get::shown_rows(cx, entity, ids, &access).await?,
+    let ids: Vec<Uuid> = rows.iter().map(|(id, _)| *id).collect();
+    let found = match rights::may(&cx.actor, entity, "read") {
+        Ok(access) if !ids.is_empty() => engine::get::shown_rows(cx, entity, &ids, &access).await?,
         _ => BTreeMap::new(),
     };
-    let answer = |id: &Uuid| {
-        let location = (status == 201).then(|| place(entity, *id));
-        match found.remove(id) {
+    let answer = |&(id, status): &(Uuid, u16)| {
+        let location = (status == 201).then(|| place(entity, id));
+        match found.get(&id) {
             Some(row) => {
-                let (body, version) = (Some(row.json), row.version);
+                let (body, version) = (Some(row.json.clone()), row.version);
                 Answer { status, body, version, location, ..Answer::default() }
             }
             None => Answer { location, ..Answer::nothing() },
         }
     };
-    Ok(ids.iter().map(answer).collect())
+    Ok(rows.iter().map(answer).collect())
 }
 
 fn place(entity: &Entity, id: Uuid) -> String {

@@ -1,6 +1,9 @@
 //! Soft deletion: refused while something living links here, unless that goes along. First all that
 //! goes along is found, one statement a level; then, in one statement, what stands in the way. Rows
 //! that go along stand in nobody's way, and rows that link to each other are met once.
+//!
+//! Several rows go as each would go alone, in their order. Where the order counts (one of them links
+//! to another, or takes it along) they are refused together, for the caller to try again with fewer.
 
 mod dependants;
 
@@ -9,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use super::{no_such_row, rules, standing};
+use super::standing::{self, Each, Named, entangled};
+use super::{no_such_row, rules};
 use crate::cx::Cx;
 use crate::entity::Entity;
 use crate::error::{Code, Error, Result};
@@ -26,6 +30,8 @@ const CASCADE_ROWS_MAX: usize = 10_000;
 struct Doomed {
     tables: Vec<&'static Entity>,
     rows: BTreeMap<&'static str, BTreeSet<Uuid>>,
+    /// Several rows were named: what links them is nobody's to pass over.
+    several: bool,
 }
 
 impl Doomed {
@@ -54,27 +60,45 @@ pub(crate) async fn remove(
     version: Option<i64>,
     access: &Access,
 ) -> Result<()> {
-    let row = standing::locked(cx, entity, id, version, access, &[]).await?;
-    if !row.lives {
-        return Err(no_such_row(entity));
-    }
-    row.demand_version()?;
-    let doomed = closure(cx, entity, id).await?;
-    dependants::demand_none(cx, &doomed).await?;
-    for entity in doomed.tables.iter().rev() {
-        mark(cx, entity, &doomed.of(entity)).await?;
-    }
-    Ok(())
+    all(cx, entity, &[Named { id, version }], access).await?.pop().unwrap_or(Ok(()))
 }
 
-/// The row and, level by level, all that goes along with it, locked.
-async fn closure(cx: &Cx, entity: &'static Entity, id: Uuid) -> Result<Doomed> {
-    let mut doomed = Doomed::default();
-    let mut level = vec![(entity, doomed.add(entity, vec![id]))];
+/// What became of each row. An error is about all of them; of several it may be that they are to be
+/// tried apart.
+pub(super) async fn all(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    rows: &[Named],
+    access: &Access,
+) -> Result<Each> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let found = standing::locked(cx, entity, &ids, access, &[]).await?;
+    let lives =
+        |row: &standing::Standing| if row.lives { Ok(()) } else { Err(no_such_row(entity)) };
+    let (each, good) = standing::sort(entity, rows, &found, lives);
+    if !good.is_empty() {
+        let doomed = closure(cx, entity, good).await?;
+        dependants::demand_none(cx, &doomed).await?;
+        for entity in doomed.tables.iter().rev() {
+            mark(cx, entity, &doomed.of(entity)).await?;
+        }
+    }
+    Ok(each)
+}
+
+/// The rows and, level by level, all that goes along with them, locked.
+async fn closure(cx: &Cx, entity: &'static Entity, roots: Vec<Uuid>) -> Result<Doomed> {
+    let mut doomed = Doomed { several: 1 < roots.len(), ..Doomed::default() };
+    let named: BTreeSet<Uuid> = roots.iter().copied().collect();
+    let mut level = vec![(entity, doomed.add(entity, roots))];
     while !level.is_empty() {
         let below = dependants::that_go_along(cx, &level).await?;
         level = Vec::new();
         for (child, ids) in below {
+            let is_root = |id: &Uuid| child.name == entity.name && named.contains(id);
+            if doomed.several && ids.iter().any(is_root) {
+                return Err(entangled());
+            }
             let new = doomed.add(child, ids);
             if !new.is_empty() {
                 level.push((child, new));

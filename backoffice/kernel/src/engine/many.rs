@@ -1,18 +1,21 @@
 //! Many rows by few statements: one `insert … select from unnest(…)` or `update … from unnest(…)` a
-//! batch, links checked by set, the faults of each row told apart. What a single write does (custom
-//! fields, numbers, rules, change log) happens here as well.
+//! batch, one deletion or return of all of them, links checked by set, the faults of each row told
+//! apart. What a single write does (custom fields, numbers, rules, change log) happens here as well.
 //!
 //! A batch that the database refuses is halved until the rows at fault stand alone, so one bad row
 //! among a thousand costs some twenty statements and a thousand bad ones two thousand.
 
 mod statement;
+pub(crate) mod upsert;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Writer, links, numbers, patch, prepare, reach, rules};
+use super::standing::Named;
+use super::{Writer, delete, links, numbers, patch, prepare, reach, restore, rules};
 use crate::action::BoxFuture;
 use crate::custom::{self, Model};
 use crate::cx::Cx;
@@ -51,6 +54,8 @@ struct Item {
 enum Job<'a> {
     Insert,
     Update(&'a Access),
+    Delete(&'a Access),
+    Restore(&'a Access),
 }
 
 /// New rows. An error is about the whole call and leaves the transaction to be rolled back; what is
@@ -109,8 +114,7 @@ pub(crate) async fn update(
     for (place, columns) in columns {
         let Some(row) = rows.get(place) else { continue };
         if !seen.insert(row.id) {
-            let error = Error::field(Code::Duplicate, "id", "the row stands there twice");
-            put(&mut outcomes, place, Err(error));
+            put(&mut outcomes, place, Err(twice()));
             continue;
         }
         let narrow = match access.for_body(entity, &row.body) {
@@ -138,6 +142,64 @@ pub(crate) async fn update(
     Ok(outcomes)
 }
 
+/// Rows within `access` go, each with what goes along with it.
+pub(crate) async fn remove(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    rows: &[Named],
+    access: &Access,
+) -> Result<Outcomes> {
+    named(cx, entity, rows, Job::Delete(access)).await
+}
+
+/// Deleted rows within `access` come back.
+pub(crate) async fn bring_back(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    rows: &[Named],
+    access: &Access,
+) -> Result<Outcomes> {
+    named(cx, entity, rows, Job::Restore(access)).await
+}
+
+/// What a write needs no body for.
+async fn named(
+    cx: &mut Cx,
+    entity: &'static Entity,
+    rows: &[Named],
+    job: Job<'_>,
+) -> Result<Outcomes> {
+    demand_count(rows.len())?;
+    let mut seen = BTreeSet::new();
+    let (mut outcomes, mut items) = (Outcomes::with_capacity(rows.len()), Vec::new());
+    for (place, &Named { id, version }) in rows.iter().enumerate() {
+        if seen.insert(id) {
+            outcomes.push(unwritten());
+            items.push(Item { place, id, version, columns: Columns::default(), narrow: None });
+        } else {
+            outcomes.push(Err(twice()));
+        }
+    }
+    run(cx, entity, job, items, &mut outcomes).await?;
+    Ok(outcomes)
+}
+
+/// Replaced when the row is written; until then there is no row.
+fn unwritten() -> Result<Uuid> {
+    Err(Error::internal("a row was not written"))
+}
+
+fn twice() -> Error {
+    Error::field(Code::Duplicate, "id", "the row stands there twice")
+}
+
+fn demand_count(count: usize) -> Result<()> {
+    if count <= ROWS_MAX {
+        return Ok(());
+    }
+    Err(Error::internal(format!("a call writes at most {ROWS_MAX} rows")))
+}
+
 /// Validates all bodies; a place without columns has its faults in the outcomes already.
 async fn read(
     cx: &Cx,
@@ -146,9 +208,7 @@ async fn read(
     purpose: Purpose,
     writer: Writer,
 ) -> Result<(Outcomes, Vec<(usize, Columns)>)> {
-    if bodies.len() > ROWS_MAX {
-        return Err(Error::internal(format!("a call writes at most {ROWS_MAX} rows")));
-    }
+    demand_count(bodies.len())?;
     let needed = bodies.iter().any(|body| validate::needs_model(entity, body, purpose, writer));
     let model = if needed { custom::load(cx, entity).await? } else { Model::default().into() };
     let mut read: Vec<(Columns, Vec<Fault>)> =
@@ -161,8 +221,7 @@ async fn read(
         let lost = lost.map(|(field, _)| links::fault(field)).collect();
         match prepare::refuse(faults, lost) {
             Ok(()) => {
-                // Replaced when the row is written; until then there is no row.
-                outcomes.push(Err(Error::internal("a row was not written")));
+                outcomes.push(unwritten());
                 good.push((place, columns));
             }
             Err(error) => outcomes.push(Err(error)),
@@ -198,7 +257,7 @@ async fn run(
     items: Vec<Item>,
     outcomes: &mut Outcomes,
 ) -> Result<()> {
-    let mut alike: BTreeMap<Vec<String>, Vec<Item>> = BTreeMap::new();
+    let mut alike: BTreeMap<Vec<Cow<'static, str>>, Vec<Item>> = BTreeMap::new();
     for item in items {
         alike.entry(item.columns.names.clone()).or_default().push(item);
     }
@@ -265,7 +324,24 @@ async fn attempt(
     match job {
         Job::Insert => insert_all(cx, entity, items).await,
         Job::Update(access) => update_all(cx, entity, items, access).await,
+        Job::Delete(access) => {
+            let each = delete::all(cx, entity, &names(items), access).await?;
+            Ok(told(items, each))
+        }
+        Job::Restore(access) => {
+            let each = restore::all(cx, entity, &names(items), access).await?;
+            Ok(told(items, each))
+        }
     }
+}
+
+fn names(items: &[Item]) -> Vec<Named> {
+    items.iter().map(|item| Named { id: item.id, version: item.version }).collect()
+}
+
+fn told(items: &[Item], each: Vec<Result<()>>) -> Vec<(usize, Result<Uuid>)> {
+    let told = items.iter().zip(each);
+    told.map(|(item, outcome)| (item.place, outcome.map(|()| item.id))).collect()
 }
 
 async fn insert_all(
@@ -333,7 +409,7 @@ async fn untouched(
 ) -> Error {
     let told = async {
         if narrow.is_narrower(access) {
-            patch::may_write(cx, entity, item.id, &named(item), access, narrow).await?;
+            patch::may_write(cx, entity, item.id, &given(item), access, narrow).await?;
         }
         patch::present(cx, entity, item.id, item.version, access).await
     };
@@ -341,8 +417,8 @@ async fn untouched(
 }
 
 /// The fields that a row names, for refusals.
-fn named(item: &Item) -> Map<String, Value> {
-    item.columns.names.iter().map(|name| (name.clone(), Value::Null)).collect()
+fn given(item: &Item) -> Map<String, Value> {
+    item.columns.names.iter().map(|name| (name.to_string(), Value::Null)).collect()
 }
 
 /// What was written by somebody whose reach is narrower than all is still in it.
@@ -351,5 +427,5 @@ async fn demand(cx: &Cx, entity: &'static Entity, items: &[Item], ids: &[Uuid]) 
     else {
         return Ok(());
     };
-    reach::demand(cx, entity, ids, &named(first), narrow).await
+    reach::demand(cx, entity, ids, &given(first), narrow).await
 }

@@ -30,7 +30,7 @@ pub(super) async fn fill(
 ) -> Result<()> {
     for (field, from) in missing(entity, columns) {
         let number = take(cx, from, 1).await?.pop().unwrap_or_default();
-        columns.names.push(field.name.to_owned());
+        columns.names.push(field.name.into());
         columns.values.push(Bound { value: Param::Text(number), ty: Type::TEXT });
     }
     Ok(())

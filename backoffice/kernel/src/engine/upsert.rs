@@ -7,13 +7,13 @@
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Lock, create, get, patch, standing};
+use super::{Lock, create, get, keys, patch, standing};
 use crate::cx::Cx;
-use crate::entity::{self, Entity, Unique};
+use crate::entity::{self, Entity, Field, Unique};
 use crate::error::{Code, Error, Fault, Result};
 use crate::kind;
 use crate::kind_sql::second_column;
-use crate::param::Bound;
+use crate::param::Param;
 use crate::rights::{self, Access};
 
 /// Rounds of looking and inserting; in each one somebody else was faster.
@@ -35,6 +35,14 @@ pub(crate) enum Upserted {
     Changed(Uuid),
 }
 
+impl Upserted {
+    pub(crate) fn id(self) -> Uuid {
+        match self {
+            Self::Created(id) | Self::Changed(id) => id,
+        }
+    }
+}
+
 /// Asks for the right of what it turns out to be: to change or to make.
 pub(crate) async fn upsert(
     cx: &mut Cx,
@@ -45,10 +53,12 @@ pub(crate) async fn upsert(
     let key = entity.natural_key().ok_or_else(|| {
         Error::new(Code::MethodNotAllowed, "rows have no natural key to find them by")
     })?;
-    let values = key_values(entity, key, &body)?;
+    let parts = parts(entity, key)?;
+    let values = [key_values(&parts, &body)?];
     let mut round = 0;
     loop {
-        if let Some(id) = find(cx, entity, key, &values).await? {
+        let found = keys::find(cx, entity, &parts, &values, &Access::all(), Lock::Update).await?;
+        if let Some(Some(id)) = found.first().copied() {
             let access = rights::may(&cx.actor, entity, "update")?;
             let version = match &demand {
                 Demand::Nothing => None,
@@ -85,30 +95,33 @@ pub(crate) async fn upsert(
     }
 }
 
-fn clashes(error: &Error, key: &Unique) -> bool {
+pub(super) fn clashes(error: &Error, key: &Unique) -> bool {
     let field = key.fields.first().copied().unwrap_or_default();
     error.code() == key.code && error.list().iter().any(|fault| fault.field == field)
 }
 
+/// The fields of a key.
+pub(super) fn parts(entity: &'static Entity, key: &Unique) -> Result<Vec<&'static Field>> {
+    let no_such = |name| Error::internal(format!("{} has no field {name}", entity.name));
+    key.fields.iter().map(|name| entity.field(name).ok_or_else(|| no_such(name))).collect()
+}
+
 /// The key's values, read as their kinds; a natural key is given whole.
-fn key_values(
-    entity: &'static Entity,
-    key: &Unique,
+pub(super) fn key_values(
+    parts: &[&'static Field],
     body: &Map<String, Value>,
-) -> Result<Vec<Bound>> {
+) -> Result<Vec<Param>> {
     let mut values = Vec::new();
     let mut faults = Vec::new();
-    for name in key.fields {
-        let Some(field) = entity.field(name) else {
-            return Err(Error::internal(format!("{} has no field {name}", entity.name)));
-        };
-        match body.get(*name).filter(|value| !value.is_null()) {
+    for field in parts {
+        let name = field.name;
+        match body.get(name).filter(|value| !value.is_null()) {
             None => {
                 let text = "is part of the natural key and must be given";
-                faults.push(Fault::new(*name, Code::Required, text));
+                faults.push(Fault::new(name, Code::Required, text));
             }
             Some(value) => match kind::decode(field.kind, value) {
-                Ok(value) => values.push(Bound { value, ty: kind::pg_type(field.kind) }),
+                Ok(value) => values.push(value),
                 Err(refusal) => faults.push(Fault::new(
                     format!("{name}{}", refusal.below),
                     refusal.code,
@@ -120,44 +133,41 @@ fn key_values(
     if faults.is_empty() { Ok(values) } else { Err(Error::faults(faults)) }
 }
 
-async fn find(
-    cx: &Cx,
-    entity: &'static Entity,
-    key: &Unique,
-    values: &[Bound],
-) -> Result<Option<Uuid>> {
-    let mut params = vec![Bound::uuid(cx.org)];
-    let mut place = String::new();
-    for (name, value) in key.fields.iter().zip(values) {
-        params.push(value.clone());
-        place.push_str(&format!(" and \"{name}\" = ${}", params.len()));
-    }
-    let living = if entity.soft_deletes() { " and deleted_at is null" } else { "" };
-    let lock = if entity.log { "" } else { " for update" };
-    let sql = format!("select id from \"{}\" where org_id = $1{living}{place}{lock}", entity.name);
-    let rows = cx.query_typed(&sql, &params).await?;
-    rows.first().map(|row| Ok(row.try_get(0)?)).transpose()
-}
-
-/// Fields that are set once may be given again with the value that they have.
 async fn change(
     cx: &mut Cx,
     entity: &'static Entity,
     id: Uuid,
     key: &Unique,
-    mut body: Map<String, Value>,
+    body: Map<String, Value>,
     version: Option<i64>,
     access: &Access,
 ) -> Result<()> {
     let row = match get::row(cx, entity, id, Lock::None, access).await {
         Ok(row) => row,
         // It is there, but not in the caller's reach: what a create would have been told.
-        Err(error) if error.code() == Code::NotFound => {
-            let field = key.fields.first().copied().unwrap_or_default();
-            return Err(Error::field(key.code, field, key.code.title()));
-        }
+        Err(error) if error.code() == Code::NotFound => return Err(taken(key)),
         Err(error) => return Err(error),
     };
+    let body = changes(entity, id, key, body, &row);
+    patch::update(cx, entity, id, body, version, access).await
+}
+
+/// What who may not reach the row with the key is told.
+#[track_caller]
+pub(super) fn taken(key: &Unique) -> Error {
+    let field = key.fields.first().copied().unwrap_or_default();
+    Error::field(key.code, field, key.code.title())
+}
+
+/// Of a body what changes a row that is there: not its key. Fields that are set once may be given
+/// again with the value that they have.
+pub(super) fn changes(
+    entity: &'static Entity,
+    id: Uuid,
+    key: &Unique,
+    mut body: Map<String, Value>,
+    row: &Map<String, Value>,
+) -> Map<String, Value> {
     for name in key.fields {
         body.remove(*name);
     }
@@ -169,7 +179,7 @@ async fn change(
     if body.get("id").is_some_and(|given| given.as_str() == Some(id.to_string().as_str())) {
         body.remove("id");
     }
-    patch::update(cx, entity, id, body, version, access).await
+    body
 }
 
 /// The same value, however it was written: `12.5` and `12.50` of one currency are.

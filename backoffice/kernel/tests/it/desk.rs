@@ -1,6 +1,7 @@
 //! A help desk for the tests of writing: labels with a natural key, cases with a flow, a rule that
 //! counts, and actions that fail where they are told to.
 
+mod apart;
 mod bulk;
 mod conditions;
 mod custom;

@@ -268,7 +268,7 @@ async fn an_import_that_is_killed_loses_and_doubles_nothing() {
             file.push_str(&format!("Place {n},{mode}-{n}\n"));
         }
         let checked = house.sends("/places", &format!("mode={mode}"), &file).await;
-        assert_eq!(counts(&checked), [ROWS, 0, 0, 0]);
+        assert_eq!(counts(&checked), [ROWS, 0, 0, 0], "{checked}");
         let id = checked["id"].as_str().unwrap();
         let begun = house.post(&format!("/imports/{id}/commit"), json!({})).await.is(200).body;
         let job = begun["job_id"].as_str().unwrap();

@@ -2,14 +2,17 @@
 //! the import's status says. Killed at any point, it goes on where it was: in mode `all` nothing is
 //! written before everything is, in mode `each` a chunk and its mark commit together.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::super::entities::IMPORT;
 use super::outcome::{self, Counts, Fate, Outcome};
-use super::plan::{self, Seen};
+use super::plan::{self, Draft, Seen};
 use super::trial::{self, Ground};
 use super::{Import, May, Mode, stage, undo, write};
 use crate::cx::Cx;
@@ -101,7 +104,44 @@ pub(super) async fn chunks(cx: &Cx, import: Uuid) -> Result<Vec<Chunk>> {
     rows.iter().map(|row| Ok(Chunk { id: row.try_get(0)?, done: row.try_get(1)? })).collect()
 }
 
-async fn drafts(cx: &Cx, import: &Import, chunk: &Chunk) -> Result<Vec<plan::Draft>> {
+async fn drafts(cx: &Cx, import: &Import, chunk: &Chunk) -> Result<Vec<Draft>> {
+    read(reading(cx, import, chunk).await?).await
+}
+
+/// Rows of one chunk after the other. While one is written the next is read on another thread: the
+/// database and this process work side by side.
+#[derive(Default)]
+struct Ahead(Option<JoinHandle<Result<Vec<Draft>>>>);
+
+impl Ahead {
+    async fn drafts(
+        &mut self,
+        cx: &Cx,
+        import: &Import,
+        chunk: &Chunk,
+        next: Option<&Chunk>,
+    ) -> Result<Vec<Draft>> {
+        let begun = match self.0.take() {
+            Some(begun) => begun,
+            None => reading(cx, import, chunk).await?,
+        };
+        let drafts = read(begun).await?;
+        if let Some(next) = next {
+            self.0 = Some(reading(cx, import, next).await?);
+        }
+        Ok(drafts)
+    }
+}
+
+async fn read(begun: JoinHandle<Result<Vec<Draft>>>) -> Result<Vec<Draft>> {
+    begun.await.map_err(|cause| Error::internal(format!("a chunk was not read: {cause}")))?
+}
+
+async fn reading(
+    cx: &Cx,
+    import: &Import,
+    chunk: &Chunk,
+) -> Result<JoinHandle<Result<Vec<Draft>>>> {
     let row = cx
         .query_one(
             "select records from import_chunks where org_id = $1 and id = $2",
@@ -110,7 +150,8 @@ async fn drafts(cx: &Cx, import: &Import, chunk: &Chunk) -> Result<Vec<plan::Dra
         .await?;
     let records: Option<Vec<u8>> = row.try_get(0)?;
     let records = records.ok_or_else(canceled)?;
-    plan::read(&import.mapping, &records)
+    let mapping = Arc::clone(&import.mapping);
+    Ok(tokio::task::spawn_blocking(move || plan::read(&mapping, &records)))
 }
 
 /// Keeps what became of a chunk's rows.
@@ -181,10 +222,11 @@ async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Tried> {
     let apart = ground == Ground::Table && !write::links_itself(cx, import.entity);
     let mut seen = Seen::new();
     let mut counts = Counts::default();
-    for chunk in chunks(cx, import.id).await? {
+    let (chunks, mut ahead) = (chunks(cx, import.id).await?, Ahead::default());
+    for (place, chunk) in chunks.iter().enumerate() {
         standing(cx, import.id, "checking").await?;
         let may = May::ask(cx, import.entity, import.matching, &import.mapping)?;
-        let drafts = drafts(cx, import, &chunk).await?;
+        let drafts = ahead.drafts(cx, import, chunk, chunks.get(place + 1)).await?;
         trial::mark(cx).await?;
         let mut outcomes = write::chunk(cx, import, &may, drafts, &mut seen, ground).await?;
         if apart {
@@ -197,7 +239,7 @@ async fn try_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Tried> {
             (outcome.id, outcome.version) = (None, None);
         }
         counts.add(&outcomes);
-        note(cx, &chunk, &outcomes).await?;
+        note(cx, chunk, &outcomes).await?;
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }
     let asks = ground == Ground::Whole && counts.faulty == 0;
@@ -264,16 +306,17 @@ async fn write_all(job: &JobRun, import: &Import, cx: &mut Cx) -> Result<Counts>
     let may = May::ask(cx, import.entity, import.matching, &import.mapping)?;
     let mut seen = Seen::new();
     let mut counts = Counts::default();
-    for chunk in chunks(cx, import.id).await? {
+    let (chunks, mut ahead) = (chunks(cx, import.id).await?, Ahead::default());
+    for (place, chunk) in chunks.iter().enumerate() {
         standing(cx, import.id, "importing").await?;
-        let drafts = drafts(cx, import, &chunk).await?;
+        let drafts = ahead.drafts(cx, import, chunk, chunks.get(place + 1)).await?;
         let outcomes = write::chunk(cx, import, &may, drafts, &mut seen, Ground::Table).await?;
         counts.add(&outcomes);
         if outcomes.iter().any(|one| one.fate == Fate::Faulty) {
             // Told although nothing of it will be there.
-            note(cx, &chunk, &outcomes).await?;
+            note(cx, chunk, &outcomes).await?;
         } else {
-            keep(cx, &chunk, &outcomes, true).await?;
+            keep(cx, chunk, &outcomes, true).await?;
         }
         job.progress(counts.rows(), Some(import.rows_total)).await?;
     }

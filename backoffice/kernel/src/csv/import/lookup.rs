@@ -9,16 +9,16 @@ use uuid::Uuid;
 use super::plan::Draft;
 use super::{Import, Matching};
 use crate::cx::Cx;
-use crate::engine;
+use crate::engine::{self, Lock};
 use crate::entity::{Entity, Field, Scope};
 use crate::error::{Code, Error, Fault, Result};
 use crate::kind;
-use crate::param::{Bound, Param};
+use crate::param::Param;
 use crate::rights::{self, Access};
 
 /// A key's values by field, as JSON texts: comparable, and of any kind. A key of one part that a cell
 /// holds without saying its field has an empty name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key(BTreeMap<&'static str, String>);
 
 impl Key {
@@ -73,7 +73,7 @@ pub(super) async fn targets(
     find(cx, target, &parts, keys, &access).await
 }
 
-/// `select … from unnest(keys) join target`: the place of each key and the row's id.
+/// The rows that keys name: those that there are, and that are in reach.
 async fn find(
     cx: &Cx,
     target: &'static Entity,
@@ -81,47 +81,13 @@ async fn find(
     keys: &BTreeSet<&Key>,
     access: &Access,
 ) -> Result<BTreeMap<Key, Uuid>> {
-    let whole: Vec<(&Key, Vec<Param>)> = keys
-        .iter()
-        .filter_map(|key| {
-            let values: Option<Vec<Param>> = parts.iter().map(|part| key.part(part)).collect();
-            Some((*key, values?))
-        })
-        .collect();
-    if whole.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut params = vec![Bound::uuid(cx.org)];
-    let (mut arrays, mut names, mut on) = (Vec::new(), Vec::new(), Vec::new());
-    for (place, part) in parts.iter().enumerate() {
-        let values = whole.iter().filter_map(|(_, values)| values.get(place).cloned()).collect();
-        params.push(Bound { value: Param::List(values), ty: kind::pg_array_type(part.kind) });
-        arrays.push(format!("${}", params.len()));
-        names.push(format!("k{place}"));
-        on.push(format!("t.\"{}\" = r.k{place}", part.name));
-    }
-    let mut tail = String::new();
-    if target.soft_deletes() {
-        tail.push_str(" and t.deleted_at is null");
-    }
-    access.rows_sql(Some("t"), &mut tail, &mut params);
-    let sql = format!(
-        "select r.n, t.id from unnest({}) with ordinality as r({}, n) \
-         join public.\"{}\" t on {} where t.org_id = $1{tail}",
-        arrays.join(", "),
-        names.join(", "),
-        target.name,
-        on.join(" and ")
-    );
-    let mut found = BTreeMap::new();
-    for row in cx.query_typed(&sql, &params).await? {
-        let place: i64 = row.try_get(0)?;
-        let place = usize::try_from(place).unwrap_or_default().saturating_sub(1);
-        if let Some((key, _)) = whole.get(place) {
-            found.insert((*key).clone(), row.try_get(1)?);
-        }
-    }
-    Ok(found)
+    let whole = keys.iter().filter_map(|key| {
+        let values: Option<Vec<Param>> = parts.iter().map(|part| key.part(part)).collect();
+        Some(((*key).clone(), values?))
+    });
+    let (keys, values): (Vec<Key>, Vec<Vec<Param>>) = whole.unzip();
+    let found = engine::keys::find(cx, target, parts, &values, access, Lock::None).await?;
+    Ok(keys.into_iter().zip(found).filter_map(|(key, id)| Some((key, id?))).collect())
 }
 
 /// The rows that the drafts mean: by id where one is given, else by natural key. Within reach of the

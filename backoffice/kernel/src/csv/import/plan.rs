@@ -1,7 +1,7 @@
 //! From a chunk's records to bodies: cells are read, links and rows are found by set, and what is
 //! there already is told from what is new. Writes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ pub(super) struct Draft {
 }
 
 /// Keys of the rows that earlier parts of the file brought: one stands in a file once.
-pub(super) type Seen = BTreeSet<Key>;
+pub(super) type Seen = HashSet<Key>;
 
 /// Reads a chunk as it was staged: in front of each record's cells stands its row.
 pub(super) fn read(mapping: &Mapping, records: &[u8]) -> Result<Vec<Draft>> {
@@ -231,8 +231,8 @@ pub(super) fn once(entity: &'static Entity, drafts: &mut [Draft], seen: &mut See
 }
 
 /// The body of a new row: an empty cell leaves a required field to its default.
-pub(super) fn new_body(entity: &'static Entity, draft: &Draft) -> Map<String, Value> {
-    let mut body = draft.body.clone();
+pub(super) fn new_body(entity: &'static Entity, draft: Draft) -> Map<String, Value> {
+    let mut body = draft.body;
     body.retain(|name, value| {
         let field = entity.field(name);
         let defaulted = field.is_some_and(|field| field.required && field.default.is_some());

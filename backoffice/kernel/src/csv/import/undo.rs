@@ -16,6 +16,7 @@ use crate::cx::Cx;
 use crate::engine;
 use crate::engine::found::Found;
 use crate::engine::many::{self, Patch};
+use crate::engine::standing::Named;
 use crate::entity::Access as Writes;
 use crate::error::{Code, Error, Fault, Result};
 use crate::jobs::JobRun;
@@ -77,9 +78,7 @@ async fn chunk_back(cx: &mut Cx, import: &Import, chunk: &Chunk) -> Result<Vec<O
             stay(outcome, vec![Fault::new("version", Code::VersionMismatch, text)]);
         }
     }
-    for outcome in all.iter_mut().rev().filter(|one| one.fate == Fate::Create) {
-        deleted(cx, import, outcome).await?;
-    }
+    deleted(cx, import, &mut all).await?;
     restored(cx, import, &mut all).await?;
     Ok(all)
 }
@@ -120,31 +119,30 @@ async fn touched(cx: &Cx, import: &Import, all: &[Outcome]) -> Result<BTreeSet<U
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-async fn deleted(cx: &mut Cx, import: &Import, outcome: &mut Outcome) -> Result<()> {
+/// What the import made goes, the last row first.
+async fn deleted(cx: &mut Cx, import: &Import, all: &mut [Outcome]) -> Result<()> {
     let entity = import.entity;
-    let Some(id) = outcome.id else { return Ok(()) };
+    let made = |one: &&mut Outcome| one.fate == Fate::Create && one.id.is_some();
     if !entity.soft_deletes() {
-        let text = "rows of this kind are never deleted";
-        stay(outcome, vec![Fault::new("id", Code::Immutable, text)]);
+        for outcome in all.iter_mut().filter(made) {
+            let text = "rows of this kind are never deleted";
+            stay(outcome, vec![Fault::new("id", Code::Immutable, text)]);
+        }
+        return Ok(());
+    }
+    let mut last_first: Vec<&mut Outcome> = all.iter_mut().rev().filter(made).collect();
+    let named = last_first.iter().filter_map(|one| one.id);
+    let named: Vec<Named> = named.map(|id| Named { id, version: None }).collect();
+    if named.is_empty() {
         return Ok(());
     }
     let access = rights::may(&cx.actor, entity, "delete")?;
-    cx.savepoint().await?;
-    let gone = match engine::delete::remove(cx, entity, id, None, &access).await {
-        Ok(()) => cx.end_part().await,
-        Err(error) => Err(error),
-    };
-    match gone {
-        Ok(()) => outcome.fate = Fate::Undone,
-        Err(error) if error.is_retryable() || error.code().status() >= 500 => return Err(error),
-        Err(error) => {
-            cx.undo_savepoint().await?;
-            if error.code() == Code::NotFound {
-                // Somebody deleted it before.
-                outcome.fate = Fate::Undone;
-            } else {
-                stay(outcome, told(&error));
-            }
+    let gone = many::remove(cx, entity, &named, &access).await?;
+    for (outcome, gone) in last_first.iter_mut().zip(gone) {
+        match gone {
+            // Where there is none, somebody deleted it before.
+            Err(error) if error.code() != Code::NotFound => stay(outcome, told(&error)),
+            _ => outcome.fate = Fate::Undone,
         }
     }
     Ok(())

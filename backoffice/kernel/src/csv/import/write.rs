@@ -111,9 +111,9 @@ async fn layer(
     let entity = import.entity;
     let (mut new, mut new_rows) = (Vec::new(), Vec::new());
     let (mut patches, mut patch_rows) = (Vec::new(), Vec::new());
-    for draft in &drafts {
+    for draft in drafts {
         match &draft.found {
-            Some(found) => match plan::changes(import, may, draft, found) {
+            Some(found) => match plan::changes(import, may, &draft, found) {
                 Some(body) => {
                     patches.push(Patch { id: found.id, version: Some(found.version), body });
                     patch_rows.push(draft.row);
@@ -124,8 +124,8 @@ async fn layer(
                 }
             },
             None => {
-                new.push(plan::new_body(entity, draft));
                 new_rows.push(draft.row);
+                new.push(plan::new_body(entity, draft));
             }
         }
     }

@@ -80,7 +80,8 @@ pub(super) async fn that_go_along(
     Ok(found)
 }
 
-/// 409 naming who else refers to a row of the deletion, by table and link, and how often.
+/// 409 naming who else refers to a row of the deletion, by table and link, and how often. Of several
+/// named rows one may stand in another's way, so nothing is passed over.
 pub(super) async fn demand_none(cx: &Cx, doomed: &Doomed) -> Result<()> {
     let mut params = vec![Bound::uuid(cx.org)];
     let (mut branches, mut links) = (Vec::new(), Vec::new());
@@ -88,11 +89,14 @@ pub(super) async fn demand_none(cx: &Cx, doomed: &Doomed) -> Result<()> {
         for link in links_into(cx, target).into_iter().filter(|link| !link.goes_along) {
             params.push(uuids(&doomed.of(link.target)));
             let to = params.len();
-            params.push(uuids(&doomed.of(link.child.entity)));
-            let along = params.len();
+            let mut others = String::new();
+            if !doomed.several {
+                params.push(uuids(&doomed.of(link.child.entity)));
+                others = format!(" and not (id = any(${}))", params.len());
+            }
             branches.push(format!(
                 "(select count(*) from (select 1 from \"{child}\" where org_id = $1 \
-                 and \"{field}\" = any(${to}) and not (id = any(${along})){living} limit {limit}) x)",
+                 and \"{field}\" = any(${to}){others}{living} limit {limit}) x)",
                 child = link.child.entity.name,
                 field = link.field.name,
                 living = living(link.child.entity),

@@ -57,7 +57,7 @@ pub(super) fn columns(entity: &'static Entity, items: &[Item]) -> Vec<Array> {
             (items.iter().map(of_row).collect(), kind::array_type(&bound.ty), Form::Plain)
         };
         let values = Bound { value: Param::List(values), ty };
-        arrays.push(Array { name: name.clone(), values, form });
+        arrays.push(Array { name: name.to_string(), values, form });
     }
     arrays
 }
