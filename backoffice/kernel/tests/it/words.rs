@@ -123,6 +123,21 @@ async fn no_words_are_an_error() {
     seen.refuses(Code::InvalidRequest, &["q"]);
 }
 
+#[tokio::test]
+async fn no_word_is_passed_over() {
+    let house = House::open().await;
+    library(&house).await;
+    let many = "zoological garden ".repeat(10);
+    for (words, found) in
+        [(many.clone(), 1), (format!("{many}-animals"), 0), (format!("{many}elsewhere"), 0)]
+    {
+        let seen = ask(&house, "/places", &[("q", words.as_str())]).await;
+        assert_eq!(seen["data"].as_array().unwrap().len(), found, "{words}");
+    }
+    // As many words as there can be.
+    ask(&house, "/places", &[("q", "a ".repeat(100).as_str())]).await;
+}
+
 /// More rows have the word than a search lists, and few of them are the caller's.
 #[tokio::test]
 async fn the_best_are_those_of_the_rows_in_reach() {
