@@ -104,7 +104,8 @@ as $$
 $$;
 
 -- What the caller's words ask for: all words, the last one as a beginning; `"a phrase"` as it stands;
--- `-word` not. Any text is a query; one without words is null. Each is looked for in the entity's own
+-- `-word` not. Any text is a query, and none of its words is passed over (a list bounds its characters);
+-- one without words is null. Each is looked for in the entity's own
 -- words and in those of these fields of the organization's.
 create or replace function search_query(p_words text, p_keys text[]) returns tsquery
 language plpgsql immutable parallel safe
@@ -121,7 +122,7 @@ begin
         select m[1] = '-' as negated, m[2] is null as plain, coalesce(m[2], m[3]) as term,
                n = count(*) over () as last
           from (select m, n from regexp_matches(p_words, '(-?)(?:"([^"]*)"|([^\s"]+))', 'g')
-                               with ordinality as found (m, n) limit 16) terms
+                               with ordinality as found (m, n)) terms
          order by n
     loop
         v_one := phraseto_tsquery('simple', search_fold(r.term));
