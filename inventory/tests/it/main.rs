@@ -14,6 +14,7 @@ mod rules_admission;
 mod rules_catalogue;
 mod rules_doors;
 mod rules_limits;
+mod rules_offline;
 mod rules_prices;
 mod rules_promo;
 mod rules_sale;
