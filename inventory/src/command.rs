@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::config::{EventConfig, PromoConfig, SectionConfig};
 use crate::log::DataKey;
+use crate::state::Rank;
 use crate::time::Millis;
 
 mod scan;
@@ -38,6 +39,16 @@ pub enum Command {
     Hold(HoldRequest),
     /// What a hold would cost, and whether it would be given; holds nothing.
     Quote(HoldRequest),
+    /// Someone waits for the sale; `entry` is the same for all requests of one buyer.
+    RoomJoin {
+        entry: Digest16,
+        rank: Rank,
+    },
+    /// A pass for who was admitted.
+    RoomEnter {
+        entry: Digest16,
+        rank: Rank,
+    },
     Renew {
         hold: Uuid,
         key: Option<IdempotencyKey>,
@@ -98,6 +109,8 @@ pub struct HoldRequest {
     pub buyer: Option<Digest16>,
     /// [`crate::promo::digest`] of the code that came with it.
     pub promo: Option<Digest16>,
+    /// Entry of the waiting room's pass that was shown.
+    pub pass: Option<Digest16>,
     pub key: Option<IdempotencyKey>,
 }
 
@@ -240,6 +253,12 @@ pub enum Reply {
     },
     Held(HoldView),
     Quoted(Quote),
+    Joined,
+    /// A pass.
+    Entered {
+        until: Millis,
+        holds_left: u8,
+    },
     Renewed {
         hold: Uuid,
         expires_at: Millis,
@@ -280,7 +299,7 @@ pub struct Constraint {
     /// `quota`, `ticket_type`, `hold`, `order`, `ticket`, `event`, `per_order`, `min_per_order`,
     /// `per_customer` (a type or the event), `promo_code`, `promo_uses`, `promo_customer_uses`,
     /// `promo_budget`, `promo_period`, `promo_types`, `promo_min_quantity`, `zone`, `scan`, `seat`,
-    /// `section`, `seats_together`.
+    /// `section`, `seats_together`, `queue_pass`, `entry`.
     pub kind: String,
     pub id: String,
 }
@@ -334,6 +353,12 @@ pub enum RefusalCode {
     PromoExhausted,
     /// A limit per customer holds, and nobody said who buys.
     BuyerRequired,
+    /// The event has no waiting room now.
+    NoQueue,
+    /// Not admitted from the waiting room yet.
+    QueueWait,
+    /// The waiting room is on and no pass was shown, or one that is over.
+    QueuePass,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]

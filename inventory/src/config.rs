@@ -8,11 +8,13 @@ use crate::time::Millis;
 
 mod admission;
 mod promo;
+mod room;
 mod sale;
 mod seats;
 
 pub use admission::*;
 pub use promo::*;
+pub use room::*;
 pub use sale::*;
 pub use seats::*;
 
@@ -50,6 +52,9 @@ pub struct EventConfig {
     pub hold_cap_s: u32,
     #[serde(default, skip_serializing_if = "SaleConfig::is_default")]
     pub sale: SaleConfig,
+    /// The waiting room, while there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<RoomConfig>,
 }
 
 impl EventConfig {
@@ -74,6 +79,7 @@ impl EventConfig {
             hold_ttl_s: hold_ttl_s(),
             hold_cap_s: hold_cap_s(),
             sale: SaleConfig::default(),
+            room: None,
         }
     }
 }

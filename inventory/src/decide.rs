@@ -18,6 +18,7 @@ use crate::time::Millis;
 
 mod admission;
 mod instruction;
+mod room;
 mod sale;
 mod seats;
 
@@ -44,6 +45,7 @@ pub struct Decision {
 
 /// How to answer, once the facts are applied: a repeated request is then answered alike.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one a decision, and none is kept")]
 pub enum Outcome {
     Held {
         hold: Uuid,
@@ -88,6 +90,8 @@ pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
             sale::list_promos(state, *chunk, *cursor, promos)
         }
         Command::Hold(request) => sale::hold(state, now, request),
+        Command::RoomJoin { entry, rank } => room::join(state, now, *entry, *rank),
+        Command::RoomEnter { entry, rank } => room::enter(state, now, *entry, *rank),
         Command::Quote(request) => sale::quote(state, now, request),
         Command::Renew { hold, key } => sale::renew(state, now, *hold, key.as_ref()),
         Command::Release { hold } => sale::release(state, *hold),
@@ -197,6 +201,7 @@ fn tick(state: &State, now: Millis) -> Decision {
             });
             Some(Fact::PromosEnded { promos: ends.take(HOLDS_PER_EXPIRY_MAX).collect() })
         }
+        Some((_, Due::RoomMoves)) => room::step(state, now),
         Some((_, Due::LeaseEnds(scan))) => lease_end(state, *scan),
         Some((at, Due::ZoneEmpties(row))) => state.zone_at(*row).map(|zone| {
             let minute = zone.exit_all_at_min;

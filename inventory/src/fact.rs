@@ -11,6 +11,7 @@ use crate::command::{
 };
 use crate::config::{EventConfig, PromoConfig, SectionConfig};
 use crate::entry::{Entry, Hash, VERSION};
+use crate::state::Rank;
 use crate::time::Millis;
 
 #[cfg(test)]
@@ -49,6 +50,9 @@ pub enum Fact {
         /// Id of the promo code.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         promo: Option<Uuid>,
+        /// Entry of the waiting room whose pass it used.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        pass: Option<Digest16>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
     },
@@ -88,6 +92,17 @@ pub enum Fact {
     /// One section of the house, as the catalogue has it.
     #[serde(rename = "seats.applied")]
     SeatsApplied { cursor: u64, section: Box<SectionConfig> },
+    /// One of the sample of those who wait.
+    #[serde(rename = "room.joined")]
+    RoomJoined { entry: Digest16, rank: Rank },
+    #[serde(rename = "room.moved")]
+    RoomMoved {
+        admitted: Rank,
+        /// What was not enough for a person more: people × milliseconds of a minute.
+        credit: u64,
+    },
+    #[serde(rename = "room.entered")]
+    RoomEntered { entry: Digest16, rank: Rank, until: Millis },
     #[serde(rename = "seats.blocked")]
     SeatsBlocked { seats: Vec<u32> },
     #[serde(rename = "seats.unblocked")]

@@ -21,6 +21,7 @@ mod image;
 mod passages;
 mod promos;
 mod render;
+mod room;
 mod scan;
 mod seats;
 mod tables;
@@ -32,6 +33,8 @@ pub use tables::{ROWS_MAX, ZONE_NUMBER_MAX};
 
 pub(crate) use promos::{Promo, PromoCount, PromoShift};
 pub(crate) use render::total;
+pub(crate) use room::Room;
+pub use room::{HOLDS_PER_PASS_MAX, PASS_MS, ROOM_STEP_MS, Rank, SAMPLES_MAX, sampled};
 pub(crate) use scan::{Flags, MaybeIndex, Scan};
 pub(crate) use seats::{Block, Cell, HeldSeat, Seats, Strip, Taken};
 use tables::Tables;
@@ -102,6 +105,7 @@ pub struct State {
     /// Instructions done, for good: the catalogue may offer them again after a restore.
     pub(crate) instructions: HashMap<Uuid, Option<Box<Refusal>>>,
     pub(crate) seats: Seats,
+    pub(crate) room: Room,
     undo: Vec<Undo>,
 }
 
@@ -132,6 +136,7 @@ pub(crate) enum Due {
     ZoneEmpties(u8),
     /// By row of the code.
     PromoEnds(u32),
+    RoomMoves,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -322,6 +327,7 @@ impl State {
             nonces: HashMap::new(),
             instructions: HashMap::new(),
             seats: Seats::default(),
+            room: Room::default(),
             undo: Vec::new(),
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::command::Digest16;
 use crate::entry::Hash;
 use crate::fact::Base64;
+use crate::state::Rank;
 
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,24 @@ impl Serialize for Hash {
 impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserialize_fixed(deserializer).map(Self)
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0.to_be_bytes()))
+    }
+}
+
+impl Serialize for Rank {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_fixed(&self.0.to_be_bytes(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Rank {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserialize_fixed(deserializer).map(|bytes| Self(u64::from_be_bytes(bytes)))
     }
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::config::{EventConfig, SectionConfig};
+use crate::config::{EventConfig, RoomConfig, SectionConfig};
 use crate::entry::Head;
+use crate::state::Rank;
 use crate::time::Millis;
 
 /// What anyone may know of an event without asking its task: at most 100 ms old while `fresh`.
@@ -34,8 +35,22 @@ pub struct EventView {
     pub seats: Option<SeatsView>,
     /// Scans that this node decided alone and that its journal does not have yet.
     pub unmerged: usize,
+    /// None where no waiting room is.
+    pub room: Option<RoomFigures>,
     /// Every quota is sold + held + blocked + free = size, and is the sum of its ticket types.
     pub balanced: bool,
+}
+
+/// The waiting room, as anyone may know it.
+#[derive(Clone, Debug)]
+pub struct RoomFigures {
+    pub config: RoomConfig,
+    /// Whoever has this rank or a lower one may enter.
+    pub admitted: Rank,
+    /// Of those who wait one in 2^share is known, by `sampled`.
+    pub share: u8,
+    /// Their ranks, in order.
+    pub waiting: Arc<[Rank]>,
 }
 
 /// The house, and what is taken of it.

@@ -99,14 +99,8 @@ fn carry_out(
             let of = *live_ticket(state, *ticket)?;
             Ok(wrote(seats::reseat(state, *ticket, &of, *seat)?))
         }
-        Instruction::SeatBlock { seats } => {
-            let facts = seats::block(state, seats, true)?.into_iter().collect();
-            Ok(Done { facts, ..Done::default() })
-        }
-        Instruction::SeatUnblock { seats } => {
-            let facts = seats::block(state, seats, false)?.into_iter().collect();
-            Ok(Done { facts, ..Done::default() })
-        }
+        Instruction::SeatBlock { seats } => keep_back(state, seats, true),
+        Instruction::SeatUnblock { seats } => keep_back(state, seats, false),
         Instruction::CheckIn { ticket, zone, by, force } => {
             let check_in = CheckIn { ticket: *ticket, zone: zone.as_deref(), by: *by };
             Ok(check_in.decide(state, now, id, *force))
@@ -123,6 +117,11 @@ fn carry_out(
         }
         Instruction::EventCancel {} => Ok(wrote(Fact::EventCanceled {})),
     }
+}
+
+fn keep_back(state: &State, seats: &[u32], blocked: bool) -> Result<Done, Refusal> {
+    let facts = seats::block(state, seats, blocked)?.into_iter().collect();
+    Ok(Done { facts, ..Done::default() })
 }
 
 fn wrote(fact: Fact) -> Done {

@@ -14,6 +14,7 @@ use crate::time::Millis;
 
 mod doors;
 mod promos;
+mod room;
 mod sale;
 mod seats;
 
@@ -74,12 +75,14 @@ impl State {
                 buyer,
                 promo,
                 seats,
+                pass,
                 key,
             } => {
                 let (expires_at, renew_until) = (*expires_at, *renew_until);
                 let party = self.party(*buyer, *promo)?;
                 self.create_hold(*hold, lines, expires_at, renew_until, party)?;
                 self.hold_seats(*hold, seats)?;
+                self.use_pass(*pass)?;
                 self.remember(key.as_ref(), KeyOutcome::Hold(*hold));
             }
             Fact::HoldRenewed { hold, expires_at, key } => {
@@ -102,6 +105,9 @@ impl State {
             Fact::TicketReissued { ticket, revision, seat } => {
                 self.reissue(*ticket, *revision, *seat)?;
             }
+            Fact::RoomJoined { entry, rank } => self.join_room(*entry, *rank)?,
+            Fact::RoomMoved { admitted, credit } => self.admit_to(*admitted, *credit)?,
+            Fact::RoomEntered { entry, rank, until } => self.give_pass(*entry, *rank, *until)?,
             Fact::SeatsApplied { cursor, section } => self.apply_section(*cursor, section)?,
             Fact::SeatsBlocked { seats } => self.block_seats(seats, true)?,
             Fact::SeatsUnblocked { seats } => self.block_seats(seats, false)?,
@@ -150,6 +156,9 @@ impl State {
         if config.event != self.event || changed || (traded && recoined) {
             return Err(conflict("event", config.event));
         }
+        if config.room.is_some_and(|room| !room.is_sound()) {
+            return Err(conflict("event", config.event));
+        }
         let tables = self.tables.merge(config)?;
         let mut types = self.types.clone();
         types.resize(tables.types.len(), Default::default());
@@ -178,7 +187,9 @@ impl State {
             ApplyError::Contradiction(format!("configuration refused: {:?}", refusal.constraint))
         })?;
         let moved = self.moved_by(&catalogue.tables);
+        let room_moves = self.room.moves_at(self.config.room);
         self.set_catalogue(catalogue);
+        self.reschedule_room(room_moves);
         self.refold_all(&moved)?;
         let mut totals = self.totals;
         totals.cursor = cursor;

@@ -21,6 +21,7 @@ impl State {
         self.check_memory()?;
         let live = |hold| self.holds.get(&hold).is_some_and(|h| h.status == HoldStatus::Live);
         self.seats.check(&live)?;
+        self.room.check()?;
         self.check_seats()
     }
 

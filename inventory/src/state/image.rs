@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::room::{Moved, Pass, Rank};
 use super::seats::{Cell, HeldSeat, Plan, Section};
 use super::tables::Tables;
 use super::{
@@ -70,6 +71,9 @@ struct Image<'a> {
     cells: Cow<'a, [Cell]>,
     seat_of_ticket: Cow<'a, [u32]>,
     held_seats: Vec<(Uuid, Cow<'a, [HeldSeat]>)>,
+    room: Moved,
+    samples: Cow<'a, BTreeMap<Digest16, Rank>>,
+    passes: Cow<'a, BTreeMap<Digest16, Pass>>,
 }
 
 impl State {
@@ -111,6 +115,9 @@ impl State {
             sections: self.section_texts()?,
             cells: (&self.seats.cells).into(),
             seat_of_ticket: (&self.seats.of_ticket).into(),
+            room: self.room.figures,
+            samples: Cow::Borrowed(&self.room.samples),
+            passes: Cow::Borrowed(&self.room.passes),
             held_seats: sorted(self.seats.held.iter().map(|(id, s)| (*id, Cow::Borrowed(&**s)))),
         };
         let out = IMAGE_VERSION.to_be_bytes().to_vec();
@@ -133,9 +140,10 @@ impl State {
         let leases = self.leases.iter().map(|(scan, l)| (l.until, Due::LeaseEnds(*scan)));
         let zones = (0..).zip(&self.zones);
         let zones = zones.filter_map(|(row, zone)| Some((zone.empties_at?, Due::ZoneEmpties(row))));
+        let room = self.room.moves_at(self.config.room).map(|at| (at, Due::RoomMoves));
         let promos = (0..).zip(&self.promos);
         let promos = promos.filter_map(|(row, p)| Some((p.keeps_until()?, Due::PromoEnds(row))));
-        holds.chain(leases).chain(zones).chain(promos)
+        holds.chain(leases).chain(zones).chain(promos).chain(room)
     }
 
     /// Reads what `to_bytes` wrote for this event.
@@ -181,7 +189,6 @@ impl State {
         state.promo_codes = listed.map(|(row, promo)| (promo.config.code, row)).collect();
         let counted = state.recount();
         (state.buyers, state.promo_buyers) = (counted.buyers, counted.promo_buyers);
-        state.due = state.all_due().collect();
         state.ended = image.ended.into_owned();
         state.keys = image.keys.into_iter().collect();
         state.key_order = image.key_order.into_owned();
@@ -203,6 +210,12 @@ impl State {
         let held = image.held_seats.into_iter();
         state.seats.held = held.map(|(id, seats)| (id, seats.into_owned().into())).collect();
         state.seats.set_plan(plan.ok_or(unreadable("two seats have one number"))?);
+        state.room.figures = image.room;
+        state.room.samples = image.samples.into_owned();
+        for (entry, pass) in image.passes.into_owned() {
+            state.room.put_pass(entry, Some(pass));
+        }
+        state.due = state.all_due().collect();
         Ok(state)
     }
 }

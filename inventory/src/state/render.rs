@@ -205,6 +205,7 @@ impl State {
             evacuated: self.totals.evacuated,
             seats: self.seats.view(),
             unmerged: 0,
+            room: self.room.view(self.config.room),
             balanced: self.check_counts().is_ok(),
         }
     }

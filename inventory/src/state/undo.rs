@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use super::room::{Moved, Pass, Rank};
 use super::seats::{Cell, HeldSeat, Plan};
 use super::tables::Tables;
 use super::{
@@ -59,6 +60,9 @@ pub(super) enum Undo {
     /// With the number of tickets that the list reached to.
     TicketSeat(usize, u32, usize),
     HeldSeats(Uuid, Option<Box<[HeldSeat]>>),
+    Room(Moved),
+    Sample(Digest16, Option<Rank>),
+    Pass(Digest16, Option<Pass>),
 }
 
 /// All that a configuration replaces.
@@ -331,6 +335,20 @@ impl State {
         self.undo.push(Undo::HeldSeats(hold, before));
     }
 
+    pub(super) fn move_room(&mut self, moved: Moved) {
+        self.undo.push(Undo::Room(std::mem::replace(&mut self.room.figures, moved)));
+    }
+
+    pub(super) fn put_sample(&mut self, entry: Digest16, rank: Option<Rank>) {
+        let before = self.room.put_sample(entry, rank);
+        self.undo.push(Undo::Sample(entry, before));
+    }
+
+    pub(super) fn put_pass(&mut self, entry: Digest16, pass: Option<Pass>) {
+        let before = self.room.put_pass(entry, pass);
+        self.undo.push(Undo::Pass(entry, before));
+    }
+
     /// Takes back the newest change that is not committed.
     pub(super) fn undo_last(&mut self) {
         let Some(undo) = self.undo.pop() else { return };
@@ -406,6 +424,9 @@ impl State {
                 restore(&mut self.seats.of_ticket, ticket, seat);
                 self.seats.of_ticket.truncate(reached);
             }
+            Undo::Room(moved) => self.room.figures = moved,
+            Undo::Sample(entry, before) => drop(self.room.put_sample(entry, before)),
+            Undo::Pass(entry, before) => drop(self.room.put_pass(entry, before)),
             Undo::HeldSeats(hold, before) => restore_in(&mut self.seats.held, hold, before),
         }
     }

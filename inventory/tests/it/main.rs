@@ -17,6 +17,7 @@ mod rules_limits;
 mod rules_offline;
 mod rules_prices;
 mod rules_promo;
+mod rules_room;
 mod rules_sale;
 mod rules_seats;
 mod steps;

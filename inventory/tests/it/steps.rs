@@ -2,13 +2,14 @@
 //! clocks that jump.
 
 use inventory::command::{
-    Channel, Command, Direction, HoldItem, HoldRequest, Instruction, OfflineMode, OfflineScan,
-    OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, SeatWish, Subject,
+    Channel, Command, Digest16, Direction, HoldItem, HoldRequest, Instruction, OfflineMode,
+    OfflineScan, OrderCreateItem, OrderRequest, PaymentMethod, ScanRequest, SeatWish, Subject,
 };
 use inventory::config::{
     Discount, EventConfig, EventStatus, LaneConfig, LaneMode, LeaseEnd, PromoConfig, Reserve,
-    RotatingOffline, RowConfig, SeatConfig, SectionConfig, ZonePolicy,
+    RoomConfig, RotatingOffline, RowConfig, SeatConfig, SectionConfig, ZonePolicy,
 };
+use inventory::state::Rank;
 use inventory::time::Millis;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -81,6 +82,8 @@ pub(crate) enum Step {
         ahead: u8,
         which: u8,
     },
+    Join(u8, bool),
+    Enter(u8, bool),
     HoldSeats {
         vip: bool,
         wish: SeatWish,
@@ -164,6 +167,8 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
     let flag = proptest::bool::weighted;
     prop_oneof![
         1 => (0..3_u8, 0..4_u8).prop_map(|(ahead, which)| Step::House { ahead, which }),
+        2 => (0..6_u8, any::<bool>()).prop_map(|(n, late)| Step::Join(n, late)),
+        3 => (0..6_u8, any::<bool>()).prop_map(|(n, late)| Step::Enter(n, late)),
         5 => (any::<bool>(), wish(), 1..4_u32).prop_map(|(vip, wish, quantity)| {
             let quantity = match &wish {
                 SeatWish::Named(seats) => u32::try_from(seats.len()).unwrap_or(1),
@@ -249,15 +254,17 @@ impl Names {
                     None => self.fresh(),
                 };
                 self.holds.push(id);
+                let pass = Some(digest(id.as_bytes()[15] % 6));
                 let (buyer, promo) = (buyer.map(digest), promo.map(code));
                 let (items, key) = (items_of(items), key_of(0, key));
-                Command::Hold(HoldRequest { id, items, buyer, promo, key })
+                Command::Hold(HoldRequest { id, items, buyer, promo, pass, key })
             }
             Step::Quote(items, promo) => Command::Quote(HoldRequest {
                 id: self.fresh(),
                 items: items_of(items),
                 buyer: Some(digest(1)),
                 promo: Some(code(*promo)),
+                pass: None,
                 key: None,
             }),
             Step::List { ahead, codes, places, ends } => {
@@ -316,13 +323,22 @@ impl Names {
                 self.cursor += u64::from(*ahead);
                 Command::Seats { cursor: self.cursor, section: Box::new(section(*which)) }
             }
+            Step::Join(n, late) => {
+                let (entry, rank) = waiting(*n, *late, now);
+                Command::RoomJoin { entry, rank }
+            }
+            Step::Enter(n, late) => {
+                let (entry, rank) = waiting(*n, *late, now);
+                Command::RoomEnter { entry, rank }
+            }
             Step::HoldSeats { vip, wish, quantity } => {
                 let id = self.fresh();
                 self.holds.push(id);
                 let ticket_type = if *vip { VIP } else { STANDARD };
                 let seats = wish.clone();
                 let items = vec![HoldItem { ticket_type, quantity: *quantity, seats }];
-                Command::Hold(HoldRequest { id, items, buyer: None, promo: None, key: None })
+                let pass = Some(digest(id.as_bytes()[15] % 6));
+                Command::Hold(HoldRequest { id, items, buyer: None, promo: None, pass, key: None })
             }
         }
     }
@@ -372,6 +388,12 @@ impl Names {
             What::KeepBack(seats, false) => Instruction::SeatUnblock { seats: seats.clone() },
         }
     }
+}
+
+/// One who waits, by lot or by the time of joining.
+fn waiting(n: u8, late: bool, now: Millis) -> (Digest16, Rank) {
+    let rank = if late { Rank::by_time(now) } else { Rank::by_lot(u64::from(n) << 50) };
+    (digest(n), rank)
 }
 
 /// The same seats in other rows, for other types, with some left out.
@@ -520,6 +542,10 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
     config.ticket_types[0].max_per_customer = (seats % 5 == 0).then_some(3);
     (config.sale.order_fee, config.sale.order_fee_bp) = (i64::from(closes) * 199, 0);
     config.ticket_types[1].tax_added = closes;
+    if seats % 3 == 0 {
+        let (opens_at, closes_at) = (START.plus_ms(MINUTE), closes.then(|| START.plus_ms(HOUR)));
+        config.room = Some(RoomConfig { opens_at, closes_at, per_minute: 30 });
+    }
     if closed {
         config.status = EventStatus::SaleClosed;
     }

@@ -8,7 +8,7 @@ use super::promo::{self, Applied};
 use super::stock::{basket, check_stock, on_sale};
 use crate::command::{HoldRequest, IdempotencyKey, LineView, Quote, Refusal, RefusalCode, Reply};
 use crate::config::{EventStatus, PromoConfig};
-use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay, seats};
+use crate::decide::{Decided, Decision, Outcome, refusal, refused_for, replay, room, seats};
 use crate::fact::{Fact, SeatGiven};
 use crate::state::{Hold, HoldStatus, KeyOutcome, State, total};
 use crate::time::Millis;
@@ -24,6 +24,7 @@ pub(in crate::decide) fn hold(state: &State, now: Millis, request: &HoldRequest)
     if state.holds.contains_key(&request.id) {
         return refused_for(RefusalCode::IdTaken, "hold", request.id);
     }
+    let pass = room::pass(state, now, request.pass)?;
     let offer = offer(state, now, request)?;
     let config = &state.config;
     let fact = Fact::HoldCreated {
@@ -34,6 +35,7 @@ pub(in crate::decide) fn hold(state: &State, now: Millis, request: &HoldRequest)
         buyer: request.buyer,
         promo: offer.promo.map(|promo| promo.id),
         seats: offer.seats,
+        pass,
         key: request.key,
     };
     Ok(Decision::facts(vec![fact], Outcome::Held { hold: request.id, replayed: false }))

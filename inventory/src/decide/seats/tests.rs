@@ -58,6 +58,7 @@ fn hold(state: &mut State, id: u128, seats: &[u32]) {
         buyer: None,
         promo: None,
         seats: seats.collect(),
+        pass: None,
         key: None,
     };
     write(state, &fact);

@@ -126,6 +126,9 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
         | Fact::ZoneEmptied { .. }
+        | Fact::RoomJoined { .. }
+        | Fact::RoomMoved { .. }
+        | Fact::RoomEntered { .. }
         | Fact::SeatsApplied { .. }
         | Fact::SeatsBlocked { .. }
         | Fact::SeatsUnblocked { .. }

@@ -73,6 +73,9 @@ fn code(refused: RefusalCode) -> Code {
         RefusalCode::SaleClosed
         | RefusalCode::IdTaken
         | RefusalCode::SeatTaken
+        | RefusalCode::NoQueue
+        | RefusalCode::QueueWait
+        | RefusalCode::QueuePass
         | RefusalCode::SeatUnit
         | RefusalCode::CatalogueConflict
         | RefusalCode::HoldExpired

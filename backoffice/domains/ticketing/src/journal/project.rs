@@ -152,6 +152,9 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }
         | Fact::ZoneEmptied { .. }
+        | Fact::RoomJoined { .. }
+        | Fact::RoomMoved { .. }
+        | Fact::RoomEntered { .. }
         | Fact::SeatsApplied { .. }
         | Fact::SeatsBlocked { .. }
         | Fact::SeatsUnblocked { .. }
