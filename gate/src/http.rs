@@ -31,6 +31,7 @@ mod internal;
 mod orders;
 mod plan;
 mod promo;
+mod queue;
 mod scan;
 pub mod server;
 mod settle;
@@ -175,6 +176,9 @@ async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
         Operation::CheckInStats => stats::stats(gate, call).await,
         Operation::GetEvent => shop::event(gate, call),
         Operation::GetSeats => plan::seats(gate, call),
+        Operation::GetQueue => queue::get(gate, call),
+        Operation::JoinQueue => queue::join(gate, call).await,
+        Operation::QueuePass => queue::pass(gate, call).await,
         Operation::CreateHold => shop::create_hold(gate, call).await,
         Operation::ValidatePromoCode => promo::validate(gate, call).await,
         Operation::RenewHold => shop::renew_hold(gate, call).await,

@@ -40,6 +40,7 @@ pub mod openapi;
 pub mod people;
 pub mod problem;
 pub mod qr;
+pub mod room;
 pub mod routes;
 pub mod secret;
 pub mod serve;

@@ -91,7 +91,7 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn uuid(&self, name: &str) -> Result<Option<Uuid>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.text(name) else { return Ok(None) };
         Uuid::try_parse(text).map(Some).map_err(|_| refuse(name, "format", "must be a UUID"))
     }
 
@@ -100,11 +100,11 @@ impl<'a> Query<'a> {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Problem> {
-        let Some(text) = self.get(name) else { return Ok(None) };
+        let Some(text) = self.text(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| refuse(name, "format", "must be a whole number"))
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         self.pairs.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn validate(gate: &Gate, call: &Call) -> Result<Reply, Problem>
     let event = on_offer(gate, id)?;
     let promo = code_of(id, Some(code));
     let priced = !items.is_empty();
-    let request = HoldRequest { id: Uuid::nil(), items, buyer, promo, key: None };
+    let request = HoldRequest { id: Uuid::nil(), items, buyer, promo, pass: None, key: None };
     let asked = counted(gate, &event, Command::Quote(request), Subject::Hold).await;
     let unknown = |problem: &Problem| problem.code == Code::UnknownPromo;
     if asked.as_ref().is_err_and(unknown) {

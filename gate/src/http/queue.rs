@@ -2,8 +2,6 @@
 //! bytes until the admitted rank moves: caches answer whoever waits, and a node answers from memory.
 //! Only who is admitted costs the store something.
 
-use std::sync::Arc;
-
 use data_encoding::HEXLOWER;
 use inventory::command::{Command, Digest16, Reply as Answered};
 use inventory::state::{Rank, sampled};
@@ -134,10 +132,10 @@ fn room_of(view: &EventView, now: Millis) -> Result<&RoomFigures, Problem> {
     room.ok_or_else(|| Problem::new(Code::NoQueue, "the event has no waiting room now"))
 }
 
-fn room_keys(event: &Arc<Event>, room: &RoomFigures) -> Result<RoomKeys, Problem> {
-    let keys = event.keys().ok_or_else(|| {
-        Problem::new(Code::KeysUnavailable, "the event has no usable key")
-    })?;
+fn room_keys(event: &Event, room: &RoomFigures) -> Result<RoomKeys, Problem> {
+    let keys = event
+        .keys()
+        .ok_or_else(|| Problem::new(Code::KeysUnavailable, "the event has no usable key"))?;
     RoomKeys::derive(&keys.secret, event.id, room.config)
         .ok_or_else(|| Problem::internal("the waiting room's keys could not be derived"))
 }

@@ -15,12 +15,13 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::call::{Call, Reply};
-use super::{body, header};
+use super::{body, header, queue};
 use crate::buyer::{self, digest16};
 use crate::events::Event;
 use crate::gate::{Gate, unanswered};
 use crate::json::Fields;
 use crate::problem::{Code, Problem};
+use crate::room::TOKEN_CHARS;
 use crate::{issue, money};
 
 /// Different items in one hold.
@@ -120,14 +121,14 @@ pub(super) async fn create_hold(gate: &Gate, call: &Call) -> Result<Reply, Probl
     let items = items(&mut fields, 1);
     let buyer = buyer_of(&mut fields);
     let promo = fields.optional_text("promo_code", CODE_CHARS_MAX);
-    fields.reserved("queue_pass", "no waiting room is open");
+    let pass = fields.optional_text("queue_pass", TOKEN_CHARS);
     fields.finish()?;
     let event = on_offer(gate, id)?;
     let view = event.view();
     let key = idempotency(call, id, "", &sent)?;
     let fresh = issue::fresh_id(view.number).map_err(|e| Problem::internal(e.to_string()))?;
-    let command =
-        Command::Hold(HoldRequest { id: fresh, items, buyer, promo: code_of(id, promo), key });
+    let (promo, pass) = (code_of(id, promo), queue::shown(&event, &view, pass.as_deref(), buyer)?);
+    let command = Command::Hold(HoldRequest { id: fresh, items, buyer, promo, pass, key });
     match counted(gate, &event, command, Subject::Hold).await? {
         Answered::Held(hold) => {
             gate.metrics.hold("created");

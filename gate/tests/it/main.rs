@@ -19,6 +19,7 @@ mod offline;
 mod operations;
 mod promo;
 mod questions;
+mod queue;
 mod sales;
 mod scans;
 mod seats;
