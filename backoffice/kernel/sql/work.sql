@@ -20,8 +20,8 @@ alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_th
 alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
--- A consumer reads what is open in the order of events.
-create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+-- A consumer reads what is open of each organization, in the order of events.
+create index outbox_deliveries_open_idx on outbox_deliveries (consumer, org_id, event) where parked_at is null;
 -- What follows an event of the same row waits for it.
 create index outbox_deliveries_row_idx on outbox_deliveries (consumer, row_id, event) where parked_at is null;
 
@@ -57,7 +57,9 @@ begin
         if found then
             exit;
         end if;
-        select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key;
+        -- Held until this transaction ends: a worker that took it before would not see what is written here.
+        select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key
+           for key share;
         -- The other one may have ended since: then there is room now.
         if found then
             -- One that runs may have read already what this one is about.

@@ -75,6 +75,8 @@ pub(crate) struct Accounts {
     pub(crate) resets: throttle::Throttle,
     /// Callers of a moment ago.
     pub(crate) known: known::Known,
+    /// Mailed invitations, each of which counts.
+    pub(crate) invitations: throttle::Throttle,
 }
 
 impl Accounts {
@@ -84,6 +86,7 @@ impl Accounts {
             throttle: throttle::Throttle::default(),
             resets: throttle::Throttle::default(),
             known: known::Known::default(),
+            invitations: throttle::Throttle::default(),
         })
     }
 }

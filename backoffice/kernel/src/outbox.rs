@@ -134,7 +134,8 @@ pub async fn settle(service: &crate::service::Service, org: Uuid) -> Result<usiz
     loop {
         dispatch::dispatch_batch(service).await?;
         for consumer in service.registry().consumers() {
-            tried += consume::deliver(service, consumer, Some(org)).await?;
+            tried += consume::deliver(service, consumer, Some(org), &mut consume::Turn::default())
+                .await?;
         }
         let tx = service.work().await?;
         let row = tx

@@ -15,6 +15,7 @@ use crate::entity::{
     text,
 };
 use crate::error::{Code, Error, Fault, Result};
+use crate::meta::VIEW_KINDS;
 use crate::page;
 use crate::rights;
 use crate::rule::{Change, ChangeOp, Rule};
@@ -23,11 +24,6 @@ use crate::rule::{Change, ChangeOp, Rule};
 const PARAMETERS_MAX: usize = 40;
 /// Parameters that belong to one request and not to a view.
 const MOMENTARY: &[&str] = &["cursor", "saved_view"];
-
-const KINDS: &[&str] = &[
-    "list", "table", "form", "activity", "board", "calendar", "tree", "timeline", "gallery", "map",
-    "chart", "pivot",
-];
 
 pub(crate) static SAVED_VIEW: Entity = Entity::new("saved_views")
     .grant("lists.saved_views")
@@ -40,7 +36,7 @@ pub(crate) static SAVED_VIEW: Entity = Entity::new("saved_views")
         link("user_id", "accounts.users").by_action().about("Whose view it is."),
         text("entity").required().by_action().about("Route of the list, like party-emails."),
         text("name").required(),
-        choice("kind", KINDS).required().default("'table'"),
+        choice("kind", VIEW_KINDS).required().default("'table'"),
         json_field("query").required().about(
             "Parameters of the list by name: {\"filter[status]\": \"open\", \"sort\": \"name\"}.",
         ),
@@ -66,7 +62,7 @@ const VISIBILITIES: &[&str] = &["private", "team", "shared"];
 const CREATE_INPUT: &[Field] = &[
     text("entity").required(),
     text("name").required(),
-    choice("kind", KINDS),
+    choice("kind", VIEW_KINDS),
     json_field("query").required(),
     json_field("settings"),
     boolean("is_default"),
@@ -142,8 +138,23 @@ async fn share(cx: &mut Cx, args: Args) -> Result<Reply> {
         let text = "stands there for the visibility team, and only then";
         return Err(Error::field(Code::InvalidValue, "team_id", text));
     }
+    if visibility == "team" && view.get("user_id") != Some(&json!(cx.actor.user())) {
+        demand_team(cx, &team).await?;
+    }
     cx.set(&SAVED_VIEW, id, &[("visibility", visibility), ("team_id", team)]).await?;
     Ok(Reply::Row(id))
+}
+
+/// Nobody puts somebody else's view where they do not see it themselves.
+async fn demand_team(cx: &Cx, team: &Value) -> Result<()> {
+    let team = team.as_str().and_then(|id| Uuid::try_parse(id).ok());
+    let sql = "select from team_members \
+                where org_id = $1 and team_id = $2 and user_id = $3 and deleted_at is null";
+    if cx.query_opt(sql, &[&cx.org, &team, &cx.actor.user()]).await?.is_some() {
+        return Ok(());
+    }
+    let text = "only its owner shows a view to a team that the caller is not in";
+    Err(Error::field(Code::Forbidden, "team_id", text))
 }
 
 async fn check(cx: &mut Cx, args: Args) -> Result<Reply> {

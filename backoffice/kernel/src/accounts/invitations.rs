@@ -126,6 +126,7 @@ fn ends(now: Timestamp) -> Timestamp {
 }
 
 async fn send(cx: &Cx, to: &str, secret: &Secret) -> Result<()> {
+    cx.service().accounts().invitations.enter_invitation(cx.org, to, cx.now)?;
     let organization = cx.query_one("select organization_name()", &[]).await?;
     let organization = mail::shown(organization.try_get(0)?);
     let days = INVITATION_TIME.as_hours() / 24;

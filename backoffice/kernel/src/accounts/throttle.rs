@@ -20,6 +20,10 @@ const FAILURES_PER_BROWSER_MAX: u32 = 10;
 const FAILURES_PER_PERSON_MAX: u32 = 10;
 /// Failures on an account from all addresses before new browsers come in turns.
 const FAILURES_PER_ACCOUNT_MAX: u32 = 50;
+/// Invitations mailed in a window to one address, by whichever organization: they must not fill a
+/// stranger's letter box.
+const INVITATIONS_PER_ADDRESS_MAX: u32 = 5;
+const INVITATIONS_PER_ORGANIZATION_MAX: u32 = 200;
 /// A turn: one try of one new browser on an account under attack.
 const TURN: SignedDuration = SignedDuration::from_secs(5);
 const WINDOW: SignedDuration = SignedDuration::from_mins(15);
@@ -48,6 +52,10 @@ enum Key {
     Browser(Uuid),
     /// Somebody signed in who proves their password again.
     Person(Uuid),
+    /// Whoever is invited, by the mail address.
+    Invited(String),
+    /// An organization that invites.
+    Inviter(Uuid),
 }
 
 #[derive(Clone, Copy)]
@@ -74,9 +82,7 @@ impl Throttle {
         for key in attempt.keys() {
             match key {
                 Key::Browser(_) | Key::AddressAndAccount(..) => drop(counters.remove(&key)),
-                Key::Address(_) | Key::Account(_) | Key::Person(_) => {
-                    take_back(&mut counters, &key)
-                }
+                _ => take_back(&mut counters, &key),
             }
         }
     }
@@ -95,6 +101,12 @@ impl Throttle {
     /// The password was right, or whether it was did not come out.
     pub(crate) fn leave_person(&self, user: Uuid) {
         take_back(&mut self.lock(), &Key::Person(user));
+    }
+
+    /// Counts an invitation that is about to be mailed; refuses when the address, or all that the
+    /// organization invites, had enough of them.
+    pub(crate) fn enter_invitation(&self, org: Uuid, email: &str, now: Timestamp) -> Result<()> {
+        self.enter_keys(vec![Key::Inviter(org), Key::Invited(email.to_lowercase())], now)
     }
 
     fn enter_keys(&self, keys: Vec<Key>, now: Timestamp) -> Result<()> {
@@ -136,7 +148,12 @@ fn check(counters: &mut Counters, key: &Key, now: Timestamp) -> Result<()> {
     };
     let wait = open_at.duration_since(now).as_secs().max(1);
     let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
-    Err(Error::new(Code::TooManyRequests, "too many failed sign-ins; wait").retry_after(seconds))
+    let text = match key {
+        Key::Invited(_) => "too many invitations went to this address; wait",
+        Key::Inviter(_) => "the organization has sent too many invitations; wait",
+        _ => "too many failed sign-ins; wait",
+    };
+    Err(Error::new(Code::TooManyRequests, text).retry_after(seconds))
 }
 
 fn count(counters: &mut Counters, key: Key, now: Timestamp) {
@@ -181,6 +198,8 @@ impl Key {
             Self::Account(_) => FAILURES_PER_ACCOUNT_MAX,
             Self::Browser(_) => FAILURES_PER_BROWSER_MAX,
             Self::Person(_) => FAILURES_PER_PERSON_MAX,
+            Self::Invited(_) => INVITATIONS_PER_ADDRESS_MAX,
+            Self::Inviter(_) => INVITATIONS_PER_ORGANIZATION_MAX,
         }
     }
 }

@@ -17,11 +17,11 @@ use crate::jobs::pause_after;
 use crate::service::{Service, Shutdown};
 
 /// Deliveries taken at once.
-const BATCH_ROWS: i64 = 100;
-/// Of one organization, so that a batch serves others too.
-const BATCH_ROWS_EACH: i64 = 25;
-/// Open deliveries among which a batch is chosen, oldest first.
-const WINDOW_ROWS: i64 = 1_000;
+const BATCH_ROWS: usize = 100;
+/// Of each organization at least, when many have something to tell.
+const BATCH_ROWS_EACH_MIN: usize = 10;
+/// Organizations among which a batch is shared out; the next batch begins after the last of them.
+const ORGS_MAX: usize = 256;
 /// Between two looks at a consumer without deliveries.
 const IDLE_PAUSE: Duration = Duration::from_millis(100);
 /// Between two tries of a consumer whose batch could not even begin or end.
@@ -50,8 +50,9 @@ pub(crate) async fn consume(service: Service, end: Shutdown) -> Result<()> {
 }
 
 async fn keep(service: Service, consumer: &'static Consumer, end: Shutdown) {
+    let mut turn = Turn::default();
     while !end.requested() {
-        let pause = match deliver(&service, consumer, None).await {
+        let pause = match deliver(&service, consumer, None, &mut turn).await {
             Ok(count) => {
                 service.beat("consumers", consumer.name);
                 if count > 0 {
@@ -81,31 +82,65 @@ async fn lock(service: &Service, consumer: &Consumer) -> Result<Option<WorkTx>> 
     tx.rollback().await.map(|()| None)
 }
 
-/// What a consumer has to hear: the oldest, some of each organization. What follows a failed event
-/// of the same row waits for it, until it is heard or parked.
+/// Organizations that have something to tell a consumer, after a given one: each is found by a step
+/// along the index, however much it has to tell.
+const ORGS: &str = "
+    with recursive own (org_id, place) as (
+        (select org_id, 1::bigint from outbox_deliveries
+          where consumer = $1 and parked_at is null and org_id > $2 order by org_id limit 1)
+        union all
+        select next.org_id, own.place + 1
+          from own cross join lateral (
+                select org_id from outbox_deliveries
+                 where consumer = $1 and parked_at is null and org_id > own.org_id
+                 order by org_id limit 1) as next
+         where own.place < $3)
+    select org_id from own";
+
+/// What a consumer has to hear: the oldest of each organization, the first of each before the second
+/// of any. What follows a failed event of the same row waits for it.
 const OPEN: &str = "
     select event, org_id, topic, row_id, change_id, body, at, causation
-      from (select o.*, row_number() over (partition by org_id order by event) as nth
-              from (select d.* from outbox_deliveries d
-                     where consumer = $1 and parked_at is null and due_at <= $2
-                       and ($3::uuid is null or org_id = $3)
+      from (select open.*, row_number() over (partition by org_id order by event) as nth
+              from unnest($3::uuid[]) as own (org)
+             cross join lateral (
+                    select d.* from outbox_deliveries d
+                     where consumer = $1 and org_id = own.org and parked_at is null and due_at <= $2
                        and not exists (select from outbox_deliveries before
                                         where before.consumer = $1 and before.row_id = d.row_id
                                           and before.event < d.event and before.parked_at is null
                                           and before.due_at > $2)
-                     order by event limit $6) o) fair
-     where nth <= $5 order by event limit $4";
+                     order by event limit $5) as open
+             order by nth, event limit $4) as fair
+     order by event";
+
+/// Whose turn it is at a consumer.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// The last organization that had its share; nil at the beginning of a round.
+    after: Uuid,
+}
 
 /// One batch, of one organization when it is given; how many deliveries were tried.
 pub(crate) async fn deliver(
     service: &Service,
     consumer: &'static Consumer,
     org: Option<Uuid>,
+    turn: &mut Turn,
 ) -> Result<usize> {
     let Some(tx) = lock(service, consumer).await? else { return Ok(0) };
-    let rows = tx
-        .query(OPEN, &[&consumer.name, &tx.now, &org, &BATCH_ROWS, &BATCH_ROWS_EACH, &WINDOW_ROWS])
-        .await?;
+    let orgs = match org {
+        Some(org) => vec![org],
+        None => next_orgs(&tx, consumer, turn).await?,
+    };
+    let each = BATCH_ROWS.checked_div(orgs.len()).unwrap_or(0).max(BATCH_ROWS_EACH_MIN);
+    let rows = match orgs.is_empty() {
+        true => Vec::new(),
+        false => {
+            let (most, each) = (count_of(BATCH_ROWS), count_of(each));
+            tx.query(OPEN, &[&consumer.name, &tx.now, &orgs, &most, &each]).await?
+        }
+    };
     let events = rows.iter().map(dispatch::event).collect::<Result<Vec<_>>>()?;
     let count = events.len();
     let (far, near): (Vec<Event>, Vec<Event>) =
@@ -124,6 +159,25 @@ pub(crate) async fn deliver(
         Hear::Organization(_) => by_organization(tx, consumer, near, begun).await?,
     }
     Ok(count)
+}
+
+/// The next organizations of the round; when it is through, the first of a new one.
+async fn next_orgs(tx: &WorkTx, consumer: &Consumer, turn: &mut Turn) -> Result<Vec<Uuid>> {
+    let look = async |after: Uuid| -> Result<Vec<Uuid>> {
+        let rows = tx.query(ORGS, &[&consumer.name, &after, &count_of(ORGS_MAX)]).await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    };
+    let mut orgs = look(turn.after).await?;
+    if orgs.is_empty() && !turn.after.is_nil() {
+        orgs = look(Uuid::nil()).await?;
+    }
+    let is_last = orgs.len() < ORGS_MAX;
+    turn.after = orgs.last().copied().filter(|_| !is_last).unwrap_or_default();
+    Ok(orgs)
+}
+
+fn count_of(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// All at once; where that fails, each by itself, so that one of them holds no other up.

@@ -281,6 +281,25 @@ async fn resets_do_not_fill_a_letter_box() {
 }
 
 #[tokio::test]
+async fn invitations_do_not_fill_a_letter_box() {
+    let house = House::open().await;
+    let (auditor, victim) = (role(&house, "auditor").await, address());
+    let body = json!({"email": victim, "role_id": auditor, "ends_at": "2099-01-01T00:00:00Z"});
+    let id = house.post("/invitations", body.clone()).await.is(201).id();
+    let again = format!("/invitations/{id}/send-again");
+    for _ in 0..4 {
+        house.post(&again, json!({})).await.is(200);
+    }
+    house.post(&again, json!({})).await.refuses(Code::TooManyRequests, &[]);
+    let shouted = json!({"email": victim.to_uppercase(), "role_id": auditor,
+                         "ends_at": "2099-01-01T00:00:00Z"});
+    house.post("/invitations", shouted).await.refuses(Code::TooManyRequests, &[]);
+    assert_eq!(letters(&house, &victim).await.len(), 5);
+    let other = json!({"email": address(), "role_id": auditor, "ends_at": "2099-01-01T00:00:00Z"});
+    house.post("/invitations", other).await.is(201);
+}
+
+#[tokio::test]
 async fn a_password_is_changed_by_who_knows_it() {
     let house = House::open().await;
     let email = house.org.email.clone();

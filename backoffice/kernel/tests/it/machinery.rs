@@ -115,7 +115,7 @@ async fn an_organization_with_much_to_tell_lets_others_have_their_say() {
     let other = house.stranger().await;
     let cx = house.org.begin().await.unwrap();
     let sql = "insert into halls (place_id, name) select $1, 'Hall ' || n \
-                 from generate_series(1, 400) n returning id";
+                 from generate_series(1, 1100) n returning id";
     let many: Vec<Uuid> =
         cx.query(sql, &[&place]).await.unwrap().iter().map(|row| row.get(0)).collect();
     cx.commit().await.unwrap();

@@ -1,9 +1,13 @@
 //! Saved views: kept parameters of a list, seen by whom they are meant for.
 
+use std::collections::BTreeSet;
+
 use kernel::error::Code;
 use serde_json::{Value, json};
 
 use crate::hall::House;
+use crate::joining::Joined;
+use crate::people::{role, with};
 
 fn keys(list: &Value) -> Vec<&str> {
     list["data"].as_array().unwrap().iter().filter_map(|row| row["key"].as_str()).collect()
@@ -76,4 +80,46 @@ async fn a_private_view_is_its_owners_alone() {
     let team = house.post("/teams", json!({"name": "Crew"})).await.is(201).id();
     house.post(&share, json!({"visibility": "team", "team_id": team})).await.is(200);
     assert_eq!(seen().await, 0, "nobody else is in the team");
+    // Whoever writes a row out of their own sight is told so: it is no fault of the server's.
+    house.post(&share, json!({"visibility": "shared"})).await.is(200);
+    let cx = house.org.begin().await.unwrap();
+    let sql = "update saved_views set visibility = 'private' where id = $1::text::uuid";
+    let refused = cx.execute(sql, &[&id]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Forbidden, "{}", refused.log_text());
+    cx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn somebody_elses_view_goes_to_no_team_that_one_is_not_in() {
+    let house = House::open().await;
+    let other = Joined::new(&house, &role(&house, "administrator").await).await;
+    let view = json!({"entity": "places", "name": "Ours", "query": {}});
+    let id = house.post("/saved-views", view).await.is(201).id();
+    let share = format!("/saved-views/{id}/share");
+    house.post(&share, json!({"visibility": "shared"})).await.is(200);
+    let team = house.post("/teams", json!({"name": "Crew"})).await.is(201).id();
+    let to_team = json!({"visibility": "team", "team_id": team});
+    let refused = with(&house, &other.token, "POST", &share, to_team.clone()).await;
+    refused.refuses(Code::Forbidden, &["team_id"]);
+    house.post("/team-members", json!({"team_id": team, "user_id": other.user})).await.is(201);
+    with(&house, &other.token, "POST", &share, to_team).await.is(200);
+    // A member of the team sees it.
+    with(&house, &other.token, "GET", &format!("/saved-views/{id}"), Value::Null).await.is(200);
+}
+
+#[tokio::test]
+async fn every_kind_that_is_suggested_can_be_kept() {
+    let house = House::open().await;
+    let meta = house.get("/meta").await.is(200).body;
+    let entities = meta["entities"].as_array().unwrap();
+    let kinds: BTreeSet<&str> = entities
+        .iter()
+        .flat_map(|entity| entity["views"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(kinds.contains("dashboard"), "{kinds:?}");
+    for kind in kinds {
+        let view = json!({"entity": "places", "name": kind, "kind": kind, "query": {}});
+        house.post("/saved-views", view).await.is(201);
+    }
 }

@@ -260,6 +260,26 @@ async fn who_enqueues_a_running_job_again_has_it_run_again() {
     assert_ne!(enqueue(&house.org, keyed()).await, id, "it has ended");
 }
 
+/// Who is told that a waiting job will do may have written what the job has to see.
+#[tokio::test]
+async fn a_job_that_is_relied_upon_waits_until_what_relies_on_it_is_there() {
+    let (house, _database) = alone("relied").await;
+    let (gate, other) = (Gate::new(), Gate::new());
+    let id = enqueue(&house.org, work(&gate).key("wake")).await;
+    let cx = house.org.begin().await.unwrap();
+    assert_eq!(cx.enqueue_with(work(&gate).key("wake")).await.unwrap(), id);
+    other.open("well");
+    let behind = enqueue(&house.org, work(&other)).await;
+    let worker = Worker::start(&house.service);
+    until(&house.service, behind, "done").await;
+    assert_eq!(row(&house.service, id).await, ("queued".to_owned(), 0, true));
+    cx.commit().await.unwrap();
+    gate.open("well");
+    until(&house.service, id, "done").await;
+    worker.end().await;
+    assert_eq!(*gate.came.borrow(), 1);
+}
+
 #[tokio::test]
 async fn a_failure_at_the_end_counts_and_a_stop_does_not() {
     let (house, _database) = alone("ending").await;
