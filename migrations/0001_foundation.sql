@@ -1322,7 +1322,7 @@ create table saved_views (
     constraint saved_views_pkey primary key (org_id, id),
     constraint saved_views_entity_check check (char_length(entity) <= 300),
     constraint saved_views_name_check check (char_length(name) <= 300),
-    constraint saved_views_kind_check check (kind in ('list', 'table', 'form', 'activity', 'board', 'calendar', 'tree', 'timeline', 'gallery', 'map', 'chart', 'pivot')),
+    constraint saved_views_kind_check check (kind in ('list', 'table', 'board', 'calendar', 'timeline', 'gantt', 'workload', 'map', 'tree', 'form', 'dashboard', 'activity', 'public')),
     constraint saved_views_query_check check (octet_length(query::text) <= 65536),
     constraint saved_views_settings_check check (octet_length(settings::text) <= 65536),
     constraint saved_views_visibility_check check (visibility in ('private', 'team', 'shared')),
@@ -3878,8 +3878,8 @@ alter table outbox set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_th
 alter table outbox_deliveries set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
     autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 
--- A consumer reads what is open in the order of events.
-create index outbox_deliveries_open_idx on outbox_deliveries (consumer, event) where parked_at is null;
+-- A consumer reads what is open of each organization, in the order of events.
+create index outbox_deliveries_open_idx on outbox_deliveries (consumer, org_id, event) where parked_at is null;
 -- What follows an event of the same row waits for it.
 create index outbox_deliveries_row_idx on outbox_deliveries (consumer, row_id, event) where parked_at is null;
 
@@ -3915,7 +3915,9 @@ begin
         if found then
             exit;
         end if;
-        select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key;
+        -- Held until this transaction ends: a worker that took it before would not see what is written here.
+        select id into v_id from job_queue where org_id = v_org and name = p_name and key = p_key
+           for key share;
         -- The other one may have ended since: then there is room now.
         if found then
             -- One that runs may have read already what this one is about.
