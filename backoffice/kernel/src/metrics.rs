@@ -41,11 +41,17 @@ pub struct Metrics {
     oldest: Family<Labels, Gauge>,
 }
 
+/// Counters of one name, by their labels.
+fn counted(figures: &mut Figures, name: &str, about: &str) -> Family<Labels, Counter> {
+    let family = Family::<Labels, Counter>::default();
+    figures.register(name, about, family.clone());
+    family
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut figures = Figures::with_prefix("atlvs_backoffice");
-        let requests = Family::<Labels, Counter>::default();
-        figures.register("requests", "Requests answered, by route and status", requests.clone());
+        let requests = counted(&mut figures, "requests", "Requests answered, by route and status");
         // 1 ms to 16 s.
         let seconds = Family::<Labels, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.001, 2.0, 15))
@@ -53,30 +59,25 @@ impl Metrics {
         figures.register("request_seconds", "Time to the answer, by route", seconds.clone());
         let shed = Counter::default();
         figures.register("requests_shed", "Requests refused because too many ran", shed.clone());
-        let recalled = Family::<Labels, Counter>::default();
-        figures.register(
+        let recalled = counted(
+            &mut figures,
             "callers_recalled",
             "Reads of callers proved before, by whether the proof held in the read itself",
-            recalled.clone(),
         );
-        let restarts = Family::<Labels, Counter>::default();
-        figures.register("loop_restarts", "Loops that ended with an error", restarts.clone());
+        let restarts = counted(&mut figures, "loop_restarts", "Loops that ended with an error");
         let connections = Family::<Labels, Gauge>::default();
         figures.register("db_connections", "Connections by pool and state", connections.clone());
-        let counters = Family::<Labels, Counter>::default();
-        figures.register("domain_events", "What domains count, by name", counters.clone());
-        let job_runs = Family::<Labels, Counter>::default();
-        figures.register("job_runs", "Runs of jobs, by job and outcome", job_runs.clone());
+        let counters = counted(&mut figures, "domain_events", "What domains count, by name");
+        let job_runs = counted(&mut figures, "job_runs", "Runs of jobs, by job and outcome");
         // 4 ms to 1 h.
         let job_seconds = Family::<Labels, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.004, 4.0, 11))
         });
         figures.register("job_seconds", "Time of a job's run", job_seconds.clone());
-        let delivery_failures = Family::<Labels, Counter>::default();
-        figures.register(
+        let delivery_failures = counted(
+            &mut figures,
             "delivery_failures",
             "Events that a consumer could not hear",
-            delivery_failures.clone(),
         );
         let beats = Family::<Labels, Gauge>::default();
         figures.register(
@@ -84,11 +85,10 @@ impl Metrics {
             "When a loop of this process, or a part of it, last did what it is for",
             beats.clone(),
         );
-        let look_failures = Family::<Labels, Counter>::default();
-        figures.register(
+        let look_failures = counted(
+            &mut figures,
             "look_failures",
             "Looks of a loop at its queue that failed",
-            look_failures.clone(),
         );
         let ready_looks = Counter::default();
         figures.register("ready_looks", "Looks at the database for readiness", ready_looks.clone());
