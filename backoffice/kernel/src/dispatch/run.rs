@@ -76,22 +76,11 @@ async fn once_a_key(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
 
 async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
     let (entity, operation) = match target {
-        Target::List { entity, above } => {
-            return list(cx, call, entity, *above).await.map(Done::Answer);
-        }
-        Target::Get { entity, id } => {
-            return get(cx, call, entity, *id).await.map(Done::Answer);
-        }
-        Target::History { entity, id } => {
-            let page = history::PageQuery::parse(&call.query)?;
-            let body = history::history(cx, entity, *id, page).await?;
-            return Ok(Done::Answer(Answer::json(200, &body)));
-        }
-        Target::Activity => {
-            let query = history::ActivityQuery::parse(cx.registry(), &call.query)?;
-            let body = history::activity(cx, &query).await?;
-            return Ok(Done::Answer(Answer::json(200, &body)));
-        }
+        Target::List { .. }
+        | Target::Get { .. }
+        | Target::History { .. }
+        | Target::Activity
+        | Target::Read { .. } => return read(cx, call, target).await.map(Done::Answer),
         Target::Bulk { entity } => {
             no_query(call)?;
             condition::on_collection(call)?;
@@ -135,11 +124,6 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
             };
             (*entity, Operation::Act { verb: *verb, id: *id, version, input })
         }
-        Target::Read { reading, id } => {
-            cx.load(reading.entity, *id, "read").await?;
-            let told = (reading.run)(cx, *id, &call.query).await?;
-            return Ok(Done::Answer(Answer::json(200, &told)));
-        }
         Target::Export { .. } | Target::Import { .. } => {
             return Err(Error::internal("files do not come through here"));
         }
@@ -149,6 +133,30 @@ async fn inside(cx: &mut Cx, call: &Call, target: &Target) -> Result<Done> {
     // What is shown is what is committed.
     cx.settle().await?;
     answer(cx, entity, outcome).await
+}
+
+/// What changes nothing.
+async fn read(cx: &mut Cx, call: &Call, target: &Target) -> Result<Answer> {
+    match target {
+        Target::List { entity, above } => list(cx, call, entity, *above).await,
+        Target::Get { entity, id } => get(cx, call, entity, *id).await,
+        Target::History { entity, id } => {
+            let page = history::PageQuery::parse(&call.query)?;
+            let body = history::history(cx, entity, *id, page).await?;
+            Ok(Answer::json(200, &body))
+        }
+        Target::Activity => {
+            let query = history::ActivityQuery::parse(cx.registry(), &call.query)?;
+            let body = history::activity(cx, &query).await?;
+            Ok(Answer::json(200, &body))
+        }
+        Target::Read { reading, id } => {
+            cx.load(reading.entity, *id, "read").await?;
+            let told = (reading.run)(cx, *id, &call.query).await?;
+            Ok(Answer::json(200, &told))
+        }
+        _ => Err(Error::internal("a write does not come through here")),
+    }
 }
 
 /// What a write leaves, as the caller is shown it.
