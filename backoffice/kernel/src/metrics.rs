@@ -74,22 +74,16 @@ impl Metrics {
             Histogram::new(exponential_buckets(0.004, 4.0, 11))
         });
         figures.register("job_seconds", "Time of a job's run", job_seconds.clone());
-        let delivery_failures = counted(
-            &mut figures,
-            "delivery_failures",
-            "Events that a consumer could not hear",
-        );
+        let delivery_failures =
+            counted(&mut figures, "delivery_failures", "Events that a consumer could not hear");
         let beats = Family::<Labels, Gauge>::default();
         figures.register(
             "loop_beat_timestamp_seconds",
             "When a loop of this process, or a part of it, last did what it is for",
             beats.clone(),
         );
-        let look_failures = counted(
-            &mut figures,
-            "look_failures",
-            "Looks of a loop at its queue that failed",
-        );
+        let look_failures =
+            counted(&mut figures, "look_failures", "Looks of a loop at its queue that failed");
         let ready_looks = Counter::default();
         figures.register("ready_looks", "Looks at the database for readiness", ready_looks.clone());
         let waiting = Family::<Labels, Gauge>::default();
