@@ -98,8 +98,12 @@ pub struct Reading {
     pub entity: &'static Entity,
     /// Gets the row's id, which the caller may read, and the query, whose unknown parameters are its
     /// own to refuse.
-    pub run: for<'a> fn(&'a mut Cx, Uuid, &'a [(String, String)]) -> BoxFuture<'a, Result<Value>>,
+    pub run: Tell,
 }
+
+/// What tells more of a row.
+pub type Tell =
+    for<'a> fn(&'a mut Cx, Uuid, &'a [(String, String)]) -> BoxFuture<'a, Result<Value>>;
 
 /// A route of the internal listener; the service's token is checked before `run`.
 pub struct InternalRoute {

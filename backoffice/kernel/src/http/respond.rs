@@ -69,7 +69,7 @@ fn good(answer: Answer, reads: bool) -> Response {
 /// fields asked for, the reader's rights), so to a reader the tag says that, too.
 fn tag(answer: &Answer, reads: bool) -> Option<String> {
     let Some(version) = answer.version else { return answer.tag.clone() };
-    let shown = answer.body.as_ref().filter(|_| reads).map(|body| Sha256::digest(body));
+    let shown = answer.body.as_ref().filter(|_| reads).map(Sha256::digest);
     let shown = shown.and_then(|digest| digest.first_chunk::<8>().copied());
     Some(match shown {
         Some(shown) => format!("{version}{TAG_DOT}{:016x}", u64::from_be_bytes(shown)),
