@@ -219,7 +219,8 @@ async fn whatever_picks_among_the_found_picks_among_all_of_them() {
     };
     const RANK: &str = "(ts_rank(search, 'lamp'::tsquery) * 1000000)::bigint desc, id desc";
     let keeper = house.org.owner.to_string();
-    let queries: [(&[(&str, &str)], &str, &str); 5] = [
+    type Asked<'a> = &'a [(&'a str, &'a str)];
+    let queries: [(Asked<'_>, &str, &str); 5] = [
         (&[("filter[words][contains]", "chair")], "words like '%chair%'", RANK),
         (&[("filter[keeper_id]", &keeper)], "keeper_id is not null", RANK),
         (&[("filter[words][starts]", "a ")], "words like 'a %'", RANK),
