@@ -187,6 +187,7 @@ async fn operate(gate: &Arc<Gate>, call: &Call) -> Result<Reply, Problem> {
         Operation::GetOrder => orders::get(gate, call).await,
         Operation::CancelOrder => orders::cancel(gate, call).await,
         Operation::GetTicket => tickets::get(gate, call).await,
+        Operation::ReissueTicket => tickets::reissue(gate, call).await,
         Operation::TicketSvg => tickets::svg(gate, call).await,
         Operation::TicketPng => tickets::png(gate, call).await,
         Operation::JournalHeads => internal::heads(gate, call).await,

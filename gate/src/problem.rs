@@ -175,7 +175,7 @@ impl Code {
             Self::CatalogueConflict => {
                 ("catalogue_conflict", 409, "The configuration contradicts the event")
             }
-            Self::UnknownPromo => ("unknown_promo_code", 404, "No such promo code"),
+            Self::UnknownPromo => ("unknown_promo", 404, "No such promo code"),
             Self::PromoNotApplicable => {
                 ("promo_not_applicable", 409, "The promo code is not for this")
             }

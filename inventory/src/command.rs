@@ -63,6 +63,11 @@ pub enum Command {
         positions: Vec<u64>,
         key: Option<IdempotencyKey>,
     },
+    /// A new code for a ticket of one's own; the old one is no longer good.
+    Reissue {
+        ticket: u64,
+        key: Option<IdempotencyKey>,
+    },
     Scan(ScanRequest),
     /// What became of a reservation at a two-phase lane.
     Settle {
@@ -192,6 +197,12 @@ pub enum Instruction {
         #[serde(skip)]
         secret_hash: [u8; 32],
     },
+    /// The payment came in, in time or late.
+    #[serde(rename = "order.paid")]
+    OrderPaid { order: Uuid },
+    /// It will not come: what the order holds is given back.
+    #[serde(rename = "order.payment_failed")]
+    OrderPaymentFailed { order: Uuid },
     #[serde(rename = "order.cancel")]
     OrderCancel {
         order: Uuid,
@@ -267,6 +278,10 @@ pub enum Reply {
     Released,
     Ordered(OrderView),
     Canceled(OrderView),
+    Reissued {
+        ticket: TicketView,
+        replayed: bool,
+    },
     Scanned(ScanVerdict),
     /// Of a reservation, as it is now.
     Settled(ScanVerdict),
@@ -318,7 +333,8 @@ pub enum RefusalCode {
     UnknownTicketType,
     /// An `Idempotency-Key` came again with another body (422).
     KeyReused,
-    /// A card order, while the event takes none; or `free` for an order that costs money.
+    /// A card order, while the event takes none or nothing has to be paid; or `free` for an order that
+    /// costs money.
     PaymentNotAccepted,
     AlreadyCanceled,
     AttendeesMismatch,
@@ -413,7 +429,12 @@ pub struct OrderView {
     pub status: OrderStatus,
     pub lines: Vec<LineView>,
     pub total: i64,
+    /// None until it is confirmed.
     pub tickets: Vec<TicketView>,
+    /// End of the wait for its payment.
+    pub until: Option<Millis>,
+    /// What its canceled tickets gave back, minor units.
+    pub refunded: i64,
     pub secret_hash: [u8; 32],
     pub personal: Vec<u8>,
     pub replayed: bool,
@@ -424,6 +445,12 @@ pub struct OrderView {
 pub enum OrderStatus {
     Confirmed,
     Canceled,
+    /// Holds its tickets until it is paid or its time is over.
+    AwaitingPayment,
+    /// Not paid in time, or not at all.
+    Expired,
+    /// Paid when there was nothing left for it.
+    RefundDue,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -438,6 +465,8 @@ pub struct TicketView {
     pub valid_until: Option<Millis>,
     pub rotating: bool,
     pub status: TicketStatus,
+    /// What its cancellation gave back, minor units.
+    pub refund: i64,
     pub order: Uuid,
     /// Index into the order's attendees.
     pub position: u32,

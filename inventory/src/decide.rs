@@ -59,6 +59,11 @@ pub enum Outcome {
         order: Uuid,
         replayed: bool,
     },
+    /// By number.
+    Reissued {
+        ticket: u64,
+        replayed: bool,
+    },
     /// By the digest of device and nonce.
     Scanned {
         nonce: Digest16,
@@ -99,6 +104,7 @@ pub fn decide(state: &State, now: Millis, command: &Command) -> Decision {
         Command::Cancel { order, positions, key } => {
             sale::cancel_by_buyer(state, now, *order, positions, key.as_ref())
         }
+        Command::Reissue { ticket, key } => sale::reissue(state, now, *ticket, key.as_ref()),
         Command::Scan(request) => Ok(admission::scan(state, now, request)),
         Command::Settle { device, scan, passed } => {
             admission::settle(state, *device, *scan, *passed)
@@ -149,6 +155,10 @@ impl Outcome {
                     Reply::Canceled(view)
                 })
             }
+            Self::Reissued { ticket, replayed } => {
+                let view = state.ticket_view(ticket);
+                view.map_or_else(gone, |ticket| Reply::Reissued { ticket, replayed })
+            }
             Self::Scanned { nonce, replay } => {
                 let scan = state.scan_by_nonce(&nonce, state.now());
                 scan.map_or_else(gone, |scan| {
@@ -185,9 +195,16 @@ fn tick(state: &State, now: Millis) -> Decision {
     let (mut holds, mut expired) = (Vec::new(), 0);
     let fact = match due.peek() {
         None => None,
+        Some((_, Due::HoldEnds(hold))) if order_of(state, hold).is_some() => {
+            let ends = due.map_while(|(_, what)| match what {
+                Due::HoldEnds(hold) => order_of(state, hold),
+                _ => None,
+            });
+            Some(Fact::OrdersExpired { orders: ends.take(HOLDS_PER_EXPIRY_MAX).collect() })
+        }
         Some((_, Due::HoldEnds(_))) => {
             let ends = due.map_while(|(_, what)| match what {
-                Due::HoldEnds(hold) => Some(*hold),
+                Due::HoldEnds(hold) if order_of(state, hold).is_none() => Some(*hold),
                 _ => None,
             });
             holds.extend(ends.take(HOLDS_PER_EXPIRY_MAX));
@@ -211,6 +228,11 @@ fn tick(state: &State, now: Millis) -> Decision {
     };
     let facts = fact.into_iter().collect();
     Decision::facts(facts, Outcome::Reply(Reply::Ticked { expired }))
+}
+
+/// The order that a hold waits with for a payment.
+fn order_of(state: &State, hold: &Uuid) -> Option<Uuid> {
+    Some(state.order_at(state.holds.get(hold)?.order?)?.id)
 }
 
 fn lease_end(state: &State, scan: u32) -> Option<Fact> {

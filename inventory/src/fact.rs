@@ -67,6 +67,16 @@ pub enum Fact {
     HoldReleased { hold: Uuid },
     #[serde(rename = "hold.expired")]
     HoldsExpired { holds: Vec<Uuid> },
+    /// Waits for its payment (`until`), and keeps what its hold held. It has no tickets yet.
+    #[serde(rename = "order.placed")]
+    OrderPlaced(Box<OrderConfirmed>),
+    /// Not paid in time, or not at all: what they held is given back.
+    #[serde(rename = "order.expired")]
+    OrdersExpired { orders: Vec<Uuid> },
+    /// Paid when there was nothing left for it.
+    #[serde(rename = "order.refund_due")]
+    OrderRefundDue { order: Uuid },
+    /// A new order, or one that was placed before and is paid now.
     #[serde(rename = "order.confirmed")]
     OrderConfirmed(Box<OrderConfirmed>),
     #[serde(rename = "order.canceled")]
@@ -74,6 +84,9 @@ pub enum Fact {
         order: Uuid,
         /// Ticket numbers given back; the order is canceled with its last one.
         positions: Vec<u64>,
+        /// What each of them gives back, minor units.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        refunds: Vec<i64>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         key: Option<IdempotencyKey>,
     },
@@ -88,6 +101,8 @@ pub enum Fact {
         /// Its seat from now on, when that changed.
         #[serde(skip_serializing_if = "Option::is_none", default)]
         seat: Option<u32>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        key: Option<IdempotencyKey>,
     },
     /// One section of the house, as the catalogue has it.
     #[serde(rename = "seats.applied")]
@@ -170,6 +185,9 @@ pub struct OrderConfirmed {
     pub secret_hash: Hash,
     /// `personal::Personal` under the order's data key, base64.
     pub personal: Base64,
+    /// End of the wait for its payment, while it waits.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<IdempotencyKey>,
 }

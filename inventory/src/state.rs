@@ -76,6 +76,10 @@ pub struct State {
     pub(crate) lane_ids: HashMap<Box<str>, u32>,
     /// Questions that were answered at the door, by ticket.
     pub(crate) answered: BTreeSet<(u32, Uuid)>,
+    /// Holds of orders that wait for their payment, by index of the order.
+    pub(crate) awaiting: BTreeMap<u32, Uuid>,
+    /// What canceled tickets gave back, by index of the ticket; those that gave something.
+    pub(crate) refunds: BTreeMap<u32, i64>,
     /// Tickets with scans that were decided without the store.
     pub(crate) recorded: BTreeSet<u32>,
     /// Reservations at two-phase lanes, by index of the scan.
@@ -228,6 +232,19 @@ pub(crate) struct Order {
     pub buyer: Option<Digest16>,
     /// Row of its promo code.
     pub promo: MaybeIndex,
+    pub stage: Stage,
+}
+
+/// How far an order came. Tickets exist from `Confirmed` on, whatever became of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    Confirmed,
+    /// Its hold still holds.
+    Awaiting,
+    Expired,
+    RefundDue,
+    /// By its buyer, before it was paid.
+    Withdrawn,
 }
 
 /// `LineView` with the type's row in place of its id.
@@ -252,6 +269,8 @@ pub(crate) struct Hold {
     pub buyer: Option<Digest16>,
     /// Row of its promo code.
     pub promo: Option<u32>,
+    /// Index of the order that it waits with for a payment.
+    pub order: Option<u32>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -278,6 +297,8 @@ pub(crate) enum KeyOutcome {
     /// Index of the order.
     Order(u32),
     Canceled(u32),
+    /// Index of the ticket.
+    Reissued(u32),
 }
 
 impl State {
@@ -309,6 +330,8 @@ impl State {
             lanes: Vec::new(),
             lane_ids: HashMap::new(),
             answered: BTreeSet::new(),
+            awaiting: BTreeMap::new(),
+            refunds: BTreeMap::new(),
             recorded: BTreeSet::new(),
             leases: BTreeMap::new(),
             holds: HashMap::new(),

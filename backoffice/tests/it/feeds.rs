@@ -200,9 +200,13 @@ async fn the_journal_becomes_rows() {
     let denied = journal.scan(Some(2), Verdict::Deny);
     journal.scan(None, Verdict::Deny);
     journal.push(&Fact::TicketBlocked { ticket: 3 });
-    journal.push(&Fact::TicketReissued { ticket: 1, revision: 4, seat: None });
-    let canceled =
-        journal.push(&Fact::OrderCanceled { order: order(1), positions: vec![4], key: None });
+    journal.push(&Fact::TicketReissued { ticket: 1, revision: 4, seat: None, key: None });
+    let canceled = journal.push(&Fact::OrderCanceled {
+        order: order(1),
+        positions: vec![4],
+        refunds: vec![],
+        key: None,
+    });
     let progress = house.read(&journal).await;
     assert_eq!((progress.projected_seq, progress.more, progress.retry_at), (7, false, None));
 
@@ -274,7 +278,12 @@ async fn an_order_is_canceled_with_its_last_ticket() {
     journal.order(order(1), &[(house.sale.ticket_type, 2, 8_500)]);
     for (ticket, status) in [(1, "confirmed"), (2, "canceled")] {
         let positions = vec![ticket];
-        journal.push(&Fact::OrderCanceled { order: order(1), positions, key: None });
+        journal.push(&Fact::OrderCanceled {
+            order: order(1),
+            positions,
+            refunds: vec![],
+            key: None,
+        });
         house.read(&journal).await;
         assert_eq!(house.sale.list("ticket-orders").await[0]["status"], json!(status));
     }
@@ -309,7 +318,12 @@ async fn an_entry_that_fails_waits_with_its_order_while_others_go_on() {
     journal.order(order(2), &[(house.sale.ticket_type, 1, 1_000)]);
     journal.scan(Some(1), Verdict::Admit);
     journal.scan(Some(2), Verdict::Admit);
-    journal.push(&Fact::OrderCanceled { order: order(1), positions: vec![1], key: None });
+    journal.push(&Fact::OrderCanceled {
+        order: order(1),
+        positions: vec![1],
+        refunds: vec![],
+        key: None,
+    });
     let progress = house.read(&journal).await;
     assert_eq!((progress.projected_seq, progress.more), (5, false));
     let parked = house.sale.list("gate-parked").await;

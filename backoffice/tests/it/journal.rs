@@ -93,6 +93,7 @@ impl Journal {
             promo: None,
             secret_hash: Hash([1; 32]),
             personal: Base64(sealed.bytes),
+            until: None,
             key: None,
         })));
         numbers

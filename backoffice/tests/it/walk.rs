@@ -149,7 +149,12 @@ async fn staff_register_and_the_gate_decides() {
             assert_eq!(body["positions"], json!([1]));
             let order = id(&body["order"]);
             house.gate.write(house.sale.event, |journal| {
-                journal.push(&Fact::OrderCanceled { order, positions: vec![1], key: None });
+                journal.push(&Fact::OrderCanceled {
+                    order,
+                    positions: vec![1],
+                    refunds: vec![],
+                    key: None,
+                });
                 journal.push(&Fact::InstructionDone { id: id(&told["id"]), refused: None });
             });
         });

@@ -60,7 +60,8 @@ pub(super) async fn create(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
             if !order.replayed {
                 gate.people.remember(order.id, Arc::new(personal), gate.now());
             }
-            gate.metrics.order("confirmed");
+            let waits = order.status == OrderStatus::AwaitingPayment;
+            gate.metrics.order(if waits { "placed" } else { "confirmed" });
             // A repeated request is answered from the journal: the order is the first one.
             let text = issue::order_secret(&keys.secret, order.id).map_err(internal)?;
             let mut body = render(gate, &event, &keys, &order).await?;
@@ -209,11 +210,25 @@ async fn render(
         "status": match order.status {
             OrderStatus::Confirmed => "confirmed",
             OrderStatus::Canceled => "canceled",
+            OrderStatus::AwaitingPayment => "awaiting_payment",
+            OrderStatus::Expired => "expired",
+            OrderStatus::RefundDue => "refund_due",
         },
+        "payment": payment(&view, order),
+        "refunded": money::render(order.refunded, view.config.exponent, &view.config.currency),
         "lines": lines(&view.config, &order.lines),
         "total": money::render(order.total, view.config.exponent, &view.config.currency),
         "tickets": tickets,
     }))
+}
+
+/// Where and until when an order is paid; null when it does not wait for that.
+fn payment(view: &EventView, order: &OrderView) -> Value {
+    let (Some(until), Some(template)) = (order.until, &view.config.sale.payment_url) else {
+        return Value::Null;
+    };
+    let url = template.replace("{event}", &view.event.to_string());
+    json!({"url": url.replace("{order}", &order.id.to_string()), "until": until})
 }
 
 /// A canceled ticket has no credential; erased people are null.
@@ -240,6 +255,7 @@ pub(super) fn render_ticket(
             TicketStatus::Blocked => "blocked",
             TicketStatus::Canceled => "canceled",
         },
+        "refund": money::render(ticket.refund, view.config.exponent, &view.config.currency),
         "rotating": ticket.rotating,
         "credential": credential,
         "attendee": attendee,

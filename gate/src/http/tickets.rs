@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use inventory::command::{OrderView, TicketStatus, TicketView};
+use inventory::command::{Command, OrderView, Reply as Answered, TicketStatus, TicketView};
 use inventory::task::{Query, QueryReply};
+use serde_json::Value;
 
 use super::call::{Call, Reply};
 use super::orders::{hidden, owned_order, render_ticket, sign, signing_keys};
+use super::shop::{Subject, counted, idempotency};
 use super::verdict::parse_ticket_id;
 use crate::events::Event;
 use crate::gate::Gate;
@@ -21,6 +23,25 @@ pub(super) async fn get(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
     let personal = gate.people.of_order(event.id, order.id, &order.personal, gate.now()).await;
     let body = render_ticket(gate, &event.view(), &keys, &ticket, personal.as_deref())?;
     Ok(Reply::json(200, &body).private())
+}
+
+/// `POST /shop/tickets/{id}/reissue`: the old code is no longer good.
+pub(super) async fn reissue(gate: &Gate, call: &Call) -> Result<Reply, Problem> {
+    let (event, order, ticket) = owned(gate, call).await?;
+    let key = idempotency(call, event.id, &ticket.number.to_string(), &Value::Null)?;
+    // Nothing is superseded whose successor could not be signed.
+    let keys = signing_keys(gate, &event)?;
+    let command = Command::Reissue { ticket: ticket.number, key };
+    match counted(gate, &event, command, Subject::Order).await? {
+        Answered::Reissued { ticket, replayed } => {
+            gate.metrics.order("reissued");
+            let now = gate.now();
+            let personal = gate.people.of_order(event.id, order.id, &order.personal, now).await;
+            let body = render_ticket(gate, &event.view(), &keys, &ticket, personal.as_deref())?;
+            Ok(Reply::json(200, &body).private().replayed(replayed))
+        }
+        _ => Err(Problem::internal("a new code was answered with something else")),
+    }
 }
 
 /// `GET /shop/tickets/{id}/qr.svg`.

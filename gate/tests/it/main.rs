@@ -17,6 +17,7 @@ mod idempotency;
 mod nodes;
 mod offline;
 mod operations;
+mod payment;
 mod promo;
 mod questions;
 mod queue;

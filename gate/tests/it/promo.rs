@@ -88,10 +88,10 @@ async fn a_hidden_type_is_shown_to_who_has_its_code() {
 async fn codes_that_are_none() {
     let house = House::open().await;
     let asked = |code: &str| json!({"event": EVENT, "promo_code": code});
-    house.post(VALIDATE, asked("nothing")).await.problem(404, "unknown_promo_code");
+    house.post(VALIDATE, asked("nothing")).await.problem(404, "unknown_promo");
     house.post(VALIDATE, asked("")).await.problem(400, "invalid_body");
     house.post(VALIDATE, asked(&"x".repeat(65))).await.problem(400, "invalid_body");
-    house.post(HOLDS, coded(GENERAL, 1, "nothing")).await.problem(404, "unknown_promo_code");
+    house.post(HOLDS, coded(GENERAL, 1, "nothing")).await.problem(404, "unknown_promo");
     // An empty field of a form is no code.
     house.post(HOLDS, coded(GENERAL, 1, " ")).await.expect(201);
 }
@@ -102,7 +102,7 @@ async fn a_chunk_replaces_what_it_named_and_survives_a_restart() {
     publish(&house, vec![promo(0xf1, "one", json!({})), promo(0xf2, "two", json!({}))]).await;
     publish(&house, vec![promo(0xf2, "two", json!({}))]).await;
     let house = house.restart().await;
-    house.post(HOLDS, coded(GENERAL, 1, "one")).await.problem(404, "unknown_promo_code");
+    house.post(HOLDS, coded(GENERAL, 1, "one")).await.problem(404, "unknown_promo");
     house.post(HOLDS, coded(GENERAL, 1, "two")).await.expect(201);
     let kinds: Vec<Value> =
         house.journal(EVENT).await.iter().map(|entry| entry["kind"].clone()).collect();

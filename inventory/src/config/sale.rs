@@ -78,6 +78,12 @@ pub struct SaleConfig {
     /// after discounts.
     pub order_fee: i64,
     pub order_fee_bp: u32,
+    /// Where cards are paid, with `{event}` and `{order}` in place of their ids. None = no cards.
+    pub payment_url: Option<String>,
+    /// How long an order waits for its payment, seconds.
+    pub payment_cap_s: u32,
+    /// A cancellation gives fees back too. What a canceled event cost is given back whole anyway.
+    pub refund_fees: bool,
 }
 
 impl Default for SaleConfig {
@@ -88,6 +94,9 @@ impl Default for SaleConfig {
             max_per_customer: None,
             order_fee: 0,
             order_fee_bp: 0,
+            payment_url: None,
+            payment_cap_s: 1_200,
+            refund_fees: false,
         }
     }
 }

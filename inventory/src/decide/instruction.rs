@@ -78,8 +78,13 @@ fn carry_out(
             Ok(Done { facts, keys, refused: None })
         }
         Instruction::OrderCancel { order, positions } => {
-            let positions = sale::cancelable(state, *order, positions)?;
-            Ok(wrote(Fact::OrderCanceled { order: *order, positions, key: None }))
+            Ok(wrote(sale::cancelable(state, *order, positions)?.fact(*order, None)))
+        }
+        Instruction::OrderPaid { order } => {
+            Ok(Done { facts: sale::paid(state, *order)?, ..Done::default() })
+        }
+        Instruction::OrderPaymentFailed { order } => {
+            Ok(Done { facts: sale::unpaid(state, *order)?, ..Done::default() })
         }
         Instruction::TicketBlock { ticket } => match live_ticket(state, *ticket)?.status {
             TicketStatus::Blocked => Ok(Done::default()),
@@ -90,10 +95,9 @@ fn carry_out(
             _ => Ok(Done::default()),
         },
         Instruction::TicketReissue { ticket } => {
-            let Some(revision) = live_ticket(state, *ticket)?.revision.checked_add(1) else {
-                return refused_for(RefusalCode::LimitReached, "ticket", ticket);
-            };
-            Ok(wrote(Fact::TicketReissued { ticket: *ticket, revision, seat: None }))
+            let revision = sale::next_revision(state, *ticket)?;
+            let fact = Fact::TicketReissued { ticket: *ticket, revision, seat: None, key: None };
+            Ok(wrote(fact))
         }
         Instruction::TicketReseat { ticket, seat } => {
             let of = *live_ticket(state, *ticket)?;

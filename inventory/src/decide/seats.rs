@@ -77,7 +77,7 @@ pub(super) fn reseat(
     let Some(revision) = ticket.revision.checked_add(1) else {
         return refused_for(RefusalCode::LimitReached, "ticket", number);
     };
-    Ok(Fact::TicketReissued { ticket: number, revision, seat: Some(seat) })
+    Ok(Fact::TicketReissued { ticket: number, revision, seat: Some(seat), key: None })
 }
 
 /// Chosen seats as the journal says them.

@@ -51,7 +51,7 @@ fn entries_keep_their_meaning_and_hash_as_text() {
         scan(),
         Fact::EventCanceled {},
         Fact::HoldsExpired { holds: vec![Uuid::from_u128(3)] },
-        Fact::TicketReissued { ticket: 1, revision: 2, seat: None },
+        Fact::TicketReissued { ticket: 1, revision: 2, seat: None, key: None },
         Fact::InstructionDone { id: Uuid::from_u128(4), refused: None },
     ];
     let mut head = Head::genesis(event);

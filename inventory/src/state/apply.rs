@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::tables::conflict;
 use super::undo::Catalogue;
-use super::{HoldStatus, KeyOutcome, KeyRecord, QuotaCount, State};
+use super::{HoldStatus, KeyOutcome, KeyRecord, QuotaCount, Stage, State};
 use crate::command::{IdempotencyKey, Refusal, TicketStatus};
 use crate::config::EventConfig;
 use crate::entry::{Entry, VERSION};
@@ -95,15 +95,23 @@ impl State {
                     self.give_back(*hold, HoldStatus::Expired)?;
                 }
             }
+            Fact::OrderPlaced(order) => self.place(order)?,
+            Fact::OrdersExpired { orders } => {
+                for order in orders {
+                    self.end_awaiting(*order, HoldStatus::Expired, Stage::Expired)?;
+                }
+            }
+            Fact::OrderRefundDue { order } => self.refund_due(*order)?,
             Fact::OrderConfirmed(order) => self.confirm(order)?,
-            Fact::OrderCanceled { order, positions, key } => {
-                let index = self.cancel(*order, positions)?;
+            Fact::OrderCanceled { order, positions, refunds, key } => {
+                let index = self.cancel(*order, positions, refunds)?;
                 self.remember(key.as_ref(), KeyOutcome::Canceled(index));
             }
             Fact::TicketBlocked { ticket } => self.set_status(*ticket, TicketStatus::Blocked)?,
             Fact::TicketUnblocked { ticket } => self.set_status(*ticket, TicketStatus::Valid)?,
-            Fact::TicketReissued { ticket, revision, seat } => {
-                self.reissue(*ticket, *revision, *seat)?;
+            Fact::TicketReissued { ticket, revision, seat, key } => {
+                let index = self.reissue(*ticket, *revision, *seat)?;
+                self.remember(key.as_ref(), KeyOutcome::Reissued(index));
             }
             Fact::RoomJoined { entry, rank } => self.join_room(*entry, *rank)?,
             Fact::RoomMoved { admitted, credit } => self.admit_to(*admitted, *credit)?,

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::{Flags, HoldStatus, QuotaCount, State, TypeCount, ZoneCount, number_at, zone_bit};
+use super::{
+    Flags, HoldStatus, QuotaCount, Stage, State, TypeCount, ZoneCount, number_at, zone_bit,
+};
 use crate::command::TicketStatus;
 
 type Checked = Result<(), String>;
@@ -41,11 +43,16 @@ impl State {
     }
 
     fn check_orders(&self) -> Checked {
-        let mut next_ticket = 0_u32;
+        // Tickets stand in the order of their confirmation.
+        let mut ranges = Vec::new();
         for (index, order) in self.orders.iter().enumerate() {
-            same("order's first ticket", &order.first_ticket, &next_ticket)?;
             let lines = self.basket(order.basket).iter().map(|line| line.quantity);
-            same("order's lines", &lines.fold(0, u32::saturating_add), &order.tickets)?;
+            let confirmed = order.stage == Stage::Confirmed;
+            let tickets = if confirmed { lines.fold(0, u32::saturating_add) } else { 0 };
+            same("order's lines", &tickets, &order.tickets)?;
+            if confirmed {
+                ranges.push((order.first_ticket, order.tickets));
+            }
             let of_order = self.tickets_of(order.first_ticket, order.tickets);
             let live = of_order.iter().filter(|t| t.status.is_live()).count();
             same("order's live tickets", &usize::try_from(order.live).unwrap_or(0), &live)?;
@@ -55,7 +62,13 @@ impl State {
                 let found = (usize::try_from(ticket.order), usize::try_from(ticket.position));
                 same("ticket's order", &found, &(Ok(index), Ok(position)))?;
             }
-            next_ticket = next_ticket.saturating_add(order.tickets);
+        }
+        self.check_awaiting()?;
+        ranges.sort_unstable();
+        let mut next_ticket = 0_u32;
+        for (first, tickets) in ranges {
+            same("order's first ticket", &first, &next_ticket)?;
+            next_ticket = next_ticket.saturating_add(tickets);
         }
         same("orders by id", &self.order_ids.len(), &self.orders.len())?;
         for (basket, index) in &self.basket_ids {
@@ -74,6 +87,25 @@ impl State {
         }
         let gone = self.seats.held.keys().find(|hold| !self.holds.contains_key(hold));
         gone.map_or(Ok(()), |hold| Err(format!("hold {hold} is forgotten, its seats are not")))
+    }
+
+    /// Orders that wait and the holds that they wait with, both ways.
+    fn check_awaiting(&self) -> Checked {
+        let waits = |order: &super::Order| order.stage == Stage::Awaiting;
+        let waiting = (0..).zip(&self.orders).filter(|(_, order)| waits(order));
+        let waiting: Vec<u32> = waiting.map(|(index, _)| index).collect();
+        same("orders that wait", &waiting, &self.awaiting.keys().copied().collect())?;
+        for (order, hold) in &self.awaiting {
+            let hold = self.holds.get(hold).filter(|hold| hold.status == HoldStatus::Live);
+            same("hold of an order", &hold.map(|hold| hold.order), &Some(Some(*order)))?;
+        }
+        for (ticket, refund) in &self.refunds {
+            let status = self.ticket_at(*ticket).map(|ticket| ticket.status);
+            if status != Some(TicketStatus::Canceled) || *refund <= 0 {
+                return Err(format!("ticket {}: a refund of nothing", number_at(*ticket)));
+            }
+        }
+        Ok(())
     }
 
     fn tickets_of(&self, first: u32, count: u32) -> &[super::Ticket] {

@@ -54,6 +54,8 @@ struct Image<'a> {
     admissions: Cow<'a, BTreeMap<(u32, u8), Admission>>,
     lanes: Cow<'a, [Box<str>]>,
     answered: Cow<'a, BTreeSet<(u32, Uuid)>>,
+    awaiting: Cow<'a, BTreeMap<u32, Uuid>>,
+    refunds: Cow<'a, BTreeMap<u32, i64>>,
     recorded: Cow<'a, BTreeSet<u32>>,
     leases: Cow<'a, BTreeMap<u32, Lease>>,
     holds: Vec<(Uuid, Hold)>,
@@ -99,6 +101,8 @@ impl State {
             admissions: Cow::Borrowed(&self.admissions),
             lanes: (&self.lanes).into(),
             answered: Cow::Borrowed(&self.answered),
+            awaiting: Cow::Borrowed(&self.awaiting),
+            refunds: Cow::Borrowed(&self.refunds),
             recorded: Cow::Borrowed(&self.recorded),
             leases: Cow::Borrowed(&self.leases),
             holds: sorted(self.holds.iter().map(|(id, hold)| (*id, *hold))),
@@ -178,6 +182,8 @@ impl State {
         state.lanes = image.lanes.into_owned();
         state.lane_ids = numbered(state.lanes.iter().cloned());
         state.answered = image.answered.into_owned();
+        state.awaiting = image.awaiting.into_owned();
+        state.refunds = image.refunds.into_owned();
         state.recorded = image.recorded.into_owned();
         state.leases = image.leases.into_owned();
         state.holds = image.holds.into_iter().collect();

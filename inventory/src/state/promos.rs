@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::tables::Tables;
-use super::{HoldStatus, QuotaCount, State};
+use super::{HoldStatus, QuotaCount, Stage, State};
 use crate::command::{Constraint, Digest16, Refusal, RefusalCode, TicketStatus};
 use crate::config::{Discount, PROMO_LINKS_MAX, PROMOS_MAX, PROMOS_PER_CHUNK_MAX, PromoConfig};
 use crate::money::{PRICE_MAX, allocate};
@@ -169,7 +169,7 @@ impl State {
                 counted.sold(hold.promo, hold.buyer, line.type_row, line.quantity, line.discount);
             }
         }
-        for order in &self.orders {
+        for order in self.orders.iter().filter(|order| order.stage == Stage::Confirmed) {
             if order.live != 0 {
                 counted.used(order.promo.get(), order.buyer);
             }

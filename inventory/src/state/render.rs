@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Flags, HeldSeat, Hold, HoldStatus, Line, Scan, State, number_at};
+use super::{Flags, HeldSeat, Hold, HoldStatus, Line, Scan, Stage, State, number_at};
 use crate::code::order_code;
 use crate::command::{
     FirstScan, HeldSeatView, HoldView, LineView, Occupancy, OrderStatus, OrderView, ScanVerdict,
@@ -50,6 +50,7 @@ impl State {
             valid_until: kind.valid_until,
             rotating: kind.rotating,
             status: ticket.status,
+            refund: self.refunds.get(&index).copied().unwrap_or(0),
             order: self.order_at(ticket.order)?.id,
             position: ticket.position,
             seat: self
@@ -65,14 +66,25 @@ impl State {
         let lines = self.line_views(self.basket(order.basket));
         let tickets = order.first_ticket..order.first_ticket.checked_add(order.tickets)?;
         let live = order.live != 0;
+        let hold = self.awaiting.get(&index).and_then(|hold| self.holds.get(hold));
+        let tickets: Vec<TicketView> =
+            tickets.filter_map(|index| self.ticket_view_at(index)).collect();
         Some(OrderView {
             id: order.id,
             number: number_at(index),
             code: order_code(self.event, number_at(index)),
-            status: if live { OrderStatus::Confirmed } else { OrderStatus::Canceled },
+            status: match order.stage {
+                Stage::Confirmed if live => OrderStatus::Confirmed,
+                Stage::Confirmed | Stage::Withdrawn => OrderStatus::Canceled,
+                Stage::Awaiting => OrderStatus::AwaitingPayment,
+                Stage::Expired => OrderStatus::Expired,
+                Stage::RefundDue => OrderStatus::RefundDue,
+            },
+            until: hold.map(|hold| hold.expires_at),
+            refunded: tickets.iter().fold(0, |sum, ticket| sum.saturating_add(ticket.refund)),
             total: total(&lines),
             lines,
-            tickets: tickets.filter_map(|index| self.ticket_view_at(index)).collect(),
+            tickets,
             secret_hash: order.secret_hash,
             personal: order.personal.to_vec(),
             replayed: false,
@@ -141,7 +153,7 @@ impl State {
         self.occupancy(self.tables.zone(zone)?.0)
     }
 
-    fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
+    pub(crate) fn line_views(&self, lines: &[Line]) -> Vec<LineView> {
         let view = |line: &Line| {
             Some(LineView {
                 ticket_type: self.tables.kind(line.type_row)?.id,

@@ -10,7 +10,7 @@ use super::seats::{Cell, HeldSeat, Plan};
 use super::tables::Tables;
 use super::{
     Admission, Due, Hold, KeyRecord, Lease, Line, Order, Promo, PromoCount, QuotaCount, Scan,
-    State, Ticket, Totals, TypeCount, ZoneCount,
+    Stage, State, Ticket, Totals, TypeCount, ZoneCount,
 };
 use crate::command::{Digest16, Refusal};
 use crate::config::EventConfig;
@@ -25,8 +25,10 @@ pub(super) enum Undo {
     Zone(usize, ZoneCount),
     Ticket(usize, Ticket),
     TicketAdded,
-    /// Orders are changed in their number of live tickets only.
-    OrderLive(usize, u32),
+    /// What changes of an order.
+    OrderMoved(usize, Progress),
+    Awaiting(u32, Option<Uuid>),
+    Refund(u32, Option<i64>),
     OrderAdded,
     Admission((u32, u8), Option<Admission>),
     AnsweredAdded((u32, Uuid)),
@@ -63,6 +65,30 @@ pub(super) enum Undo {
     Room(Moved),
     Sample(Digest16, Option<Rank>),
     Pass(Digest16, Option<Pass>),
+}
+
+/// How far an order came, and with which tickets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) stage: Stage,
+    pub(super) first_ticket: u32,
+    pub(super) tickets: u32,
+    pub(super) live: u32,
+}
+
+impl Order {
+    pub(super) fn progress(&self) -> Progress {
+        let Self { stage, first_ticket, tickets, live, .. } = *self;
+        Progress { stage, first_ticket, tickets, live }
+    }
+
+    fn replace_progress(&mut self, progress: Progress) -> Progress {
+        let before = self.progress();
+        let Progress { stage, first_ticket, tickets, live } = progress;
+        (self.stage, self.first_ticket, self.tickets, self.live) =
+            (stage, first_ticket, tickets, live);
+        before
+    }
 }
 
 /// All that a configuration replaces.
@@ -124,10 +150,23 @@ impl State {
         self.undo.push(Undo::TicketAdded);
     }
 
-    pub(super) fn set_order_live(&mut self, index: usize, live: u32) {
+    pub(super) fn move_order(&mut self, index: usize, progress: Progress) {
         if let Some(order) = self.orders.get_mut(index) {
-            self.undo.push(Undo::OrderLive(index, std::mem::replace(&mut order.live, live)));
+            self.undo.push(Undo::OrderMoved(index, order.replace_progress(progress)));
         }
+    }
+
+    pub(super) fn put_awaiting(&mut self, order: u32, hold: Option<Uuid>) {
+        let before = match hold {
+            Some(hold) => self.awaiting.insert(order, hold),
+            None => self.awaiting.remove(&order),
+        };
+        self.undo.push(Undo::Awaiting(order, before));
+    }
+
+    pub(super) fn add_refund(&mut self, ticket: u32, refund: i64) {
+        let before = self.refunds.insert(ticket, refund);
+        self.undo.push(Undo::Refund(ticket, before));
     }
 
     pub(super) fn add_order(&mut self, index: u32, order: Order) {
@@ -360,11 +399,13 @@ impl State {
             Undo::Zone(row, count) => restore(&mut self.zones, row, count),
             Undo::Ticket(index, ticket) => restore(&mut self.tickets, index, ticket),
             Undo::TicketAdded => drop(self.tickets.pop()),
-            Undo::OrderLive(index, live) => {
+            Undo::OrderMoved(index, before) => {
                 if let Some(order) = self.orders.get_mut(index) {
-                    order.live = live;
+                    order.replace_progress(before);
                 }
             }
+            Undo::Awaiting(order, before) => restore_sorted(&mut self.awaiting, order, before),
+            Undo::Refund(ticket, before) => restore_sorted(&mut self.refunds, ticket, before),
             Undo::OrderAdded => {
                 if let Some(order) = self.orders.pop() {
                     self.order_ids.remove(&order.id);

@@ -52,7 +52,7 @@ impl Auditor {
             // Only these take stock; a quota that staff made smaller must not be among theirs.
             Fact::HoldCreated { lines, promo, .. } => no_oversale(&lines, promo.is_some(), after),
             Fact::OrderConfirmed(order) if order.hold.is_none() => {
-                no_oversale(&order.lines, false, after);
+                no_oversale(&order.lines, order.promo.is_some(), after);
             }
             _ => {}
         }

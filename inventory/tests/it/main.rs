@@ -15,6 +15,7 @@ mod rules_catalogue;
 mod rules_doors;
 mod rules_limits;
 mod rules_offline;
+mod rules_payment;
 mod rules_prices;
 mod rules_promo;
 mod rules_room;

@@ -51,6 +51,7 @@ pub(crate) enum Step {
         key: Option<(u8, u8)>,
     },
     Scan(Scan),
+    Reissue(u64, Option<(u8, u8)>),
     /// Of the scan so many journal entries back.
     Settle {
         device: u8,
@@ -107,6 +108,8 @@ pub(crate) struct Scan {
 pub(crate) enum What {
     Create(u8, u32),
     Cancel(u8, Vec<u64>),
+    Paid(u8),
+    Failed(u8),
     Block(u64),
     Unblock(u64),
     Reissue(u64),
@@ -147,6 +150,8 @@ pub(crate) fn what() -> impl Strategy<Value = What> {
     prop_oneof![
         4 => (0..4_u8, 1..4_u32).prop_map(|(kind, quantity)| What::Create(kind, quantity)),
         2 => (0..8_u8, tickets()).prop_map(|(order, tickets)| What::Cancel(order, tickets)),
+        4 => (0..8_u8).prop_map(What::Paid),
+        1 => (0..8_u8).prop_map(What::Failed),
         2 => (0..12_u64).prop_map(What::Block),
         2 => (0..12_u64).prop_map(What::Unblock),
         2 => (0..12_u64).prop_map(What::Reissue),
@@ -162,7 +167,7 @@ pub(crate) fn what() -> impl Strategy<Value = What> {
 pub(crate) fn step() -> impl Strategy<Value = Step> {
     let items = || proptest::collection::vec(item(), 1..3);
     let maybe = || proptest::option::of(0..4_u8);
-    let payment = prop_oneof![8 => Just(PaymentMethod::Invoice), 2 => Just(PaymentMethod::Free), 1 => Just(PaymentMethod::Card)];
+    let payment = prop_oneof![8 => Just(PaymentMethod::Invoice), 2 => Just(PaymentMethod::Free), 5 => Just(PaymentMethod::Card)];
     let tickets = proptest::collection::vec(1..12_u64, 0..3);
     let flag = proptest::bool::weighted;
     prop_oneof![
@@ -189,6 +194,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(hold, payment, key, buyer)| Step::Order { hold, payment, key, buyer }),
         3 => (0..8_u8, tickets, idempotency())
             .prop_map(|(order, positions, key)| Step::Cancel { order, positions, key }),
+        2 => (0..12_u64, idempotency()).prop_map(|(ticket, key)| Step::Reissue(ticket, key)),
         16 => scan().prop_map(Step::Scan),
         2 => (0..2_u8, 0..6_u64, any::<bool>())
             .prop_map(|(device, back, passed)| Step::Settle { device, back, passed }),
@@ -296,6 +302,7 @@ impl Names {
                 positions: positions.clone(),
                 key: key_of(2, key),
             },
+            Step::Reissue(ticket, key) => Command::Reissue { ticket: *ticket, key: key_of(4, key) },
             Step::Scan(scan) => Command::Scan(scan_request(scan)),
             Step::Settle { device, back, passed } => Command::Settle {
                 device: device_of(*device),
@@ -366,6 +373,12 @@ impl Names {
                 order: Self::recent(&self.orders, *order),
                 positions: positions.clone(),
             },
+            What::Paid(order) => {
+                Instruction::OrderPaid { order: Self::recent(&self.orders, *order) }
+            }
+            What::Failed(order) => {
+                Instruction::OrderPaymentFailed { order: Self::recent(&self.orders, *order) }
+            }
             What::Block(ticket) => Instruction::TicketBlock { ticket: *ticket },
             What::Unblock(ticket) => Instruction::TicketUnblock { ticket: *ticket },
             What::Reissue(ticket) => Instruction::TicketReissue { ticket: *ticket },
@@ -546,6 +559,8 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
         let (opens_at, closes_at) = (START.plus_ms(MINUTE), closes.then(|| START.plus_ms(HOUR)));
         config.room = Some(RoomConfig { opens_at, closes_at, per_minute: 30 });
     }
+    config.sale.refund_fees = closed;
+    config.sale.payment_url = (seats % 2 == 0).then(|| "https://pay.example/{order}".to_owned());
     if closed {
         config.status = EventStatus::SaleClosed;
     }

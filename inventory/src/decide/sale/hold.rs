@@ -136,6 +136,9 @@ pub(in crate::decide) fn release(state: &State, id: Uuid) -> Decided {
         return refused_for(RefusalCode::UnknownHold, "hold", id);
     };
     match hold.status {
+        HoldStatus::Live if hold.order.is_some() => {
+            refused_for(RefusalCode::HoldExpired, "hold", id)
+        }
         HoldStatus::Live => {
             let facts = vec![Fact::HoldReleased { hold: id }];
             Ok(Decision::facts(facts, Outcome::Reply(Reply::Released)))
@@ -149,7 +152,8 @@ pub(super) fn live_hold(state: &State, now: Millis, id: Uuid) -> Result<&Hold, R
     let Some(hold) = state.holds.get(&id) else {
         return refused_for(RefusalCode::UnknownHold, "hold", id);
     };
-    if hold.status != HoldStatus::Live || hold.expires_at <= now {
+    // One that waits with an order for a payment is the order's.
+    if hold.status != HoldStatus::Live || hold.expires_at <= now || hold.order.is_some() {
         return refused_for(RefusalCode::HoldExpired, "hold", id);
     }
     Ok(hold)

@@ -37,11 +37,11 @@ pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderReques
     if request.attendees != 0 && u64::from(request.attendees) != tickets {
         return Err(refusal(RefusalCode::AttendeesMismatch, None));
     }
-    check_payment(request.payment, total(&lines))?;
+    check_payment(state, request.payment, total(&lines))?;
     let buyer = request.buyer.or(hold.buyer);
     check_buyer(state, hold, buyer, &basket)?;
     let key = request.personal.key.clone();
-    let mut confirmed = OrderConfirmed {
+    let mut order = OrderConfirmed {
         hold: Some(request.hold),
         payment: request.payment,
         buyer,
@@ -51,9 +51,16 @@ pub(in crate::decide) fn order(state: &State, now: Millis, request: &OrderReques
         key: request.key,
         ..draft(state, request.id, &basket, lines)?
     };
-    seats::assign(state, &mut confirmed.tickets, state.seats.held_by(request.hold));
+    let fact = if request.payment == PaymentMethod::Card {
+        order.tickets.clear();
+        order.until = Some(now.plus_s(state.config.sale.payment_cap_s));
+        Fact::OrderPlaced(Box::new(order))
+    } else {
+        seats::assign(state, &mut order.tickets, state.seats.held_by(request.hold));
+        Fact::OrderConfirmed(Box::new(order))
+    };
     Ok(Decision {
-        facts: vec![Fact::OrderConfirmed(Box::new(confirmed))],
+        facts: vec![fact],
         keys: vec![(request.id, key)],
         outcome: Outcome::Ordered { order: request.id, replayed: false },
     })
@@ -69,16 +76,7 @@ pub(in crate::decide) fn draft(
     if state.order(id).is_some() {
         return refused_for(RefusalCode::IdTaken, "order", id);
     }
-    let after = |len: usize| u64::try_from(len).unwrap_or(u64::MAX).saturating_add(1);
     let number = after(state.orders.len());
-    let numbers = after(state.tickets.len())..;
-    let types = basket.iter().flat_map(|(row, quantity)| {
-        let id = state.tables.kind(*row).map_or_else(Uuid::nil, |kind| kind.id);
-        (0..*quantity).map(move |_| id)
-    });
-    let tickets = numbers.zip(types);
-    let tickets =
-        tickets.map(|(ticket, ticket_type)| IssuedTicket { ticket, ticket_type, seat: None });
     Ok(OrderConfirmed {
         order: id,
         number,
@@ -88,13 +86,29 @@ pub(in crate::decide) fn draft(
         payment: PaymentMethod::Free,
         currency: state.config.currency.clone(),
         lines,
-        tickets: tickets.collect(),
+        tickets: tickets(state, basket),
         buyer: None,
         promo: None,
         secret_hash: Hash([0; 32]),
         personal: Base64::default(),
+        until: None,
         key: None,
     })
+}
+
+/// The next tickets, in the order of the lines.
+pub(super) fn tickets(state: &State, basket: &Basket) -> Vec<IssuedTicket> {
+    let numbers = after(state.tickets.len())..;
+    let types = basket.iter().flat_map(|(row, quantity)| {
+        let id = state.tables.kind(*row).map_or_else(Uuid::nil, |kind| kind.id);
+        (0..*quantity).map(move |_| id)
+    });
+    let issued = |(ticket, ticket_type)| IssuedTicket { ticket, ticket_type, seat: None };
+    numbers.zip(types).map(issued).collect()
+}
+
+fn after(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX).saturating_add(1)
 }
 
 /// What the hold counts for its buyer stays as it was allowed; another one is counted anew.
@@ -119,12 +133,12 @@ fn replayed_order(state: &State, index: u32) -> Decision {
     Decision::facts(vec![], Outcome::Ordered { order, replayed: true })
 }
 
-/// Cards need a payment provider, which no event has so far; `free` is for what costs nothing.
-fn check_payment(payment: PaymentMethod, total: i64) -> Result<(), Refusal> {
+/// Cards need somewhere to pay, and something to pay; `free` is for what costs nothing.
+fn check_payment(state: &State, payment: PaymentMethod, total: i64) -> Result<(), Refusal> {
     let accepted = match payment {
         PaymentMethod::Free => total == 0,
         PaymentMethod::Invoice => true,
-        PaymentMethod::Card => false,
+        PaymentMethod::Card => 0 < total && state.config.sale.payment_url.is_some(),
     };
     if accepted { Ok(()) } else { Err(refusal(RefusalCode::PaymentNotAccepted, None)) }
 }

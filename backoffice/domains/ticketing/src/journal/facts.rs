@@ -122,6 +122,9 @@ pub(super) async fn subject(cx: &Cx, event: Uuid, fact: &Fact) -> Result<Subject
         | Fact::PromosListed { .. }
         | Fact::PromosEnded { .. }
         | Fact::HoldCreated { .. }
+        | Fact::OrderPlaced(_)
+        | Fact::OrdersExpired { .. }
+        | Fact::OrderRefundDue { .. }
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }

@@ -148,6 +148,9 @@ async fn apply(cx: &Cx, entry: &StoredEntry, fact: &Fact) -> Result<()> {
         | Fact::PromosListed { .. }
         | Fact::PromosEnded { .. }
         | Fact::HoldCreated { .. }
+        | Fact::OrderPlaced(_)
+        | Fact::OrdersExpired { .. }
+        | Fact::OrderRefundDue { .. }
         | Fact::HoldRenewed { .. }
         | Fact::HoldReleased { .. }
         | Fact::HoldsExpired { .. }

@@ -32,6 +32,7 @@ fn order(lines: &[(u8, u32, i64)], tickets: &[u8]) -> OrderConfirmed {
         promo: None,
         secret_hash: Hash([0; 32]),
         personal: Base64(Vec::new()),
+        until: None,
         key: None,
     }
 }
