@@ -113,6 +113,15 @@ impl State {
                 let index = self.reissue(*ticket, *revision, *seat)?;
                 self.remember(key.as_ref(), KeyOutcome::Reissued(index));
             }
+            _ => self.apply_in_house(entry, fact)?,
+        }
+        self.forget();
+        Ok(())
+    }
+
+    /// Facts of the house, its doors and the event as a whole; those of sale stand above.
+    fn apply_in_house(&mut self, entry: &Entry, fact: &Fact) -> Applied {
+        match fact {
             Fact::RoomJoined { entry, rank } => self.join_room(*entry, *rank)?,
             Fact::RoomMoved { admitted, credit } => self.admit_to(*admitted, *credit)?,
             Fact::RoomEntered { entry, rank, until } => self.give_pass(*entry, *rank, *until)?,
@@ -141,8 +150,24 @@ impl State {
                 }
                 self.add_instruction(*id, refused.clone());
             }
+            Fact::CatalogueApplied { .. }
+            | Fact::PromosListed { .. }
+            | Fact::PromosEnded { .. }
+            | Fact::HoldCreated { .. }
+            | Fact::HoldRenewed { .. }
+            | Fact::HoldReleased { .. }
+            | Fact::HoldsExpired { .. }
+            | Fact::OrderConfirmed(_)
+            | Fact::OrderPlaced(_)
+            | Fact::OrdersExpired { .. }
+            | Fact::OrderRefundDue { .. }
+            | Fact::OrderCanceled { .. }
+            | Fact::TicketBlocked { .. }
+            | Fact::TicketUnblocked { .. }
+            | Fact::TicketReissued { .. } => {
+                return Err(ApplyError::contradiction("a fact that no room knows"));
+            }
         }
-        self.forget();
         Ok(())
     }
 

@@ -56,6 +56,12 @@ pub(super) enum Undo {
     ScanPopped(Box<Scan>),
     Nonce(Digest16, Option<u32>),
     InstructionAdded(Uuid),
+    House(HouseUndo),
+}
+
+/// Changes of seats and of the waiting room.
+#[derive(Debug)]
+pub(super) enum HouseUndo {
     /// With the number of cells that there were.
     Plan(Box<Plan>, usize),
     Cell(u32, Cell),
@@ -345,13 +351,13 @@ impl State {
     pub(super) fn set_plan(&mut self, plan: Plan) {
         let cells = self.seats.cells.len();
         let before = self.seats.set_plan(plan);
-        self.undo.push(Undo::Plan(Box::new(before), cells));
+        self.undo.push(Undo::House(HouseUndo::Plan(Box::new(before), cells)));
     }
 
     /// None when there is no such seat.
     pub(super) fn put_cell(&mut self, seat: u32, cell: Cell) -> Option<()> {
         let before = self.seats.set_cell(seat, cell)?;
-        self.undo.push(Undo::Cell(seat, before));
+        self.undo.push(Undo::House(HouseUndo::Cell(seat, before)));
         Some(())
     }
 
@@ -361,7 +367,11 @@ impl State {
             self.seats.of_ticket.resize(ticket.saturating_add(1), 0);
         }
         if let Some(slot) = self.seats.of_ticket.get_mut(ticket) {
-            self.undo.push(Undo::TicketSeat(ticket, std::mem::replace(slot, seat), reached));
+            self.undo.push(Undo::House(HouseUndo::TicketSeat(
+                ticket,
+                std::mem::replace(slot, seat),
+                reached,
+            )));
         }
     }
 
@@ -371,21 +381,22 @@ impl State {
             None if self.seats.held.is_empty() => return,
             None => self.seats.held.remove(&hold),
         };
-        self.undo.push(Undo::HeldSeats(hold, before));
+        self.undo.push(Undo::House(HouseUndo::HeldSeats(hold, before)));
     }
 
     pub(super) fn move_room(&mut self, moved: Moved) {
-        self.undo.push(Undo::Room(std::mem::replace(&mut self.room.figures, moved)));
+        self.undo
+            .push(Undo::House(HouseUndo::Room(std::mem::replace(&mut self.room.figures, moved))));
     }
 
     pub(super) fn put_sample(&mut self, entry: Digest16, rank: Option<Rank>) {
         let before = self.room.put_sample(entry, rank);
-        self.undo.push(Undo::Sample(entry, before));
+        self.undo.push(Undo::House(HouseUndo::Sample(entry, before)));
     }
 
     pub(super) fn put_pass(&mut self, entry: Digest16, pass: Option<Pass>) {
         let before = self.room.put_pass(entry, pass);
-        self.undo.push(Undo::Pass(entry, before));
+        self.undo.push(Undo::House(HouseUndo::Pass(entry, before)));
     }
 
     /// Takes back the newest change that is not committed.
@@ -456,19 +467,25 @@ impl State {
             Undo::ScanPopped(scan) => self.scans.push_front(*scan),
             Undo::Nonce(nonce, before) => restore_in(&mut self.nonces, nonce, before),
             Undo::InstructionAdded(id) => drop(self.instructions.remove(&id)),
-            Undo::Plan(plan, cells) => {
+            Undo::House(undo) => self.undo_in_house(undo),
+        }
+    }
+
+    fn undo_in_house(&mut self, undo: HouseUndo) {
+        match undo {
+            HouseUndo::Plan(plan, cells) => {
                 self.seats.cells.truncate(cells);
                 drop(self.seats.set_plan(*plan));
             }
-            Undo::Cell(seat, cell) => drop(self.seats.set_cell(seat, cell)),
-            Undo::TicketSeat(ticket, seat, reached) => {
+            HouseUndo::Cell(seat, cell) => drop(self.seats.set_cell(seat, cell)),
+            HouseUndo::TicketSeat(ticket, seat, reached) => {
                 restore(&mut self.seats.of_ticket, ticket, seat);
                 self.seats.of_ticket.truncate(reached);
             }
-            Undo::Room(moved) => self.room.figures = moved,
-            Undo::Sample(entry, before) => drop(self.room.put_sample(entry, before)),
-            Undo::Pass(entry, before) => drop(self.room.put_pass(entry, before)),
-            Undo::HeldSeats(hold, before) => restore_in(&mut self.seats.held, hold, before),
+            HouseUndo::Room(moved) => self.room.figures = moved,
+            HouseUndo::Sample(entry, before) => drop(self.room.put_sample(entry, before)),
+            HouseUndo::Pass(entry, before) => drop(self.room.put_pass(entry, before)),
+            HouseUndo::HeldSeats(hold, before) => restore_in(&mut self.seats.held, hold, before),
         }
     }
 }

@@ -303,6 +303,13 @@ impl Names {
                 key: key_of(2, key),
             },
             Step::Reissue(ticket, key) => Command::Reissue { ticket: *ticket, key: key_of(4, key) },
+            _ => self.command_in_house(step, now, seq),
+        }
+    }
+
+    /// Of the house, its doors and the catalogue.
+    fn command_in_house(&mut self, step: &Step, now: Millis, seq: u64) -> Command {
+        match step {
             Step::Scan(scan) => Command::Scan(scan_request(scan)),
             Step::Settle { device, back, passed } => Command::Settle {
                 device: device_of(*device),
@@ -347,6 +354,7 @@ impl Names {
                 let pass = Some(digest(id.as_bytes()[15] % 6));
                 Command::Hold(HoldRequest { id, items, buyer: None, promo: None, pass, key: None })
             }
+            sale => unreachable!("{sale:?} is of sale"),
         }
     }
 
@@ -414,7 +422,7 @@ pub(crate) fn section(which: u8) -> SectionConfig {
     let seat = |number: u32| SeatConfig {
         number,
         label: number.to_string(),
-        types: if which == 1 && number % 5 == 0 { vec![2] } else { Vec::new() },
+        types: if which == 1 && number.is_multiple_of(5) { vec![2] } else { Vec::new() },
         gap: number == 4,
         wheelchair: number == 12,
         companion_of: (number == 13).then_some(12),
@@ -551,11 +559,11 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
     }];
     // Sometimes some, sometimes none of the rest of the rules.
     config.quotas[1].blocked = seats % 3;
-    config.ticket_types[1].hidden = seats % 4 == 0;
-    config.ticket_types[0].max_per_customer = (seats % 5 == 0).then_some(3);
+    config.ticket_types[1].hidden = seats.is_multiple_of(4);
+    config.ticket_types[0].max_per_customer = seats.is_multiple_of(5).then_some(3);
     (config.sale.order_fee, config.sale.order_fee_bp) = (i64::from(closes) * 199, 0);
     config.ticket_types[1].tax_added = closes;
-    if seats % 3 == 0 {
+    if seats.is_multiple_of(3) {
         let (opens_at, closes_at) = (START.plus_ms(MINUTE), closes.then(|| START.plus_ms(HOUR)));
         config.room = Some(RoomConfig { opens_at, closes_at, per_minute: 30 });
     }
