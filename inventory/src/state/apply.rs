@@ -107,8 +107,6 @@ impl State {
                 let index = self.cancel(*order, positions, refunds)?;
                 self.remember(key.as_ref(), KeyOutcome::Canceled(index));
             }
-            Fact::TicketBlocked { ticket } => self.set_status(*ticket, TicketStatus::Blocked)?,
-            Fact::TicketUnblocked { ticket } => self.set_status(*ticket, TicketStatus::Valid)?,
             Fact::TicketReissued { ticket, revision, seat, key } => {
                 let index = self.reissue(*ticket, *revision, *seat)?;
                 self.remember(key.as_ref(), KeyOutcome::Reissued(index));
@@ -119,9 +117,11 @@ impl State {
         Ok(())
     }
 
-    /// Facts of the house, its doors and the event as a whole; those of sale stand above.
+    /// Facts of tickets, the house, its doors and the event as a whole; those of sale stand above.
     fn apply_in_house(&mut self, entry: &Entry, fact: &Fact) -> Applied {
         match fact {
+            Fact::TicketBlocked { ticket } => self.set_status(*ticket, TicketStatus::Blocked)?,
+            Fact::TicketUnblocked { ticket } => self.set_status(*ticket, TicketStatus::Valid)?,
             Fact::RoomJoined { entry, rank } => self.join_room(*entry, *rank)?,
             Fact::RoomMoved { admitted, credit } => self.admit_to(*admitted, *credit)?,
             Fact::RoomEntered { entry, rank, until } => self.give_pass(*entry, *rank, *until)?,
@@ -162,8 +162,6 @@ impl State {
             | Fact::OrdersExpired { .. }
             | Fact::OrderRefundDue { .. }
             | Fact::OrderCanceled { .. }
-            | Fact::TicketBlocked { .. }
-            | Fact::TicketUnblocked { .. }
             | Fact::TicketReissued { .. } => {
                 return Err(ApplyError::contradiction("a fact that no room knows"));
             }
