@@ -568,7 +568,8 @@ pub(crate) fn changed(seats: u64, closed: bool, closes: bool, without_vip: bool)
         config.room = Some(RoomConfig { opens_at, closes_at, per_minute: 30 });
     }
     config.sale.refund_fees = closed;
-    config.sale.payment_url = (seats % 2 == 0).then(|| "https://pay.example/{order}".to_owned());
+    config.sale.payment_url =
+        seats.is_multiple_of(2).then(|| "https://pay.example/{order}".to_owned());
     if closed {
         config.status = EventStatus::SaleClosed;
     }
