@@ -1,7 +1,12 @@
 //! For tests of this crate and of its users: a back office in this process, which serves the
 //! catalogue feed from a list that the test writes and knows what tokens may. Holds no rules.
 
-#![allow(clippy::expect_used, reason = "a helper of tests fails its test by panicking")]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a helper of tests fails its test by panicking"
+)]
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

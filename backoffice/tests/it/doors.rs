@@ -12,6 +12,7 @@ use inventory::state::State;
 use inventory::time::Millis;
 use kernel::testkit::TestServer;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::sale::{Sale, create, event_body, id, ticket_type};
 use crate::walk::House;
@@ -25,58 +26,14 @@ async fn what_staff_say_of_doors_is_what_the_gate_is_shown() {
     let house = House::open("doors").await;
     let sale = &house.sale;
     let (client, event) = (&sale.client, sale.event);
-    let main = json!({"policy": "interval", "interval_min": 30, "passback": "soft",
-                      "opens_at": "2026-11-21T17:00:00Z", "closes_at": "2026-11-21T23:00:00Z",
-                      "exit_all_at_min": 360, "capacity": 500});
-    patch(sale, "check-in-zones", sale.zone, &main).await;
-    let lounge = json!({"event_id": event, "key": "lounge", "name": "Lounge", "policy": "days",
-                        "policy_max": 2, "passback": "hard", "leaves": ["main"],
-                        "exit_to": "main"});
-    let lounge = create(client, "check-in-zones", &lounge).await;
-    patch(sale, "events", event, &json!({"day_starts_min": 300})).await;
-    let lane = json!({"event_id": event, "name": "North 3", "two_phase": true, "lease_s": 20,
-                      "lease_end": "not_passed", "mode": "secure",
-                      "rotating_offline": "static_ok"});
-    let lane = create(client, "check-in-lanes", &lane).await;
-    let pair = json!({"lane_id": lane, "ticket_type_id": sale.ticket_type});
-    let served = create(client, "check-in-lane-types", &pair).await;
-    let question = json!({"event_id": event, "text": "Meal", "kind": "choice",
-                          "options": ["fish", "none"]});
-    let question = create(client, "check-in-questions", &question).await;
-    let pair = json!({"question_id": question, "ticket_type_id": sale.ticket_type});
-    create(client, "check-in-question-types", &pair).await;
-    let window = json!({"ticket_type_id": sale.ticket_type, "zone_id": lounge,
-                        "opens_at": "2026-11-21T18:00:00Z"});
-    create(client, "ticket-type-windows", &window).await;
+    let Doors { lounge, lane, served, question } = set_doors(sale).await;
 
     let document = house
         .event_document(|body| body["config"]["ticket_types"][0].get("windows").is_some())
         .await;
     let config: EventConfig = serde_json::from_value(document["body"]["config"].clone()).unwrap();
     assert_eq!(config.day_starts_min, 300);
-    assert_eq!(
-        config.zones,
-        [
-            ZoneConfig {
-                id: sale.zone,
-                policy: ZonePolicy::Interval { minutes: 30 },
-                capacity: Some(500),
-                passback: Passback::Soft,
-                opens_at: Some(START.plus_ms(-3_600_000)),
-                closes_at: Some(START.plus_ms(5 * 3_600_000)),
-                exit_all_at_min: Some(360),
-                ..zone(0, "main", "Main")
-            },
-            ZoneConfig {
-                id: lounge,
-                policy: ZonePolicy::Days { max: 2 },
-                passback: Passback::Hard,
-                leaves: vec![0],
-                exit_to: Some(0),
-                ..zone(1, "lounge", "Lounge")
-            },
-        ]
-    );
+    assert_eq!(config.zones, zones_as_set(sale.zone, lounge));
     assert_eq!(
         config.lanes,
         [LaneConfig {
@@ -121,9 +78,69 @@ async fn what_staff_say_of_doors_is_what_the_gate_is_shown() {
     house.end().await;
 }
 
+/// What `set_doors` made.
+struct Doors {
+    lounge: Uuid,
+    lane: Uuid,
+    served: Uuid,
+    question: Uuid,
+}
+
+/// Says of each kind of door something that is not its default.
+async fn set_doors(sale: &Sale) -> Doors {
+    let (client, event) = (&sale.client, sale.event);
+    let main = json!({"policy": "interval", "interval_min": 30, "passback": "soft",
+                      "opens_at": "2026-11-21T17:00:00Z", "closes_at": "2026-11-21T23:00:00Z",
+                      "exit_all_at_min": 360, "capacity": 500});
+    patch(sale, "check-in-zones", sale.zone, &main).await;
+    let lounge = json!({"event_id": event, "key": "lounge", "name": "Lounge", "policy": "days",
+                        "policy_max": 2, "passback": "hard", "leaves": ["main"],
+                        "exit_to": "main"});
+    let lounge = create(client, "check-in-zones", &lounge).await;
+    patch(sale, "events", event, &json!({"day_starts_min": 300})).await;
+    let lane = json!({"event_id": event, "name": "North 3", "two_phase": true, "lease_s": 20,
+                      "lease_end": "not_passed", "mode": "secure",
+                      "rotating_offline": "static_ok"});
+    let lane = create(client, "check-in-lanes", &lane).await;
+    let pair = json!({"lane_id": lane, "ticket_type_id": sale.ticket_type});
+    let served = create(client, "check-in-lane-types", &pair).await;
+    let question = json!({"event_id": event, "text": "Meal", "kind": "choice",
+                          "options": ["fish", "none"]});
+    let question = create(client, "check-in-questions", &question).await;
+    let pair = json!({"question_id": question, "ticket_type_id": sale.ticket_type});
+    create(client, "check-in-question-types", &pair).await;
+    let window = json!({"ticket_type_id": sale.ticket_type, "zone_id": lounge,
+                        "opens_at": "2026-11-21T18:00:00Z"});
+    create(client, "ticket-type-windows", &window).await;
+    Doors { lounge, lane, served, question }
+}
+
+fn zones_as_set(main: Uuid, lounge: Uuid) -> [ZoneConfig; 2] {
+    [
+        ZoneConfig {
+            id: main,
+            policy: ZonePolicy::Interval { minutes: 30 },
+            capacity: Some(500),
+            passback: Passback::Soft,
+            opens_at: Some(START.plus_ms(-3_600_000)),
+            closes_at: Some(START.plus_ms(5 * 3_600_000)),
+            exit_all_at_min: Some(360),
+            ..zone(0, "main", "Main")
+        },
+        ZoneConfig {
+            id: lounge,
+            policy: ZonePolicy::Days { max: 2 },
+            passback: Passback::Hard,
+            leaves: vec![0],
+            exit_to: Some(0),
+            ..zone(1, "lounge", "Lounge")
+        },
+    ]
+}
+
 fn zone(number: u8, key: &str, name: &str) -> ZoneConfig {
     ZoneConfig {
-        id: uuid::Uuid::nil(),
+        id: Uuid::nil(),
         number,
         key: key.to_owned(),
         name: name.to_owned(),
@@ -138,7 +155,7 @@ fn zone(number: u8, key: &str, name: &str) -> ZoneConfig {
     }
 }
 
-async fn patch(sale: &Sale, route: &str, row: uuid::Uuid, body: &Value) {
+async fn patch(sale: &Sale, route: &str, row: Uuid, body: &Value) {
     let reply = sale.client.patch(&format!("/api/v1/{route}/{row}"), body).await.unwrap();
     assert_eq!(reply.status, 200, "{route}: {}", reply.body);
 }
@@ -155,13 +172,32 @@ async fn doors_name_what_is_wrong_with_them() {
     let lane = create(&sale.client, "check-in-lanes", &lane).await;
     let question = json!({"event_id": sale.event, "text": "Over 18?"});
     let question = create(&sale.client, "check-in-questions", &question).await;
-    let zone = |more: Value| with(json!({"event_id": sale.event, "key": "z", "name": "Z"}), more);
-    let lane_with = |more: Value| with(json!({"event_id": sale.event, "name": "North 2"}), more);
-    let ask = |more: Value| with(json!({"event_id": sale.event, "text": "Meal"}), more);
-    let window =
-        |more: Value| with(json!({"ticket_type_id": sale.ticket_type, "zone_id": sale.zone}), more);
-    let unknown = "unknown_reference";
     let cases = [
+        wrong_zones(&sale),
+        wrong_lanes(&sale, lane, foreign_type),
+        wrong_questions(&sale, question, foreign_type),
+        wrong_times(&sale, foreign_type),
+    ];
+    for (route, body, code, field) in cases.concat() {
+        let reply = sale.client.post(&format!("/api/v1/{route}"), &body).await.unwrap();
+        let faults = reply.body["errors"].as_array().cloned().unwrap_or_default();
+        let told = faults.iter().any(|f| f["field"] == json!(field));
+        let coded = reply.code() == code || faults.iter().any(|f| f["code"] == json!(code));
+        assert!(told && coded, "{route} {body} gave {}", reply.body);
+    }
+    let evacuate = json!({"event_id": sale.event, "on": true});
+    let early = sale.client.post("/api/v1/check-in-zones/evacuate", &evacuate).await.unwrap();
+    assert_eq!((early.code(), early.fields()), ("not_ready", vec!["event_id"]));
+}
+
+/// Route, body, and the code and field of the refusal.
+type Wrong = (&'static str, Value, &'static str, &'static str);
+
+const UNKNOWN: &str = "unknown_reference";
+
+fn wrong_zones(sale: &Sale) -> Vec<Wrong> {
+    let zone = |more: Value| with(json!({"event_id": sale.event, "key": "z", "name": "Z"}), more);
+    vec![
         ("check-in-zones", zone(json!({"policy": "often"})), "not_an_option", "policy"),
         ("check-in-zones", zone(json!({"policy": "entries"})), "invalid_value", "policy_max"),
         ("check-in-zones", zone(json!({"policy_max": 2})), "invalid_value", "policy_max"),
@@ -172,15 +208,21 @@ async fn doors_name_what_is_wrong_with_them() {
             "out_of_range",
             "exit_all_at_min",
         ),
-        ("check-in-zones", zone(json!({"leaves": ["far"]})), unknown, "leaves"),
-        ("check-in-zones", zone(json!({"leaves": ["z"]})), unknown, "leaves"),
-        ("check-in-zones", zone(json!({"exit_to": "nowhere"})), unknown, "exit_to"),
+        ("check-in-zones", zone(json!({"leaves": ["far"]})), UNKNOWN, "leaves"),
+        ("check-in-zones", zone(json!({"leaves": ["z"]})), UNKNOWN, "leaves"),
+        ("check-in-zones", zone(json!({"exit_to": "nowhere"})), UNKNOWN, "exit_to"),
         (
             "check-in-zones",
             zone(json!({"opens_at": "2026-11-21T18:00:00Z", "closes_at": "2026-11-21T18:00:00Z"})),
             "invalid_value",
             "closes_at",
         ),
+    ]
+}
+
+fn wrong_lanes(sale: &Sale, lane: Uuid, foreign_type: Uuid) -> Vec<Wrong> {
+    let lane_with = |more: Value| with(json!({"event_id": sale.event, "name": "North 2"}), more);
+    vec![
         ("check-in-lanes", lane_with(json!({"lease_s": 601})), "out_of_range", "lease_s"),
         ("check-in-lanes", lane_with(json!({"mode": "loose"})), "not_an_option", "mode"),
         ("check-in-lanes", lane_with(json!({"name": "x".repeat(65)})), "too_long", "name"),
@@ -188,17 +230,30 @@ async fn doors_name_what_is_wrong_with_them() {
         (
             "check-in-lane-types",
             json!({"lane_id": lane, "ticket_type_id": foreign_type}),
-            unknown,
+            UNKNOWN,
             "ticket_type_id",
         ),
+    ]
+}
+
+fn wrong_questions(sale: &Sale, question: Uuid, foreign_type: Uuid) -> Vec<Wrong> {
+    let ask = |more: Value| with(json!({"event_id": sale.event, "text": "Meal"}), more);
+    vec![
         ("check-in-questions", ask(json!({"kind": "choice"})), "invalid_value", "options"),
         ("check-in-questions", ask(json!({"options": ["a"]})), "invalid_value", "options"),
         (
             "check-in-question-types",
             json!({"question_id": question, "ticket_type_id": foreign_type}),
-            unknown,
+            UNKNOWN,
             "ticket_type_id",
         ),
+    ]
+}
+
+fn wrong_times(sale: &Sale, foreign_type: Uuid) -> Vec<Wrong> {
+    let window =
+        |more: Value| with(json!({"ticket_type_id": sale.ticket_type, "zone_id": sale.zone}), more);
+    vec![
         ("ticket-type-windows", window(json!({})), "required", "opens_at"),
         (
             "ticket-type-windows",
@@ -211,7 +266,7 @@ async fn doors_name_what_is_wrong_with_them() {
         (
             "ticket-type-windows",
             window(json!({"ticket_type_id": foreign_type, "opens_at": "2026-11-21T19:00:00Z"})),
-            unknown,
+            UNKNOWN,
             "zone_id",
         ),
         (
@@ -220,17 +275,7 @@ async fn doors_name_what_is_wrong_with_them() {
             "out_of_range",
             "day_starts_min",
         ),
-    ];
-    for (route, body, code, field) in cases {
-        let reply = sale.client.post(&format!("/api/v1/{route}"), &body).await.unwrap();
-        let faults = reply.body["errors"].as_array().cloned().unwrap_or_default();
-        let told = faults.iter().any(|f| f["field"] == json!(field));
-        let coded = reply.code() == code || faults.iter().any(|f| f["code"] == json!(code));
-        assert!(told && coded, "{route} {body} gave {}", reply.body);
-    }
-    let evacuate = json!({"event_id": sale.event, "on": true});
-    let early = sale.client.post("/api/v1/check-in-zones/evacuate", &evacuate).await.unwrap();
-    assert_eq!((early.code(), early.fields()), ("not_ready", vec!["event_id"]));
+    ]
 }
 
 fn with(mut body: Value, more: Value) -> Value {
