@@ -186,8 +186,10 @@ async fn entity(service: &Service, call: &Call, target: route::Target) -> Result
         Recalled::Anew { charged } => charged,
     };
     let caller = caller(service, call).await.inspect_err(|_| {
-        // Nobody's secret is nobody's charge.
-        call.charges.take();
+        // What a secret was charged that proved to be nobody's is nobody's charge.
+        if charged.is_some() {
+            call.charges.take();
+        }
     })?;
     let (actor, org) = caller.enter(asked(call)?)?;
     match charged {

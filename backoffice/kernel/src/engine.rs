@@ -31,7 +31,7 @@ use crate::param::Bound;
 use crate::rights::{Access, Reach, Shows};
 
 use layout::Layout;
-pub(crate) use told::{TOLD_FIELDS_MAX, TOLD_ROWS_MAX, Told, tell, tell_named};
+pub(crate) use told::{SEARCHED_CUSTOM, TOLD_FIELDS_MAX, TOLD_ROWS_MAX, Told, tell, tell_named};
 
 /// Who writes: a caller through create and patch, or code that may write any field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

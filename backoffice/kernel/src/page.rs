@@ -12,6 +12,7 @@ use crate::actor::Actor;
 use crate::custom::{self, Model};
 use crate::cx::Cx;
 use crate::ddl;
+use crate::engine::SEARCHED_CUSTOM;
 use crate::entity::{Entity, Field, Kind, View};
 use crate::error::{Code, Error, Result};
 use crate::filter::{self, Asked, Moment, Tree};
@@ -262,7 +263,7 @@ fn touched(
         let fields = fields.filter(|field| search.personal || !field.personal);
         all.extend(fields.map(|field| field.name.to_owned()));
         if ddl::has_custom_fields(asking.entity) {
-            all.push("custom".to_owned());
+            all.push(SEARCHED_CUSTOM.to_owned());
         }
     }
     all

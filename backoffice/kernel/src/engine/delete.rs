@@ -77,7 +77,7 @@ pub(super) async fn all(
         |row: &standing::Standing| if row.lives { Ok(()) } else { Err(no_such_row(entity)) };
     let (each, good) = standing::sort(entity, rows, &found, lives);
     if !good.is_empty() {
-        let doomed = closure(cx, entity, good).await?;
+        let doomed = closure(cx, entity, good, &ids).await?;
         dependants::demand_none(cx, &doomed).await?;
         for entity in doomed.tables.iter().rev() {
             mark(cx, entity, &doomed.of(entity)).await?;
@@ -86,10 +86,16 @@ pub(super) async fn all(
     Ok(each)
 }
 
-/// The rows and, level by level, all that goes along with them, locked.
-async fn closure(cx: &Cx, entity: &'static Entity, roots: Vec<Uuid>) -> Result<Doomed> {
-    let mut doomed = Doomed { several: 1 < roots.len(), ..Doomed::default() };
-    let named: BTreeSet<Uuid> = roots.iter().copied().collect();
+/// The rows and, level by level, all that goes along with them, locked. Of all that were `named`, those
+/// that are refused count too: what one of them is told depends on whether it goes along before.
+async fn closure(
+    cx: &Cx,
+    entity: &'static Entity,
+    roots: Vec<Uuid>,
+    named: &[Uuid],
+) -> Result<Doomed> {
+    let mut doomed = Doomed { several: 1 < named.len(), ..Doomed::default() };
+    let named: BTreeSet<Uuid> = named.iter().copied().collect();
     let mut level = vec![(entity, doomed.add(entity, roots))];
     while !level.is_empty() {
         let below = dependants::that_go_along(cx, &level).await?;

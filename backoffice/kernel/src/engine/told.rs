@@ -19,6 +19,8 @@ use crate::rights::Access;
 
 /// Row ids that one entry names: a page has no more. Beyond, only the number of rows is told.
 pub(crate) const TOLD_ROWS_MAX: u32 = 200;
+/// Stands among names for the custom fields by whose words a search finds.
+pub(crate) const SEARCHED_CUSTOM: &str = "custom by words";
 /// Field names that one entry names; an entity with its custom fields may have more, which are left
 /// out behind these.
 pub(crate) const TOLD_FIELDS_MAX: u32 = 200;
@@ -33,7 +35,7 @@ pub(crate) enum Told<'a> {
 
 /// Writes the entry, where the caller's reads are told and one of these names is of a field above
 /// the level open. A name is a field's, a column's, `custom` for all custom fields that the caller
-/// may read, or `custom.<key>`.
+/// may read, `SEARCHED_CUSTOM`, or `custom.<key>`.
 pub(crate) async fn tell<'n>(
     cx: &Cx,
     entity: &'static Entity,
@@ -91,7 +93,8 @@ async fn personal<'n>(
     let mut all = BTreeSet::new();
     for name in names {
         let key = name.strip_prefix(CUSTOM).and_then(|rest| rest.strip_prefix('.'));
-        if name != CUSTOM && key.is_none() {
+        let by_words = name == SEARCHED_CUSTOM;
+        if name != CUSTOM && !by_words && key.is_none() {
             let named = |column: &kind_sql::Column| column.name == name;
             let field = entity
                 .fields
@@ -105,6 +108,7 @@ async fn personal<'n>(
         let shown = model.fields.iter().filter(|field| {
             Level::Open < field.level
                 && access.shows_level(field.level)
+                && (field.searched || !by_words)
                 && key.is_none_or(|key| key.split('.').next() == Some(&*field.key))
         });
         all.extend(shown.map(|field| format!("{CUSTOM}.{}", field.key)));

@@ -182,7 +182,7 @@ async fn hand_out(tx: &WorkTx, service: &Service, events: &[Event]) -> Result<()
         tx.execute(
             "insert into outbox_deliveries (org_id, consumer, event, topic, row_id, change_id, \
                                             body, at, causation, due_at) \
-             select org, $1, event, topic, row, change, body, at, causation, $10 \
+             select org, $1, event, topic, row, change, body, at, causation, least(at, $10) \
                from unnest($2::uuid[], $3::bigint[], $4::text[], $5::uuid[], $6::uuid[], \
                            $7::jsonb[], $8::timestamptz[], $9::bigint[]) \
                     as e (org, event, topic, row, change, body, at, causation)",

@@ -14,7 +14,7 @@ use crate::time::Millis;
 const EVENT: Uuid = Uuid::from_u128(0xE);
 const TYPES: [Uuid; 2] = [Uuid::from_u128(0x101), Uuid::from_u128(0x102)];
 /// Strips that one choice looks into, in a house whose ranks follow from the rows.
-const LOOKED_AT_MAX: usize = 6;
+const LOOKED_AT_MAX: usize = 8;
 
 fn kind(at: usize) -> TicketTypeConfig {
     let number = u16::try_from(at + 1).unwrap();
