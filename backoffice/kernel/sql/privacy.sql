@@ -4,16 +4,68 @@
 grant select, delete on messages to atlvs_definer;
 grant select, update on outbox to atlvs_definer;
 
--- Whether a text names one of these. Files and answers are bytes: escaped, ASCII stays what it is.
+-- A mail address as a whole: neither the end nor the beginning of another one (RFC 5322, 3.4.1). What
+-- stands between an address and a letter continues it, what stands before it alone does not: 'a@b.c' in
+-- quotes, one behind a dash, one at the end of a sentence.
+create or replace function address_pattern(p_address text) returns text
+language sql immutable parallel safe
+as $$
+    select '(?<![[:alnum:]_%+])(?<![[:alnum:]_][-.''&])'
+        || regexp_replace(p_address, '([!-/:-@\[-`{-~])', '\\\1', 'g')
+        || '(?![.]?[-_]*[[:alnum:]])'
+$$;
+
+-- A telephone number with its country's code (+49…), with whatever people write between its digits, as a
+-- whole: not the beginning of a longer one. `00` stands for the plus, and `(0)` for no digit.
+create or replace function number_pattern(p_number text) returns text
+language sql immutable parallel safe
+as $$
+    select '(?<![0-9])(?:[+]|00)' || gap || '*'
+        || regexp_replace(substr(p_number, 2), '([0-9])(?=[0-9])', '\1' || replace(gap, '\', '\\') || '*', 'g')
+        || '(?!' || gap || '?[0-9])'
+      from (values ('(?:\(0\)|[- ./()\u00a0\u2007\u202f\u2010-\u2013])')) as written (gap)
+$$;
+
+-- Whether a text names one of these: ids, addresses with an @, numbers that begin with +, all in lower
+-- case, numbers without separators. Escapes of JSON for what does not print end a word.
 create or replace function names_any(p_text text, p_terms text[]) returns boolean
 language sql immutable parallel safe
 as $$
-    select exists (select from unnest(p_terms) as term where position(term in lower(p_text)) > 0)
+    with shown as materialized (
+        select regexp_replace(lower(p_text), '\\(u[0-9a-f]{4}|[bfnrt])', E'\n', 'g') as said),
+    told as materialized (
+        select said, regexp_replace(replace(said, '(0)', ''), '[^0-9]', '', 'g') as digits from shown)
+    select exists (
+        select from told, unnest(p_terms) as term
+         where case
+               when term like '+%' then
+                   position(substr(term, 2) in digits) > 0 and said ~ number_pattern(term)
+               when term like '%@%' then position(term in said) > 0 and said ~ address_pattern(term)
+               else position(term in said) > 0
+               end)
+$$;
+
+-- Imports that are not finished and whose file names one of the terms: their rows would come back.
+create or replace function open_imports_naming(p_terms text[]) returns setof uuid
+language plpgsql stable
+as $$
+begin
+    if to_regclass('public.import_chunks') is null then
+        return;
+    end if;
+    return query
+        select distinct i.id from imports i join import_chunks c on c.org_id = i.org_id and c.import_id = i.id
+         where i.org_id = nullif(current_setting('app.org_id', true), '')::uuid and i.finished_at is null
+           and (names_any(convert_from(c.records, 'UTF8'), p_terms)
+                or names_any(convert_from(c.outcome, 'UTF8'), p_terms));
+end
 $$;
 
 -- Counts, or with p_erase takes away, what names one of the terms (lower case) in the active
--- organization: mails go, answers kept for repeated requests are kept no more, jobs that wait are
--- canceled and those that ended lose what they held, so do events and files.
+-- organization: mails go, jobs that wait are canceled and those that ended lose what they held, so do
+-- events and files. Answers kept for repeated requests are sealed with keys that are not kept, so nobody
+-- can tell whom they name: all of them are kept no more. Who repeats such a request is told that it was
+-- done, and nothing is done twice.
 create or replace function erase_traces(p_terms text[], p_erase boolean)
 returns table (name text, rows bigint)
 language plpgsql volatile security definer
@@ -22,11 +74,8 @@ as $$
 #variable_conflict use_column
 declare
     v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
-    v_bytes text[];
     v_ids uuid[];
 begin
-    select array_agg(lower(encode(convert_to(term, 'UTF8'), 'escape'))) into v_bytes from unnest(p_terms) as term;
-
     select coalesce(array_agg(m.id), '{}') into v_ids from messages m
      where m.org_id = v_org and names_any(concat_ws(' ', m.recipient, m.subject, m.body), p_terms);
     if p_erase then
@@ -35,8 +84,8 @@ begin
     return query select 'messages', cardinality(v_ids)::bigint;
 
     select coalesce(array_agg(k.id), '{}') into v_ids from idempotency_keys k
-     where k.org_id = v_org and (k.row_id::text = any(p_terms) or names_any(k.location, p_terms)
-                                 or names_any(encode(k.body, 'escape'), v_bytes));
+     where k.org_id = v_org and (k.kept and (k.body is not null or k.row_id::text = any(p_terms))
+                                 or names_any(k.location, p_terms));
     if p_erase then
         update idempotency_keys set kept = false, body = null, location = null where id = any(v_ids);
     end if;
@@ -74,14 +123,9 @@ begin
 
     if to_regclass('public.import_chunks') is not null then
         select coalesce(array_agg(c.id), '{}') into v_ids from import_chunks c
-         where c.org_id = v_org and (names_any(encode(c.records, 'escape'), v_bytes)
-                                     or names_any(encode(c.outcome, 'escape'), v_bytes));
+         where c.org_id = v_org and (names_any(convert_from(c.records, 'UTF8'), p_terms)
+                                     or names_any(convert_from(c.outcome, 'UTF8'), p_terms));
         if p_erase then
-            if exists (select from import_chunks c join imports i on i.org_id = c.org_id and i.id = c.import_id
-                        where c.org_id = v_org and c.id = any(v_ids) and i.finished_at is null) then
-                raise exception using errcode = 'lock_not_available',
-                    message = 'an import that is under way names the person';
-            end if;
             update import_chunks set records = '' where org_id = v_org and id = any(v_ids);
         end if;
         return query select 'import_chunks', cardinality(v_ids)::bigint;

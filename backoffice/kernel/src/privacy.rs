@@ -21,7 +21,7 @@ use crate::entity::{
     Entity, Field, Group, Operations, boolean, choice, id, instant, json as json_field, link, text,
 };
 use crate::error::{Code, Error, Fault, Result};
-use crate::jobs::{Job, JobRun};
+use crate::jobs::{DeadJob, Job, JobRun};
 use crate::param::Bound;
 use crate::rights;
 
@@ -67,7 +67,9 @@ pub(crate) const ERASE: Action = Action {
     run: |cx, args| Box::pin(erase(cx, args)),
 };
 
-pub(crate) const JOB: Job = Job::new("accounts.erase", |run| Box::pin(work(run))).time(JOB_TIME);
+pub(crate) const JOB: Job = Job::new("accounts.erase", |run| Box::pin(work(run)))
+    .time(JOB_TIME)
+    .on_dead(|cx, dead| Box::pin(told(cx, dead)));
 
 #[derive(Deserialize)]
 struct Input {
@@ -83,6 +85,7 @@ async fn erase(cx: &mut Cx, args: Args) -> Result<Reply> {
     demand_row(cx, entity, input.row_id).await?;
     let person = Person::find(cx, entity, input.row_id).await?;
     refuse_kept(&person)?;
+    refuse_imports(cx, &person).await?;
     let dry_run = input.dry_run.unwrap_or(false);
     let mut counts = person.counts();
     counts.extend(traces(cx, &person, Pass::Count).await?);
@@ -132,6 +135,22 @@ fn refuse_kept(person: &Person) -> Result<()> {
             Fault::new("row_id", Code::Conflict, &text)
         })
         .collect();
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Error::fields(Code::Conflict, faults)),
+    }
+}
+
+/// A file that waits, or is worked on, would bring back what is erased. Nothing is done before whoever
+/// sent it, or may cancel it, has decided: it may hold rows of many others.
+async fn refuse_imports(cx: &Cx, person: &Person) -> Result<()> {
+    let sql = "select open_imports_naming($1)";
+    let mut faults = Vec::new();
+    for row in cx.query(sql, &[&person.terms()]).await? {
+        let id: Uuid = row.try_get(0)?;
+        let text = format!("import {id} names the person: commit or cancel it first");
+        faults.push(Fault::new("row_id", Code::Conflict, &text));
+    }
     match faults.is_empty() {
         true => Ok(()),
         false => Err(Error::fields(Code::Conflict, faults)),
@@ -193,6 +212,7 @@ async fn all(run: &JobRun, cx: &mut Cx, id: Uuid) -> Result<Value> {
     let entity = route(cx, row.try_get(0)?)?;
     let person = Person::find(cx, entity, row.try_get(1)?).await?;
     refuse_kept(&person)?;
+    refuse_imports(cx, &person).await?;
     let mut counts = person.counts();
     // Before the fields are empty: they say what to look for.
     counts.extend(traces(cx, &person, Pass::Erase).await?);
@@ -218,11 +238,30 @@ async fn all(run: &JobRun, cx: &mut Cx, id: Uuid) -> Result<Value> {
 
 async fn failed(run: &JobRun, id: Uuid, error: &Error) -> Result<()> {
     let mut cx = run.begin().await?;
+    let problem = error.problem(cx.request_id);
+    let written = fail(&mut cx, id, problem).await;
+    cx.finish(written).await
+}
+
+/// The job was canceled, or no attempt is left: nobody works on it any more.
+async fn told(cx: &mut Cx, dead: &DeadJob) -> Result<()> {
+    let payload = Payload::deserialize(&dead.payload);
+    let Payload { erasure_id } = payload.map_err(|cause| Error::internal(cause.to_string()))?;
+    fail(cx, erasure_id, dead.error.clone()).await
+}
+
+/// Nothing of the person was erased; whoever wants it asks anew.
+async fn fail(cx: &mut Cx, id: Uuid, problem: Value) -> Result<()> {
+    let sql = "select status from erasures where org_id = $1 and id = $2 for update";
+    let row = cx.query_opt(sql, &[&cx.org, &id]).await?;
+    let status = row.map(|row| row.try_get::<_, String>(0)).transpose()?;
+    if status.as_deref() != Some("running") {
+        return Ok(());
+    }
     let fields = [
         ("status", json!("failed")),
-        ("error", error.problem(cx.request_id)),
+        ("error", problem),
         ("finished_at", json!(cx.now.to_string())),
     ];
-    let written = cx.set(&ERASURE, id, &fields).await;
-    cx.finish(written).await
+    cx.set(&ERASURE, id, &fields).await
 }

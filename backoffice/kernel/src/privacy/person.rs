@@ -17,10 +17,12 @@ const ROWS_MAX: usize = 10_000;
 const TERMS_MAX: usize = 1_000;
 /// A shorter word would be found in what is not theirs.
 const TERM_CHARS_MIN: usize = 6;
+/// A telephone number as its kind takes it, with the separators that people write.
+const NUMBER: &str = "'^[+][0-9][-0-9 ./()]*$'";
 
 pub(super) struct Person {
     tables: BTreeMap<&'static str, (&'static Entity, Vec<Uuid>)>,
-    /// Ids, mail addresses, telephone numbers; in lower case.
+    /// Ids, mail addresses in lower case, telephone numbers as a plus and digits.
     terms: Vec<String>,
 }
 
@@ -116,9 +118,12 @@ impl Person {
                 values = format!("array[{values}]");
             }
             let sql = format!(
-                "select distinct lower(word) from \"{}\", unnest({values}) as said (word) \
+                "select distinct case when word ~ {NUMBER} \
+                     then '+' || regexp_replace(replace(word, '(0)', ''), '[^0-9]', '', 'g') \
+                     else lower(word) end \
+                   from \"{}\", unnest({values}) as said (word) \
                   where org_id = $1 and id = any($2) \
-                    and (word ~ '^[^\\s@]+@[^\\s@]+$' or word ~ '^\\+[0-9]+$') limit {TERMS_MAX}",
+                    and (word ~ '^[^\\s@]+@[^\\s@]+$' or word ~ {NUMBER}) limit {TERMS_MAX}",
                 entity.name
             );
             for row in cx.query(&sql, &[&cx.org, rows]).await? {

@@ -1,8 +1,9 @@
 //! Who may erase a person, what the law keeps, and whose rows are theirs.
 
-use kernel::entity::{Domain, Entity, email, link, text};
+use kernel::db::Admin;
+use kernel::entity::{Domain, Entity, email, link, phone, text};
 use kernel::registry::Registry;
-use kernel::testkit::{Client, TestDb, TestOrg, TestServer};
+use kernel::testkit::{Client, Reply, TestDb, TestOrg, TestServer};
 use kernel::{accounts, ddl, lists, work};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -11,6 +12,7 @@ static PATIENTS: Entity =
     Entity::new("patients").grant("clinic.patients").about("A patient.").fields(&[
         text("name").required().personal(),
         email("email").personal(),
+        phone("phone").personal(),
         link("doctor_id", "clinic.patients").about("Another person: never erased with this one."),
     ]);
 static STAYS: Entity = Entity::new("stays").grant("clinic.stays").about("A time here.").fields(&[
@@ -40,11 +42,19 @@ struct Clinic {
     server: TestServer,
 }
 
+async fn database() -> &'static TestDb {
+    static DATABASE: OnceCell<TestDb> = OnceCell::const_new();
+    let make = async || TestDb::create("clinic", &[&ddl::script(registry())]).await;
+    DATABASE.get_or_try_init(make).await.unwrap()
+}
+
+async fn admin() -> Admin {
+    database().await.superuser().await.unwrap()
+}
+
 impl Clinic {
     async fn open() -> Self {
-        static DATABASE: OnceCell<TestDb> = OnceCell::const_new();
-        let make = async || TestDb::create("clinic", &[&ddl::script(registry())]).await;
-        let database = DATABASE.get_or_try_init(make).await.unwrap();
+        let database = database().await;
         let server = TestServer::start(registry(), database).await.unwrap();
         let org = TestOrg::open(&server.service).await.unwrap();
         let client = server.client.with_bearer(org.token.expose());
@@ -59,6 +69,25 @@ impl Clinic {
 
     async fn row(&self, route: &str, id: &str) -> Value {
         self.client.get(&format!("/api/v1/{route}/{id}")).await.unwrap().body
+    }
+
+    async fn asked(&self, path: &str, body: Value) -> Reply {
+        self.client.post(&format!("/api/v1/{path}"), &body).await.unwrap()
+    }
+
+    /// Asks for somebody's erasure, works on it, and shows what became of it.
+    async fn erased(&self, row: &str) -> Value {
+        let erasure = self.made("erasures", asks(row)).await;
+        self.org.work().await.unwrap();
+        self.row("erasures", &erasure).await
+    }
+
+    /// Sends a file of patients and lets it be checked; the import's id.
+    async fn staged(&self, file: &str) -> String {
+        let sent = self.client.file("POST", "/api/v1/patients/import", Some(file)).await.unwrap();
+        assert_eq!(sent.0, 202, "{}", sent.1);
+        let import: Value = serde_json::from_str(&sent.1).unwrap();
+        import["id"].as_str().unwrap().to_owned()
     }
 }
 
@@ -154,6 +183,227 @@ async fn only_who_may_erase_does_and_only_what_they_reach() {
         assert_eq!(reply.status, status, "{body}: {:?}", reply.body);
         assert_eq!(reply.fields(), ["entity"]);
     }
+    clinic.server.end().await.unwrap();
+    other.server.end().await.unwrap();
+}
+
+/// An erasure that is not done says so, and why, and somebody may ask for it anew.
+async fn ends_as_failed(clinic: &Clinic, ann: &str, erasure: &str, code: &str) {
+    let failed = clinic.row("erasures", erasure).await;
+    assert_eq!((&failed["status"], &failed["error"]["code"]), (&json!("failed"), &json!(code)));
+    assert!(!failed["finished_at"].is_null(), "{failed}");
+    assert_eq!(clinic.row("patients", ann).await["name"], "Ann");
+}
+
+#[tokio::test]
+async fn an_erasure_whose_job_is_canceled_has_failed_and_may_be_asked_for_anew() {
+    let clinic = Clinic::open().await;
+    let ann = clinic.made("patients", json!({"name": "Ann"})).await;
+    let erasure = clinic.made("erasures", asks(&ann)).await;
+    let job = clinic.row("erasures", &erasure).await["job_id"].as_str().unwrap().to_owned();
+    let canceled = clinic.asked(&format!("jobs/{job}/cancel"), json!({})).await;
+    assert_eq!(canceled.status, 200, "{:?}", canceled.body);
+    clinic.org.work().await.unwrap();
+    ends_as_failed(&clinic, &ann, &erasure, "canceled").await;
+    assert_eq!(clinic.erased(&ann).await["status"], "done");
+    assert_eq!(clinic.row("patients", &ann).await["name"], format!("erased {ann}"));
+    clinic.server.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_erasure_whose_attempts_are_used_up_has_failed() {
+    let clinic = Clinic::open().await;
+    let ann = clinic.made("patients", json!({"name": "Ann"})).await;
+    let erasure = clinic.made("erasures", asks(&ann)).await;
+    let (admin, name) = (admin().await, format!("held_{}", ann.replace('-', "")));
+    let hold = format!(
+        "create function {name}() returns trigger language plpgsql as $$ begin
+           raise exception using errcode = 'lock_not_available', message = 'held'; end $$;
+         create trigger {name} before update on patients for each row
+           when (old.id = '{ann}') execute function {name}()"
+    );
+    admin.batch(&hold).await.unwrap();
+    let mut runs = 0;
+    while clinic.row("erasures", &erasure).await["status"] == "running" {
+        runs += clinic.org.work().await.unwrap();
+        assert!(runs < 20, "the erasure runs for ever");
+        let due = "update job_queue set due_at = due_at - interval '1 day' where org_id = $1";
+        admin.execute(due, &[&clinic.org.id]).await.unwrap();
+    }
+    assert_eq!(runs, 5, "each attempt is made");
+    let failed = clinic.row("erasures", &erasure).await;
+    let code = failed["error"]["code"].as_str().unwrap().to_owned();
+    ends_as_failed(&clinic, &ann, &erasure, &code).await;
+    admin.batch(&format!("drop function {name} cascade")).await.unwrap();
+    assert_eq!(clinic.erased(&ann).await["status"], "done");
+    clinic.server.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_whom_a_waiting_file_names_is_not_erased_before_it_is_decided() {
+    let clinic = Clinic::open().await;
+    let ann = clinic.made("patients", json!({"name": "Ann", "email": "ann@example.org"})).await;
+    let import = clinic.staged("name,email\r\nAnn,Ann@example.org\r\n").await;
+    clinic.org.work().await.unwrap();
+    assert_eq!(clinic.row("imports", &import).await["status"], "checked");
+    for dry_run in [true, false] {
+        let body = json!({"entity": "patients", "row_id": ann, "dry_run": dry_run});
+        let refused = clinic.asked("erasures", body).await;
+        assert_eq!((refused.status, refused.fields()), (409, vec!["row_id"]));
+        assert!(refused.body.to_string().contains(&import), "{:?}", refused.body);
+    }
+    // A file that names somebody else is in nobody's way.
+    clinic.staged("name,email\r\nJo,joann@example.org\r\n").await;
+    let canceled = clinic.asked(&format!("imports/{import}/cancel"), json!({})).await;
+    assert_eq!(canceled.status, 200, "{:?}", canceled.body);
+    // One that comes between the request and its work ends the erasure, with nothing done.
+    let erasure = clinic.made("erasures", asks(&ann)).await;
+    let late = clinic.staged("name,email\r\nAnn,ann@example.org\r\n").await;
+    clinic.org.work().await.unwrap();
+    ends_as_failed(&clinic, &ann, &erasure, "conflict").await;
+    let failed = clinic.row("erasures", &erasure).await;
+    assert!(failed["error"].to_string().contains(&late), "{failed}");
+    assert_eq!(clinic.asked(&format!("imports/{late}/cancel"), json!({})).await.status, 200);
+    assert_eq!(clinic.erased(&ann).await["status"], "done");
+    clinic.server.end().await.unwrap();
+}
+
+/// Whether the text names somebody with this term, as the database sees it.
+#[track_caller]
+fn check(said: &[(&str, &str, bool)], found: &[bool]) {
+    for ((term, text, expect), found) in said.iter().zip(found) {
+        assert_eq!(found, expect, "{term} in {text:?}");
+    }
+    assert_eq!(said.len(), found.len());
+}
+
+const ADDRESS: &str = "ann.lee@x.org";
+const NUMBER: &str = "+49301234567";
+
+#[tokio::test]
+async fn whole_addresses_and_numbers_name_a_person_and_parts_of_others_do_not() {
+    let said: &[(&str, &str, bool)] = &[
+        (ADDRESS, "ann.lee@x.org", true),
+        (ADDRESS, "To: Ann <Ann.Lee@X.org>, Bert", true),
+        (ADDRESS, "write to ann.lee@x.org.", true),
+        (ADDRESS, "'ann.lee@x.org' or mailto:ann.lee@x.org?subject=a", true),
+        (ADDRESS, r#"{"to": "ann.lee@x.org"}"#, true),
+        (ADDRESS, r#"{"text": "Dear,\nann.lee@x.org\nand"}"#, true),
+        (ADDRESS, "name,email\r\nAnn,ann.lee@x.org\r\n", true),
+        (ADDRESS, "-ann.lee@x.org", true),
+        (ADDRESS, "joann.lee@x.org", false),
+        (ADDRESS, "jo.ann.lee@x.org, jo-ann.lee@x.org, jo_ann.lee@x.org", false),
+        (ADDRESS, "o'ann.lee@x.org, jo+ann.lee@x.org", false),
+        (ADDRESS, "ann.lee@x.org.uk", false),
+        (ADDRESS, "ann.lee@x.organic", false),
+        (ADDRESS, "ann.lee@x.org-mail.de", false),
+        (ADDRESS, "annxlee@x.org", false),
+        (ADDRESS, "joann.lee@x.org and ann.lee@x.org", true),
+        (NUMBER, "+49301234567", true),
+        (NUMBER, "call +49 30 1234567, please", true),
+        (NUMBER, "+49 (0)30 / 123 45-67.", true),
+        (NUMBER, "(+49) 30.1234567", true),
+        (NUMBER, "0049 30 1234567", true),
+        (NUMBER, "+49\u{a0}30\u{a0}1234\u{2011}567", true),
+        (NUMBER, "name,phone,seats\r\nAnn,+49 30 1234567,12\r\n", true),
+        (NUMBER, "+49 30 12345678", false),
+        (NUMBER, "+49 30 1234567-8", false),
+        (NUMBER, "+149301234567", false),
+        (NUMBER, "+4930123456", false),
+        (NUMBER, "order 49301234567", false),
+        (NUMBER, "+49 30 12, 34567", false),
+        ("0198c0de-0000-7000-8000-000000000001", "0198C0DE-0000-7000-8000-000000000001", true),
+    ];
+    let admin = admin().await;
+    let mut found = Vec::new();
+    for (term, text, _) in said {
+        let row = admin.query_one("select names_any($1, array[$2])", &[text, term]).await.unwrap();
+        found.push(row.get(0));
+    }
+    check(said, &found);
+}
+
+#[tokio::test]
+async fn mails_and_jobs_go_with_the_person_they_name_and_with_no_one_else() {
+    let clinic = Clinic::open().await;
+    let body = json!({"name": "Ann", "email": "ann@example.org", "phone": "+49 30 7654321"});
+    let ann = clinic.made("patients", body).await;
+    let roles = clinic.client.get("/api/v1/roles?filter[key]=administrator").await.unwrap();
+    for email in ["ann@example.org", "joann@example.org", "ann@example.org.uk"] {
+        let role = &roles.body["data"][0]["id"];
+        clinic.made("invitations", json!({"email": email, "role_id": role})).await;
+    }
+    // Two that know her by her number alone, written as others write it.
+    let admin = admin().await;
+    let sql = format!(
+        "insert into messages (org_id, purpose, recipient, subject, body, status)
+         values ('{org}', 'note', 'desk@example.org', 'Call', 'Call +49 (0)30/765-4321.', 'sent'),
+                ('{org}', 'note', 'desk@example.org', 'Call', 'Call +49 30 7654321-9.', 'sent');
+         insert into jobs (org_id, name, state, actor_kind, payload, due_at)
+         values ('{org}', 'x', 'done', 'system', '{{\"to\": \"0049 30 7654321\"}}', now())",
+        org = clinic.org.id
+    );
+    admin.batch(&sql).await.unwrap();
+    let done = clinic.erased(&ann).await;
+    assert_eq!(done["status"], "done", "{done}");
+    let of = |sql: &'static str| {
+        let (admin, org) = (&admin, clinic.org.id);
+        async move {
+            let rows = admin.query(sql, &[&org]).await.unwrap();
+            rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>()
+        }
+    };
+    let mails = "select recipient || ' ' || subject from messages \
+                  where org_id = $1 and purpose = 'invitation' order by 1";
+    let left: Vec<String> = of(mails).await;
+    let to: Vec<&str> = left.iter().filter_map(|one| one.split(' ').next()).collect();
+    assert_eq!(to, ["ann@example.org.uk", "joann@example.org"]);
+    let notes = "select body from messages where org_id = $1 and purpose = 'note'";
+    assert_eq!(of(notes).await, ["Call +49 30 7654321-9."]);
+    let jobs = "select payload::text from jobs where org_id = $1 and name = 'x'";
+    assert_eq!(of(jobs).await, ["{}"]);
+    clinic.server.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn answers_that_were_kept_are_given_no_more() {
+    let (clinic, other) = (Clinic::open().await, Clinic::open().await);
+    let mut asked = Vec::new();
+    for house in [&clinic, &other] {
+        let ann = house.made("patients", json!({"name": "Ann", "email": "ann@example.org"})).await;
+        asked.push((house, ann));
+    }
+    // As the product makes them: sealed, and neither row nor address stands beside.
+    let change = async |house: &Clinic, ann: &str| {
+        let path = format!("/api/v1/patients/{ann}");
+        let body = json!({"phone": "+49 30 7654321"});
+        let key = [("Idempotency-Key", "change-ann")];
+        house.client.send_with("PATCH", &path, &key, Some(&body)).await.unwrap()
+    };
+    for (house, ann) in &asked {
+        for _ in 0..2 {
+            let kept = change(house, ann).await;
+            assert_eq!((kept.status, &kept.body["email"]), (200, &json!("ann@example.org")));
+        }
+    }
+    let (_, ann) = &asked[0];
+    let dry = json!({"entity": "patients", "row_id": ann, "dry_run": true});
+    let counted = clinic.asked("erasures", dry).await;
+    assert_eq!(counted.body["counts"]["idempotency_keys"], 1, "{:?}", counted.body);
+    assert_eq!(clinic.erased(ann).await["status"], "done");
+    // It was done, and is not done again.
+    let version = clinic.row("patients", ann).await["version"].clone();
+    let again = change(&clinic, ann).await;
+    assert_eq!((again.status, again.code()), (409, "already_used"), "{:?}", again.body);
+    assert_eq!(clinic.row("patients", ann).await["version"], version);
+    let sql = "select count(*) from idempotency_keys where org_id = $1 and body is not null";
+    let admin = admin().await;
+    for (house, left) in [(&clinic, 0_i64), (&other, 1)] {
+        let row = admin.query_one(sql, &[&house.org.id]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), left);
+    }
+    let (house, ann) = &asked[1];
+    assert_eq!(change(house, ann).await.status, 200, "another organization's answers stay");
     clinic.server.end().await.unwrap();
     other.server.end().await.unwrap();
 }
