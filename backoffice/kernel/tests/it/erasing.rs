@@ -224,9 +224,9 @@ async fn an_erasure_whose_attempts_are_used_up_has_failed() {
     );
     admin.batch(&hold).await.unwrap();
     let mut runs = 0;
-    while clinic.row("erasures", &erasure).await["status"] == "running" {
+    for _ in 0..5 {
+        assert_eq!(clinic.row("erasures", &erasure).await["status"], "running");
         runs += clinic.org.work().await.unwrap();
-        assert!(runs < 20, "the erasure runs for ever");
         let due = "update job_queue set due_at = due_at - interval '1 day' where org_id = $1";
         admin.execute(due, &[&clinic.org.id]).await.unwrap();
     }
