@@ -34,6 +34,7 @@ pub use entities::{MEMBERSHIP, OPERATION, REACH, ROLE};
 pub use external::{
     External, link_identity, operator_trust_issuer, sign_in_external, unlink_identity,
 };
+pub(crate) use invitations::INVITATION;
 pub use links::LINK;
 pub use organizations::{NewOrganization, Owner, find_organization, open_organization};
 pub use people::{

@@ -4,9 +4,10 @@
 //!
 //! What is erased: personal fields of the person's rows, custom ones too, and those rows' values in
 //! the change log; mails, answers kept for repeated requests, jobs, events and imported files that
-//! name one of the rows, an address or a number of theirs. What is left: that the rows were, and
-//! when they were erased.
+//! name one of the rows, an address or a number of theirs; what the organization has of their account
+//! for signing in. What is left: that the rows were, and when they were erased.
 
+mod account;
 mod blank;
 mod person;
 
@@ -25,6 +26,7 @@ use crate::jobs::{DeadJob, Job, JobRun};
 use crate::param::Bound;
 use crate::rights;
 
+use account::Account;
 use person::Person;
 
 pub(crate) use blank::has_blank;
@@ -86,8 +88,11 @@ async fn erase(cx: &mut Cx, args: Args) -> Result<Reply> {
     let person = Person::find(cx, entity, input.row_id).await?;
     refuse_kept(&person)?;
     refuse_imports(cx, &person).await?;
+    let account = Account::find(cx, person.terms()).await?;
+    account.demand_end(cx).await?;
     let dry_run = input.dry_run.unwrap_or(false);
     let mut counts = person.counts();
+    counts.extend(account.counts());
     counts.extend(traces(cx, &person, Pass::Count).await?);
     let fields = json!({
         "id": cx.new_id(),
@@ -213,7 +218,10 @@ async fn all(run: &JobRun, cx: &mut Cx, id: Uuid) -> Result<Value> {
     let person = Person::find(cx, entity, row.try_get(1)?).await?;
     refuse_kept(&person)?;
     refuse_imports(cx, &person).await?;
+    let account = Account::find(cx, person.terms()).await?;
     let mut counts = person.counts();
+    counts.extend(account.counts());
+    account.end(cx, person.terms()).await?;
     // Before the fields are empty: they say what to look for.
     counts.extend(traces(cx, &person, Pass::Erase).await?);
     let steps = person.tables().count() as u64;

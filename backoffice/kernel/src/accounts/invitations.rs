@@ -25,7 +25,7 @@ use crate::settings::Secret;
 const INVITATION_TIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 pub(crate) const INVITATION_PREFIX: &str = "inv_";
 
-pub(super) static INVITATION: Entity = Entity::new("invitations")
+pub(crate) static INVITATION: Entity = Entity::new("invitations")
     .grant("accounts.invitations")
     .group(Group::Organizations)
     .final_delete()

@@ -34,6 +34,11 @@ pub const DEFINERS: &[Definer] = &[
         why: "takes a person out of machine tables of the active organization, which app may not read",
     },
     Definer {
+        name: "erase_accounts",
+        callers: APP,
+        why: "ends accounts of former members of the active organization that no other one has",
+    },
+    Definer {
         name: "make_change_partitions",
         callers: WORK,
         why: "owns the partitioned log and makes tables",

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::account;
 use crate::cx::Cx;
 use crate::ddl;
 use crate::entity::{Entity, Field, Kind, OnDelete, Scope};
@@ -76,6 +77,11 @@ impl Person {
         }
         let mut person = Self { tables, terms: Vec::new() };
         person.terms = person.look_for(cx).await?;
+        let (entity, ids) = account::invitations(cx, &person.terms).await?;
+        if !ids.is_empty() {
+            let entry = person.tables.entry(entity.name).or_insert((entity, Vec::new()));
+            entry.1.extend(ids.into_iter().filter(|id| !known.contains(id)));
+        }
         Ok(person)
     }
 

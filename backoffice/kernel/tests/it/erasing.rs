@@ -1,12 +1,15 @@
 //! Who may erase a person, what the law keeps, and whose rows are theirs.
 
+use kernel::accounts::{NewMember, add_member};
 use kernel::db::Admin;
 use kernel::entity::{Domain, Entity, email, link, phone, text};
 use kernel::registry::Registry;
-use kernel::testkit::{Client, Reply, TestDb, TestOrg, TestServer};
+use kernel::settings::Secret;
+use kernel::testkit::{Client, PASSWORD, Reply, TestDb, TestOrg, TestServer};
 use kernel::{accounts, ddl, lists, work};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 static PATIENTS: Entity =
     Entity::new("patients").grant("clinic.patients").about("A patient.").fields(&[
@@ -80,6 +83,28 @@ impl Clinic {
         let erasure = self.made("erasures", asks(row)).await;
         self.org.work().await.unwrap();
         self.row("erasures", &erasure).await
+    }
+
+    async fn role(&self, key: &str) -> Uuid {
+        let path = format!("/api/v1/roles?filter[key]={key}");
+        let found = self.client.get(&path).await.unwrap();
+        found.body["data"][0]["id"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Somebody who signs in here with this address.
+    async fn member(&self, email: &str, role: &str) -> Uuid {
+        let (role, password) = (self.role(role).await, Secret::new(PASSWORD));
+        let mut cx = self.org.begin().await.unwrap();
+        let new =
+            NewMember { email, name: Some("Ann"), password: Some(&password), role, ends_at: None };
+        let (user, _) = add_member(&mut cx, new).await.unwrap();
+        cx.commit().await.unwrap();
+        user
+    }
+
+    async fn sign_in(&self, email: &str) -> Reply {
+        let body = json!({"email": email, "password": PASSWORD});
+        self.server.client.post("/api/v1/sessions", &body).await.unwrap()
     }
 
     /// Sends a file of patients and lets it be checked; the import's id.
@@ -328,9 +353,8 @@ async fn mails_and_jobs_go_with_the_person_they_name_and_with_no_one_else() {
     let clinic = Clinic::open().await;
     let body = json!({"name": "Ann", "email": "ann@example.org", "phone": "+49 30 7654321"});
     let ann = clinic.made("patients", body).await;
-    let roles = clinic.client.get("/api/v1/roles?filter[key]=administrator").await.unwrap();
+    let role = clinic.role("administrator").await;
     for email in ["ann@example.org", "joann@example.org", "ann@example.org.uk"] {
-        let role = &roles.body["data"][0]["id"];
         clinic.made("invitations", json!({"email": email, "role_id": role})).await;
     }
     // Two that know her by her number alone, written as others write it.
@@ -404,6 +428,100 @@ async fn answers_that_were_kept_are_given_no_more() {
     }
     let (house, ann) = &asked[1];
     assert_eq!(change(house, ann).await.status, 200, "another organization's answers stay");
+    clinic.server.end().await.unwrap();
+    other.server.end().await.unwrap();
+}
+
+fn somebody() -> String {
+    format!("ann-{}@example.org", Uuid::new_v4().simple())
+}
+
+/// Rows of the account beside itself, and its name and address.
+async fn account(user: Uuid) -> (i64, String, String) {
+    let sql = "select (select count(*) from sessions where user_id = u.id)
+                    + (select count(*) from identities where user_id = u.id)
+                    + (select count(*) from proofs where user_id = u.id), name, email
+                 from users u where id = $1";
+    let row = admin().await.query_one(sql, &[&user]).await.unwrap();
+    (row.get(0), row.get(1), row.get(2))
+}
+
+#[tokio::test]
+async fn an_account_goes_with_the_last_organization_that_has_a_membership_of_it() {
+    let (first, last) = (Clinic::open().await, Clinic::open().await);
+    let email = somebody();
+    let user = first.member(&email, "administrator").await;
+    assert_eq!(last.member(&email, "administrator").await, user);
+    let session = first.sign_in(&email).await;
+    assert_eq!(session.status, 201, "{:?}", session.body);
+    let identity = "insert into identities (user_id, issuer, subject) values ($1, 'https://x', $2)";
+    admin().await.execute(identity, &[&user, &email]).await.unwrap();
+    assert_eq!(account(user).await, (2, "Ann".to_owned(), email.clone()));
+    let invited = json!({"email": email, "role_id": first.role("administrator").await});
+    let invitation = first.made("invitations", invited).await;
+    let mut ann = Vec::new();
+    for clinic in [&first, &last] {
+        ann.push(clinic.made("patients", json!({"name": "Ann", "email": email})).await);
+    }
+    let done = first.erased(&ann[0]).await;
+    let counts = &done["counts"];
+    assert_eq!(
+        (&done["status"], &counts["memberships"], &counts["invitations"], &counts["users"]),
+        (&json!("done"), &json!(1), &json!(1), &Value::Null),
+        "{done}"
+    );
+    // Cut loose from the first, and still somebody in the other.
+    let of = async |clinic: &Clinic| {
+        let path = format!("/api/v1/memberships?filter[user_id]={user}");
+        clinic.client.get(&path).await.unwrap().body["data"].as_array().unwrap().len()
+    };
+    assert_eq!((of(&first).await, of(&last).await), (0, 1));
+    assert_eq!(first.row("invitations", &invitation).await["code"], "not_found");
+    let sql = "select count(*) from invitations where org_id = $1 and email = $2";
+    let row = admin().await.query_one(sql, &[&first.org.id, &email]).await.unwrap();
+    assert_eq!(row.get::<_, i64>(0), 0, "the invitation names her");
+    assert_eq!(first.sign_in(&email).await.status, 201);
+    let done = last.erased(&ann[1]).await;
+    assert_eq!((&done["status"], &done["counts"]["users"]), (&json!("done"), &json!(1)), "{done}");
+    let expect = (0, format!("erased {user}"), format!("erased-{user}@erased.invalid"));
+    assert_eq!(account(user).await, expect);
+    let refused = last.sign_in(&email).await;
+    assert_eq!((refused.status, refused.code()), (401, "invalid_credentials"));
+    // The address is free again: somebody new.
+    assert_ne!(last.member(&email, "administrator").await, user);
+    first.server.end().await.unwrap();
+    last.server.end().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_account_is_ended_by_who_may_end_its_memberships_and_no_one_elses() {
+    let (clinic, other) = (Clinic::open().await, Clinic::open().await);
+    let (member, stranger) = (somebody(), somebody());
+    clinic.member(&member, "administrator").await;
+    let theirs = other.member(&stranger, "administrator").await;
+    let patient =
+        async |email: &str| clinic.made("patients", json!({"name": "Ann", "email": email})).await;
+    let lines = json!([
+        {"grant": "clinic.*", "rights": ["*"]}, {"grant": "accounts.erasures", "rights": ["*"]},
+    ]);
+    let token = clinic.org.issue(lines).await.unwrap();
+    let ann = patient(&member).await;
+    let body = asks(&ann);
+    let lesser = clinic.server.client.with_bearer(token.expose());
+    let refused = lesser.post("/api/v1/erasures", &body).await.unwrap();
+    assert_eq!((refused.status, refused.code()), (403, "forbidden"), "{:?}", refused.body);
+    // The organization keeps an owner.
+    let owner = patient(&clinic.org.email).await;
+    let refused = clinic.asked("erasures", asks(&owner)).await;
+    assert_eq!((refused.status, refused.code()), (409, "last_owner"), "{:?}", refused.body);
+    for email in [&member, &clinic.org.email] {
+        assert_eq!(clinic.sign_in(email).await.status, 201, "nothing was done");
+    }
+    // An address alone gives no say over an account.
+    let done = clinic.erased(&patient(&stranger).await).await;
+    assert_eq!((&done["status"], &done["counts"]["users"]), (&json!("done"), &Value::Null));
+    assert_eq!(account(theirs).await.2, stranger);
+    assert_eq!(other.sign_in(&stranger).await.status, 201);
     clinic.server.end().await.unwrap();
     other.server.end().await.unwrap();
 }
