@@ -3717,6 +3717,7 @@ $$;
 
 grant select, delete on messages to atlvs_definer;
 grant select, update on outbox to atlvs_definer;
+grant delete on sessions, identities, proofs to atlvs_definer;
 
 -- A mail address as a whole: neither the end nor the beginning of another one (RFC 5322, 3.4.1). What
 -- stands between an address and a letter continues it, what stands before it alone does not: 'a@b.c' in
@@ -3844,6 +3845,49 @@ begin
         end if;
         return query select 'import_chunks', cardinality(v_ids)::bigint;
     end if;
+end
+$$;
+
+-- Accounts with one of these addresses (lower case) of people who belong, or belonged, to the active
+-- organization, and whether no other one has a membership of it. Those that nobody has one of are
+-- erased with p_erase: the row stays, since logs and rows name it; name, address, password, sessions,
+-- outside identities and what was mailed to the person alone go.
+create or replace function erase_accounts(p_terms text[], p_now timestamptz, p_erase boolean)
+returns table (user_id uuid, last_here boolean)
+language plpgsql volatile security definer
+set search_path = pg_catalog, public, pg_temp
+as $$
+#variable_conflict use_column
+declare
+    v_org constant uuid := nullif(current_setting('app.org_id', true), '')::uuid;
+    v_found uuid[];
+    v_gone uuid[];
+begin
+    select coalesce(array_agg(u.id), '{}') into v_found from users u
+     where u.email_key = any(p_terms)
+       and exists (select from memberships m where m.org_id = v_org and m.user_id = u.id);
+    if p_erase then
+        -- Whoever takes the person in meanwhile comes before this, or finds nobody with the address.
+        perform from users where id = any(v_found) order by id for update;
+        select coalesce(array_agg(found), '{}') into v_gone from unnest(v_found) as found
+         where not exists (select from memberships m
+                            where m.user_id = found and m.deleted_at is null
+                              and (m.ends_at is null or m.ends_at > p_now));
+        delete from messages m using users u
+         where u.id = any(v_gone) and m.org_id = '00000000-0000-0000-0000-000000000000'
+           and lower(m.recipient) = u.email_key;
+        delete from sessions where user_id = any(v_gone);
+        delete from identities where user_id = any(v_gone);
+        delete from proofs where user_id = any(v_gone);
+        update users set email = 'erased-' || id || '@erased.invalid', name = 'erased ' || id,
+               password_hash = null, verified_at = null, disabled_at = p_now
+         where id = any(v_gone);
+    end if;
+    return query
+        select found, not exists (select from memberships m
+                                   where m.user_id = found and m.org_id <> v_org and m.deleted_at is null
+                                     and (m.ends_at is null or m.ends_at > p_now))
+          from unnest(v_found) as found;
 end
 $$;
 
@@ -5878,6 +5922,10 @@ grant execute on function erase_changes to atlvs_app;
 alter function erase_traces owner to atlvs_definer;
 revoke execute on function erase_traces from public;
 grant execute on function erase_traces to atlvs_app;
+-- erase_accounts ends accounts of former members of the active organization that no other one has
+alter function erase_accounts owner to atlvs_definer;
+revoke execute on function erase_accounts from public;
+grant execute on function erase_accounts to atlvs_app;
 -- make_change_partitions owns the partitioned log and makes tables
 alter function make_change_partitions owner to atlvs_definer;
 revoke execute on function make_change_partitions from public;
