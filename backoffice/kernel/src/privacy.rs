@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::action::{Action, Answers, Args, On, Reply};
 use crate::cx::Cx;
+use crate::db::Row;
 use crate::entity::{
     Entity, Field, Group, Operations, boolean, choice, id, instant, json as json_field, link, text,
 };
@@ -205,15 +206,18 @@ async fn work(run: JobRun) -> Result<Value> {
     }
 }
 
-/// Everything in one transaction: no one sees half of a person.
-async fn all(run: &JobRun, cx: &mut Cx, id: Uuid) -> Result<Value> {
+/// The erasure, locked, unless it has come to an end.
+async fn running(cx: &Cx, id: Uuid) -> Result<Option<Row>> {
     let sql =
         "select entity, row_id, status from erasures where org_id = $1 and id = $2 for update";
     let row = cx.query_opt(sql, &[&cx.org, &id]).await?;
     let row = row.ok_or_else(|| Error::not_found("row in erasures"))?;
-    if row.try_get::<_, &str>(2)? != "running" {
-        return Ok(json!({}));
-    }
+    Ok((row.try_get::<_, &str>(2)? == "running").then_some(row))
+}
+
+/// Everything in one transaction: no one sees half of a person.
+async fn all(run: &JobRun, cx: &mut Cx, id: Uuid) -> Result<Value> {
+    let Some(row) = running(cx, id).await? else { return Ok(json!({})) };
     let entity = route(cx, row.try_get(0)?)?;
     let person = Person::find(cx, entity, row.try_get(1)?).await?;
     refuse_kept(&person)?;
@@ -260,10 +264,7 @@ async fn told(cx: &mut Cx, dead: &DeadJob) -> Result<()> {
 
 /// Nothing of the person was erased; whoever wants it asks anew.
 async fn fail(cx: &mut Cx, id: Uuid, problem: Value) -> Result<()> {
-    let sql = "select status from erasures where org_id = $1 and id = $2 for update";
-    let row = cx.query_opt(sql, &[&cx.org, &id]).await?;
-    let status = row.map(|row| row.try_get::<_, String>(0)).transpose()?;
-    if status.as_deref() != Some("running") {
+    if running(cx, id).await?.is_none() {
         return Ok(());
     }
     let fields = [
