@@ -244,7 +244,21 @@ fn json(value: &Value) -> Decoded<Param> {
     if has_nul(value) {
         return refuse(Code::InvalidFormat, "must not hold the character U+0000");
     }
+    if has_endless(value) {
+        return refuse(Code::OutOfRange, "holds a number beyond 1e300");
+    }
     Ok(Param::Json(value.clone()))
+}
+
+/// Numbers come back from the database digit by digit; near the end of what a double can be, not every
+/// reader takes them in again.
+fn has_endless(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_f64().is_some_and(|number| 1e300 < number.abs()),
+        Value::Array(items) => items.iter().any(has_endless),
+        Value::Object(map) => map.values().any(has_endless),
+        Value::Null | Value::Bool(_) | Value::String(_) => false,
+    }
 }
 
 fn has_nul(value: &Value) -> bool {

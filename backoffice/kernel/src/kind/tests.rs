@@ -105,6 +105,9 @@ fn others() {
     bad(Kind::TextList { max_items: 2 }, json!(["a", 1]), Code::WrongType);
     good(Kind::Json, json!({"a": [1, null]}));
     bad(Kind::Json, json!({"a": ["\u{0}"]}), Code::InvalidFormat);
+    good(Kind::Json, json!([1e300, -1e300, 1e-320, 0]));
+    bad(Kind::Json, json!({"a": [f64::MAX]}), Code::OutOfRange);
+    bad(Kind::Json, json!(f64::MIN), Code::OutOfRange);
     bad(Kind::Json, json!("x".repeat(JSON_BYTES_MAX)), Code::TooLong);
 }
 

@@ -164,6 +164,7 @@ async fn seal_of(tx: &WorkTx, org: Uuid, ids: &[Uuid]) -> Result<()> {
     tx.query(sql, &[&org.to_string(), &ids, &tx.now]).await.map(drop)
 }
 
+/// Due at once, whatever the clocks of those that bring them say.
 async fn hand_out(tx: &WorkTx, service: &Service, events: &[Event]) -> Result<()> {
     for consumer in service.registry().consumers() {
         let heard: Vec<&Event> =
@@ -182,22 +183,11 @@ async fn hand_out(tx: &WorkTx, service: &Service, events: &[Event]) -> Result<()
         tx.execute(
             "insert into outbox_deliveries (org_id, consumer, event, topic, row_id, change_id, \
                                             body, at, causation, due_at) \
-             select org, $1, event, topic, row, change, body, at, causation, least(at, $10) \
+             select org, $1, event, topic, row, change, body, at, causation, 'epoch' \
                from unnest($2::uuid[], $3::bigint[], $4::text[], $5::uuid[], $6::uuid[], \
                            $7::jsonb[], $8::timestamptz[], $9::bigint[]) \
                     as e (org, event, topic, row, change, body, at, causation)",
-            &[
-                &consumer.name,
-                &orgs,
-                &ids,
-                &topics,
-                &rows,
-                &changes,
-                &bodies,
-                &times,
-                &causes,
-                &tx.now,
-            ],
+            &[&consumer.name, &orgs, &ids, &topics, &rows, &changes, &bodies, &times, &causes],
         )
         .await?;
     }

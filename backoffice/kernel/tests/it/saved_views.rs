@@ -123,3 +123,13 @@ async fn every_kind_that_is_suggested_can_be_kept() {
         house.post("/saved-views", view).await.is(201);
     }
 }
+
+#[tokio::test]
+async fn numbers_that_do_not_come_back_are_refused() {
+    let house = House::open().await;
+    let view = |number: f64| json!({"entity": "places", "name": "Odd", "query": {"sort": number}});
+    let seen = house.post("/saved-views", view(f64::MIN)).await;
+    seen.refuses(Code::ValidationFailed, &["query"]);
+    let seen = house.post("/saved-views", view(-1e300)).await;
+    assert!(seen.status < 500, "{}", seen.body);
+}

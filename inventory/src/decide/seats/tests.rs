@@ -210,7 +210,8 @@ fn fewest_rows(
         for (types, first) in longest.keys().filter(|(types, _)| types.contains(&1)) {
             let mut sum = 0;
             for rows in 1..=ROWS_PER_PARTY_MAX {
-                let Some(run) = longest.get(&(types.clone(), first + rows - 1)) else { break };
+                let run = longest.get(&(types.clone(), first + rows - 1)).filter(|run| 0 < **run);
+                let Some(run) = run else { break };
                 sum += run;
                 if size <= sum && fewest.is_none_or(|known| rows < known) {
                     fewest = Some(rows);
