@@ -430,10 +430,10 @@ impl<'a> Chooser<'a> {
     fn room_in(&self, rows: &[(u16, Vec<u32>)]) -> usize {
         let longest =
             |strips: &Vec<u32>| strips.iter().map(|strip| self.longest(*strip)).max().unwrap_or(0);
-        let runs = rows.iter().map(|(_, strips)| longest(strips));
+        let mut runs = rows.iter().map(|(_, strips)| longest(strips));
         // A row without an open seat would part those before it from those behind it.
-        runs.fold(Some(0_usize), |sum, run| if run == 0 { None } else { sum?.checked_add(run) })
-            .unwrap_or(0)
+        let sum = runs.try_fold(0_usize, |sum, run| (0 < run).then(|| sum.saturating_add(run)));
+        sum.unwrap_or(0)
     }
 
     fn longest(&self, strip: u32) -> usize {
