@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use benches::hall::{Hall, Server, serving};
-use benches::load::{Pace, Reply, Run, run};
+use benches::load::{Pace, Reply, run};
 use benches::{Figure, median, quantile, say, verdict};
 
 /// Turns of each way, and scans in a turn, each of a ticket of its own.
@@ -56,7 +56,7 @@ async fn figures() -> ExitCode {
     let most = alone.per_second();
     let gap = Duration::from_micros(2_000_000 / most.max(1));
     let scans = Arc::new(hall.scans(DOOR, tickets.gate(ARRIVALS)));
-    let arrivals = send(nodes[0].public, OPEN_CONNECTIONS, Pace::Every(gap), scans).await.waits_us;
+    let arrivals = send(nodes[0].public, OPEN_CONNECTIONS, Pace::Every(gap), scans).await;
     report(least, alone, rivals, arrivals)
 }
 
@@ -176,7 +176,7 @@ impl Way {
         self.store_ns.push(each(after.1 - before.1));
         let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
         self.rates.push(u64::try_from(count).unwrap_or(0) * 1_000 / ms);
-        self.waits_us.extend(runs.into_iter().flat_map(|run| run.waits_us));
+        self.waits_us.extend(runs.into_iter().flatten());
     }
 
     fn per_second(&self) -> u64 {
@@ -185,8 +185,8 @@ impl Way {
 }
 
 async fn together(
-    parts: impl Iterator<Item = impl Future<Output = Run> + Send + 'static>,
-) -> Vec<Run> {
+    parts: impl Iterator<Item = impl Future<Output = Vec<u64>> + Send + 'static>,
+) -> Vec<Vec<u64>> {
     let tasks: Vec<_> = parts.map(tokio::spawn).collect();
     let mut runs = Vec::new();
     for task in tasks {
@@ -200,7 +200,7 @@ async fn send(
     connections: usize,
     pace: Pace,
     scans: Arc<Vec<Vec<u8>>>,
-) -> Run {
+) -> Vec<u64> {
     let count = scans.len();
     let make = move |place: usize| scans.get(place).cloned().unwrap_or_default();
     run(address, connections, count, pace, make, admitted).await.expect("every scan is admitted")

@@ -94,13 +94,6 @@ fn head(bytes: &[u8]) -> io::Result<Option<(usize, u16, usize)>> {
     }
 }
 
-/// What a run of requests came to.
-pub struct Run {
-    pub elapsed: Duration,
-    /// From the request's first byte sent to the reply's last byte read, microseconds.
-    pub waits_us: Vec<u64>,
-}
-
 /// When a request is sent.
 #[derive(Clone, Copy)]
 pub enum Pace {
@@ -113,7 +106,8 @@ pub enum Pace {
 }
 
 /// Sends each request once over so many connections; every reply has to be as `good` wants it. A
-/// request is made from its place when its turn comes.
+/// request is made from its place when its turn comes. Answers what each took to the reply's last byte,
+/// in microseconds.
 pub async fn run(
     address: SocketAddr,
     connections: usize,
@@ -121,7 +115,7 @@ pub async fn run(
     pace: Pace,
     make: impl Fn(usize) -> Vec<u8> + Send + Sync + 'static,
     good: fn(&Reply) -> bool,
-) -> io::Result<Run> {
+) -> io::Result<Vec<u64>> {
     let (next, make) = (Arc::new(AtomicUsize::new(0)), Arc::new(make));
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -160,5 +154,5 @@ pub async fn run(
     while let Some(done) = tasks.join_next().await {
         waits_us.extend(done.map_err(io::Error::other)??);
     }
-    Ok(Run { elapsed: started.elapsed(), waits_us })
+    Ok(waits_us)
 }
